@@ -1,0 +1,1 @@
+//! Uploads meter readings to the Client System.
