@@ -12,24 +12,40 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System { origin: Instant },
-    Manual { start: DateTime<Utc>, elapsed: watch::Sender<Duration> },
+    System {
+        origin: Instant,
+    },
+    Manual {
+        start: DateTime<Utc>,
+        elapsed: watch::Sender<Duration>,
+    },
 }
 
 impl Clock {
     /// The machine's own clock.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the machine's clock"
+    )]
     pub fn system() -> Self {
-        Self(Source::System { origin: Instant::now() })
+        Self(Source::System {
+            origin: Instant::now(),
+        })
     }
 
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self(Source::Manual { start, elapsed: watch::Sender::new(Duration::ZERO) })
+        Self(Source::Manual {
+            start,
+            elapsed: watch::Sender::new(Duration::ZERO),
+        })
     }
 
     /// The time of day in UTC, cut to whole milliseconds, the resolution of everything that we report.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the machine's clock"
+    )]
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
             Source::System { .. } => Utc::now().trunc_subsecs(3),
@@ -84,7 +100,9 @@ mod tests {
         assert!(!sleeper.is_finished());
         // The sleeper may have measured its start on either side of the first move.
         clock.advance(Duration::from_secs(60));
-        sleeper.await.expect("the sleeper ends once its time has come");
+        sleeper
+            .await
+            .expect("the sleeper ends once its time has come");
         assert_eq!(clock.now(), DateTime::UNIX_EPOCH + TimeDelta::seconds(119));
     }
 }

@@ -1,1 +1,5 @@
 //! Uploads meter readings to the Client System.
+
+pub mod clock;
+pub mod domain;
+pub mod storage;

@@ -1,0 +1,208 @@
+//! Whether the Client System can be reached, and since when: the state machine behind the one truth.
+
+use serde::Serialize;
+
+use super::timestamp::Timestamp;
+
+/// What a call to the Client System showed about the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEvidence {
+    /// Something answered, whatever it said.
+    Answered,
+    /// No connection came about.
+    Unreachable(String),
+    /// A connection stood, but no answer came in time; a health check has to decide.
+    TimedOut(String),
+}
+
+/// A change of the link's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkChange {
+    /// The Client System became reachable.
+    Connected,
+    /// The Client System became unreachable.
+    Disconnected,
+}
+
+/// What is known about the link. Unknown until the first evidence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    connected: Option<bool>,
+    changed_at: Option<Timestamp>,
+    last_check: Option<Timestamp>,
+    last_success: Option<Timestamp>,
+    last_failure: Option<Timestamp>,
+    consecutive_failures: u32,
+    last_error: Option<String>,
+}
+
+impl Link {
+    /// Whether the Client System answered last time; false while nothing is known.
+    pub fn is_connected(&self) -> bool {
+        self.connected == Some(true)
+    }
+
+    /// Whether the Client System is known not to answer.
+    pub fn is_disconnected(&self) -> bool {
+        self.connected == Some(false)
+    }
+
+    /// When something last answered.
+    pub fn last_success(&self) -> Option<Timestamp> {
+        self.last_success
+    }
+
+    /// Failures in a row.
+    pub fn consecutive_failures(&self) -> u32 {
+        self.consecutive_failures
+    }
+
+    /// The last error in words.
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// Takes evidence in; tells whether the state changed. A time-out alone changes nothing.
+    pub fn observe(&mut self, evidence: &LinkEvidence, now: Timestamp) -> Option<LinkChange> {
+        self.last_check = Some(now);
+        match evidence {
+            LinkEvidence::Answered => {
+                self.last_success = Some(now);
+                self.consecutive_failures = 0;
+                self.last_error = None;
+                self.become_connected(true, now)
+            }
+            LinkEvidence::Unreachable(words) => {
+                self.last_failure = Some(now);
+                self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+                self.last_error = Some(words.clone());
+                self.become_connected(false, now)
+            }
+            LinkEvidence::TimedOut(words) => {
+                self.last_error = Some(words.clone());
+                None
+            }
+        }
+    }
+
+    fn become_connected(&mut self, connected: bool, now: Timestamp) -> Option<LinkChange> {
+        if self.connected == Some(connected) {
+            return None;
+        }
+        self.connected = Some(connected);
+        self.changed_at = Some(now);
+        Some(if connected {
+            LinkChange::Connected
+        } else {
+            LinkChange::Disconnected
+        })
+    }
+
+    /// The shape that dashboards poll.
+    pub fn status(
+        &self,
+        probed_url: &str,
+        held_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> ConnectivityStatus {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole, never negative seconds"
+        )]
+        let lasted = self
+            .changed_at
+            .map_or(0, |since| now.seconds_since(since) as u64);
+        ConnectivityStatus {
+            is_connected: self.is_connected(),
+            last_check_time: self.last_check,
+            last_successful_connection: self.last_success,
+            last_failed_connection: self.last_failure,
+            consecutive_failures: self.consecutive_failures,
+            uptime: if self.is_connected() { lasted } else { 0 },
+            downtime: if self.is_disconnected() { lasted } else { 0 },
+            url: probed_url.to_owned(),
+            last_error: self.last_error.clone(),
+            held_until,
+            since: self.changed_at,
+        }
+    }
+}
+
+/// Connectivity as reported; names are the contract.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectivityStatus {
+    /// Whether the Client System answered last time.
+    pub is_connected: bool,
+    /// When the link was last judged.
+    pub last_check_time: Option<Timestamp>,
+    /// When something last answered.
+    pub last_successful_connection: Option<Timestamp>,
+    /// When a connection last failed.
+    pub last_failed_connection: Option<Timestamp>,
+    /// Failures in a row.
+    pub consecutive_failures: u32,
+    /// Whole seconds since the link came up; 0 while it is down.
+    pub uptime: u64,
+    /// Whole seconds since the link went down; 0 while it is up.
+    pub downtime: u64,
+    /// The address that is probed.
+    pub url: String,
+    /// The last error in words.
+    pub last_error: Option<String>,
+    /// Until when all calls wait at the Client System's wish.
+    pub held_until: Option<Timestamp>,
+    /// When the state last changed.
+    #[serde(skip)]
+    pub since: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{DateTime, TimeDelta};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp(DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds))
+    }
+
+    #[test]
+    fn changes_are_told_once() {
+        let mut link = Link::default();
+        assert!(!link.is_connected() && !link.is_disconnected());
+        assert_eq!(
+            link.observe(&LinkEvidence::Answered, at(0)),
+            Some(LinkChange::Connected)
+        );
+        assert_eq!(link.observe(&LinkEvidence::Answered, at(1)), None);
+        assert_eq!(
+            link.observe(&LinkEvidence::TimedOut("slow".into()), at(2)),
+            None
+        );
+        assert!(link.is_connected());
+        assert_eq!(
+            link.observe(&LinkEvidence::Unreachable("refused".into()), at(3)),
+            Some(LinkChange::Disconnected)
+        );
+        assert_eq!(
+            link.observe(&LinkEvidence::Unreachable("refused".into()), at(4)),
+            None
+        );
+        let status = link.status("http://x", None, at(10));
+        assert_eq!(
+            (status.downtime, status.uptime, status.consecutive_failures),
+            (7, 0, 2)
+        );
+        assert_eq!(
+            link.observe(&LinkEvidence::Answered, at(11)),
+            Some(LinkChange::Connected)
+        );
+        let status = link.status("http://x", None, at(13));
+        assert_eq!(
+            (status.downtime, status.uptime, status.consecutive_failures),
+            (0, 2, 0)
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! What happens in the service, as told to whoever watches.
+
+use serde::Serialize;
+
+use super::{
+    connectivity::LinkChange,
+    pass::{PassReport, PassTrigger},
+    timestamp::Timestamp,
+};
+
+/// Something worth telling an operator.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// The kinds of events.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum EventKind {
+    /// The link changed.
+    Link {
+        /// In which direction.
+        change: LinkChange,
+        /// Why, where it went down.
+        reason: Option<String>,
+    },
+    /// A pass started.
+    PassStarted {
+        /// Its number.
+        id: u64,
+        /// What started it.
+        trigger: PassTrigger,
+    },
+    /// A pass ended.
+    PassFinished(PassReport),
+    /// An actor was restarted.
+    ActorRestarted {
+        /// Which.
+        actor: &'static str,
+        /// Why.
+        failure: String,
+    },
+}

@@ -1,0 +1,16 @@
+//! What the service speaks about: readings, meters, batches, outcomes, the link, status. Pure: no I/O, no clock.
+
+pub mod batch;
+pub mod census;
+pub mod connectivity;
+pub mod event;
+pub mod meter;
+pub mod outcome;
+pub mod pass;
+pub mod quarantine;
+pub mod reading;
+pub mod reading_ids;
+pub mod status;
+pub mod sync_log;
+pub mod timestamp;
+pub mod value;

@@ -1,0 +1,181 @@
+//! The shapes in which the service tells about itself. The field names are a contract with dashboards.
+
+use serde::Serialize;
+
+use super::{
+    connectivity::ConnectivityStatus, event::Event, pass::PassReport, timestamp::Timestamp,
+};
+
+/// The service's state in a word. Where several hold, the first of this list is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// An operator stopped the uploading.
+    Stopped,
+    /// The Client System refuses everything, or is not what we think it is.
+    Misconfigured,
+    /// The Client System does not accept the API key.
+    Unauthorized,
+    /// The Client System cannot be reached.
+    Offline,
+    /// The Client System asked to be left alone for a while.
+    RateLimited,
+    /// Something needs attention, but readings are kept or move on.
+    Degraded,
+    /// A pass is uploading.
+    Syncing,
+    /// All is well.
+    Ok,
+}
+
+/// What the sync manager says.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncStatus {
+    /// Whether synchronisation is started.
+    pub is_running: bool,
+    /// When the last attempt ended.
+    pub last_sync_time: Option<Timestamp>,
+    /// Whether it succeeded; none before the first.
+    pub last_sync_success: Option<bool>,
+    /// What went wrong in it.
+    pub last_sync_error: Option<String>,
+    /// Readings that the Client System does not have yet.
+    pub queue_size: u64,
+    /// Readings uploaded since the process started.
+    pub total_synced: u64,
+    /// Readings in batches that were given up for a pass, since the process started.
+    pub total_failed: u64,
+    /// Whether the Client System is reachable.
+    pub is_client_connected: bool,
+}
+
+/// What is in the Sync Database, and how it develops.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct QueueStatus {
+    /// Readings that wait, those in flight included.
+    pub pending: u64,
+    /// Readings in batches that were claimed and have no outcome yet.
+    pub in_flight: u64,
+    /// Readings set aside.
+    pub quarantined: u64,
+    /// When the oldest waiting reading came in.
+    pub oldest_pending_at: Option<Timestamp>,
+    /// Readings that leave the queue per second, averaged over the last minute.
+    pub drain_rate_per_s: f64,
+    /// Seconds until the queue is empty at this rate; none while it does not shrink.
+    pub eta_s: Option<f64>,
+    /// Bytes free where the Sync Database lies; none where that cannot be known.
+    pub disk_free_bytes: Option<u64>,
+    /// Hours until the disk is full at the present growth; none while it does not grow.
+    pub hours_until_full: Option<f64>,
+    /// Batches that failed in several passes and were set back.
+    pub parked_batches: u64,
+    /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice.
+    pub possibly_doubled_uploads: u64,
+}
+
+/// What the heartbeat says.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct HeartbeatStatus {
+    /// When the last one was tried.
+    pub last_attempt_at: Option<Timestamp>,
+    /// When the last one was accepted.
+    pub last_success_at: Option<Timestamp>,
+    /// What went wrong in the last one.
+    pub last_error: Option<String>,
+    /// Failures in a row.
+    pub consecutive_failures: u32,
+    /// The server's clock in the last answer.
+    pub server_time: Option<Timestamp>,
+}
+
+/// What the configuration downloader says.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ConfigStatus {
+    /// When the last download was tried.
+    pub last_attempt_at: Option<Timestamp>,
+    /// When the last good configuration came.
+    pub last_success_at: Option<Timestamp>,
+    /// What went wrong in the last download.
+    pub last_error: Option<String>,
+    /// The site's name.
+    pub site: Option<String>,
+    /// Meters in the last good configuration.
+    pub meters: Option<u64>,
+    /// The interval between passes, in minutes.
+    pub sync_interval_minutes: Effective<u64>,
+    /// The batch size.
+    pub batch_size: Effective<usize>,
+}
+
+/// A setting that the Client System may change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Effective<T> {
+    /// The value in force.
+    pub value: T,
+    /// Whether it is fixed by local settings, so that the Client System's wish is not followed.
+    pub pinned: bool,
+    /// What the Client System wants.
+    pub wanted: Option<T>,
+}
+
+/// How an actor fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorState {
+    /// Takes messages.
+    Running,
+    /// Failed, and waits a moment before it takes messages again.
+    Restarting,
+    /// Ended.
+    Stopped,
+}
+
+/// What the supervisor says about one actor.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActorStatus {
+    /// The actor's name.
+    pub name: &'static str,
+    /// How it fares.
+    pub state: ActorState,
+    /// How often it was restarted since the process started.
+    pub restarts: u64,
+    /// Counts its lives; grows with every restart.
+    pub generation: u64,
+    /// What the last failure was.
+    pub last_failure: Option<String>,
+    /// When the last failure was.
+    pub last_failure_at: Option<Timestamp>,
+}
+
+/// The whole truth.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceStatus {
+    /// The state in a word.
+    pub state: State,
+    /// The state in a sentence: what happened, what it means, what will fix it.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The sync manager.
+    pub sync: SyncStatus,
+    /// The link.
+    pub connectivity: ConnectivityStatus,
+    /// The queue.
+    pub queue: QueueStatus,
+    /// Heartbeats.
+    pub heartbeat: HeartbeatStatus,
+    /// Configuration downloads.
+    pub config: ConfigStatus,
+    /// The last pass.
+    pub last_pass: Option<PassReport>,
+    /// The last events, newest first.
+    pub recent_events: Vec<Event>,
+    /// All actors.
+    pub actors: Vec<ActorStatus>,
+    /// The program's version.
+    pub version: &'static str,
+    /// Whole seconds since the process started.
+    pub uptime_s: u64,
+}

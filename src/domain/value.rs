@@ -1,0 +1,162 @@
+//! A measured value as the exact decimal that was written down; it never passes through binary floating
+//! point on its way from the Sync Database to the Client System unless the database itself holds one.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// Integer digits that a `NUMERIC(15,3)` column holds.
+const INTEGER_DIGITS: usize = 12;
+/// Decimals that a `NUMERIC(15,3)` column holds.
+const DECIMALS: usize = 3;
+
+/// A finite decimal number, kept as its text, which is always a valid JSON number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReadingValue(Box<str>);
+
+impl ReadingValue {
+    /// Reads a JSON number, exactly.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_json_number(text).then(|| Self(text.into()))
+    }
+
+    /// The shortest decimal that is nearest to `number` alone; none for infinities and NaN.
+    pub fn from_f64(number: f64) -> Option<Self> {
+        number.is_finite().then(|| Self(number.to_string().into()))
+    }
+
+    /// The JSON number.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a `NUMERIC(15,3)` column holds the number without rounding or overflow.
+    pub fn fits_numeric_15_3(&self) -> bool {
+        let (digits, exponent) = significant_digits(&self.0);
+        let scale = exponent.unsigned_abs() as usize;
+        match exponent {
+            0.. => digits.is_empty() || digits.len().saturating_add(scale) <= INTEGER_DIGITS,
+            _ => scale <= DECIMALS && digits.len().saturating_sub(scale) <= INTEGER_DIGITS,
+        }
+    }
+}
+
+impl From<i64> for ReadingValue {
+    fn from(number: i64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl fmt::Display for ReadingValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Serialize for ReadingValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.0.to_string())
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+fn is_json_number(text: &str) -> bool {
+    // A JSON number starts with a digit or a minus and holds no white space; serde_json knows the rest.
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        && text.ends_with(|last: char| last.is_ascii_digit())
+        && serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// The digits of a JSON number without leading and trailing zeros, and the power of ten of the last one.
+fn significant_digits(number: &str) -> (String, i64) {
+    let unsigned = number.trim_start_matches('-');
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    // An exponent too long for i64 only has to stay out of every range.
+    let exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') {
+        -1_000_000
+    } else {
+        1_000_000
+    });
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{integer}{fraction}");
+    let kept = digits.trim_end_matches('0');
+    let dropped = i64::try_from(digits.len() - kept.len()).unwrap_or(i64::MAX);
+    let scale = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+    let significant = kept.trim_start_matches('0').to_owned();
+    if significant.is_empty() {
+        return (significant, 0);
+    }
+    (
+        significant,
+        exponent.saturating_sub(scale).saturating_add(dropped),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_numbers_are_values() {
+        for text in ["0", "-1", "12.340", "1e3", "1.5E-2", "123456789012.345"] {
+            assert_eq!(
+                ReadingValue::parse(text)
+                    .map(|value| value.to_string())
+                    .as_deref(),
+                Some(text)
+            );
+        }
+        for text in [
+            "", " 1", "1 ", "+1", ".5", "1.", "01", "NaN", "Infinity", "\"1\"", "1,5", "null",
+            "true",
+        ] {
+            assert_eq!(ReadingValue::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn binary_numbers_become_their_shortest_decimal() {
+        let text = |number| ReadingValue::from_f64(number).map(|value| value.to_string());
+        assert_eq!(text(12.34).as_deref(), Some("12.34"));
+        assert_eq!(
+            text(123_456_789_012.345).as_deref(),
+            Some("123456789012.345")
+        );
+        assert_eq!(text(f64::INFINITY), None);
+        assert_eq!(text(f64::NAN), None);
+    }
+
+    #[test]
+    fn the_column_of_the_client_system_is_the_limit() {
+        let fits = |text: &str| {
+            ReadingValue::parse(text)
+                .expect("a number")
+                .fits_numeric_15_3()
+        };
+        for text in [
+            "0",
+            "-0.000",
+            "0.001",
+            "1.5000",
+            "999999999999.999",
+            "-999999999999.999",
+            "1e3",
+            "1500e-3",
+            "0e99999999999999999999",
+        ] {
+            assert!(fits(text), "{text}");
+        }
+        for text in [
+            "0.0001",
+            "1000000000000",
+            "1e12",
+            "1.5e-3",
+            "1e99999999999999999999",
+            "1234567890123456789012345678901234567890",
+        ] {
+            assert!(!fits(text), "{text}");
+        }
+    }
+}

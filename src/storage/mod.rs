@@ -1,0 +1,290 @@
+//! The Sync Database behind one trait, whatever engine holds it.
+
+pub mod sqlite;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
+    census::Stretch,
+    meter::{Meter, MeterChanges, MeterConfiguration},
+    quarantine::{QuarantineCorrection, QuarantineFilter, QuarantineReason, QuarantinedReading},
+    reading::{RawReading, Reading, ReadingId, ReadingRow},
+    reading_ids::ReadingIds,
+    sync_log::{SyncLogEntry, SyncStats},
+    timestamp::Timestamp,
+};
+
+/// Why the Sync Database did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another program keeps the database locked; trying again later may help.
+    #[error("the Sync Database is locked by another program: {0}")]
+    Busy(String),
+    /// The disk holds no more.
+    #[error("the disk under the Sync Database is full: {0}")]
+    Full(String),
+    /// Another service instance has this queue.
+    #[error(
+        "another process already serves the Sync Database {0}; one process serves a queue in SQLite, so stop that one first"
+    )]
+    InUse(String),
+    /// The database's tables cannot be taken over.
+    #[error("the Sync Database cannot be taken over: {0}")]
+    Unsuitable(String),
+    /// The same idempotency key came with other contents.
+    #[error(
+        "the idempotency key {0:?} was used before with other readings; use a new key for new readings"
+    )]
+    KeyReused(String),
+    /// Any other failure of the engine.
+    #[error("the Sync Database failed: {0}")]
+    Failed(String),
+}
+
+/// A page of a list and the length of the whole.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Page<T> {
+    /// How many there are in all.
+    pub total: i64,
+    /// Those asked for.
+    pub items: Vec<T>,
+}
+
+/// Which part of a list is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// How many at most.
+    pub limit: u32,
+    /// How many to pass over first.
+    pub offset: u32,
+}
+
+/// A reading to be set aside, and why.
+#[derive(Clone, Debug)]
+pub struct QuarantineEntry {
+    /// The row in `meter_readings`.
+    pub reading_id: ReadingId,
+    /// Why.
+    pub reason: QuarantineReason,
+    /// HTTP status of the refusal.
+    pub status: Option<u16>,
+    /// The server's words, or what makes the row unreadable.
+    pub message: String,
+    /// The batch in which it was refused.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// What a request to store readings brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    /// How many readings the request holds.
+    pub count: usize,
+    /// Whether an earlier request with the same key had stored them already.
+    pub repeated: bool,
+}
+
+/// What an action on quarantined readings did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct QuarantineActionResult {
+    /// Entries that the action was carried out on.
+    pub affected: u64,
+    /// Entries passed over because they may be stored already and `accept_double` was not given.
+    pub possibly_stored: u64,
+    /// Entries passed over because they still cannot be sent, with the reason of the first.
+    pub unreadable: u64,
+    /// Why the first unreadable one cannot be sent.
+    pub first_problem: Option<String>,
+}
+
+/// The queue's bounds, each found without a scan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueBounds {
+    /// Lowest and highest id of all readings, pending or not.
+    pub ids: Option<(ReadingId, ReadingId)>,
+    /// When the oldest pending reading came in.
+    pub oldest_pending_at: Option<Timestamp>,
+}
+
+/// A durable set of facts about the Client System that outlive the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Until when all calls wait (RFC 3339).
+    HeldUntil,
+    /// Whether requests go out without compression ("true").
+    PlainRequests,
+    /// The largest batch that the Client System takes.
+    BatchSizeThatFits,
+    /// How the Client System treats a failing row: "aborts" or "keeps".
+    RowFailureMode,
+    /// The last good configuration, JSON.
+    Configuration,
+}
+
+impl Fact {
+    /// The fact's name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HeldUntil => "held_until",
+            Self::PlainRequests => "plain_requests",
+            Self::BatchSizeThatFits => "batch_size_that_fits",
+            Self::RowFailureMode => "row_failure_mode",
+            Self::Configuration => "configuration",
+        }
+    }
+}
+
+/// The Sync Database. Reads see what is committed; every write goes through a [`StoreTransaction`].
+#[async_trait]
+pub trait SyncStore: Send + Sync {
+    /// Begins a write transaction; waits a bounded time for other programs' locks.
+    async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError>;
+
+    /// Changes whenever another program may have committed something since the last call.
+    async fn foreign_version(&self) -> Result<i64, StoreError>;
+    /// Where the queue begins and ends.
+    async fn queue_bounds(&self) -> Result<QueueBounds, StoreError>;
+    /// Pending readings with ids in the stretch. Reads at most the stretch's rows.
+    async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError>;
+    /// Readings in quarantine.
+    async fn quarantined_count(&self) -> Result<u64, StoreError>;
+    /// All manifests, oldest first, without bodies.
+    async fn manifests(&self) -> Result<Vec<Manifest>, StoreError>;
+    /// A manifest with its body; none once it is settled.
+    async fn batch(&self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
+    /// A remembered fact.
+    async fn fact(&self, fact: Fact) -> Result<Option<String>, StoreError>;
+    /// Local readings, newest first.
+    async fn readings(
+        &self,
+        meter: Option<&str>,
+        since: Timestamp,
+        window: Window,
+    ) -> Result<Page<ReadingRow>, StoreError>;
+    /// Known meters by name.
+    async fn meters(&self, window: Window) -> Result<Page<Meter>, StoreError>;
+    /// When the newest reading of any meter was measured.
+    async fn last_collection(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// The operation log, newest first.
+    async fn sync_log(&self, window: Window) -> Result<Page<SyncLogEntry>, StoreError>;
+    /// Sums over the operation log.
+    async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError>;
+    /// Quarantine entries, newest first.
+    async fn quarantine(
+        &self,
+        filter: &QuarantineFilter,
+        window: Window,
+    ) -> Result<Page<QuarantinedReading>, StoreError>;
+    /// The bytes still free under the database; none where that cannot be known.
+    async fn disk_free_bytes(&self) -> Option<u64>;
+    /// Closes all connections.
+    async fn close(&self);
+}
+
+/// A write transaction. Dropping it without [`StoreTransaction::commit`] leaves the database as it was.
+#[async_trait]
+pub trait StoreTransaction: Send {
+    /// Marks a point to return to, so that one failing operation does not undo its neighbours.
+    async fn set_savepoint(&mut self) -> Result<(), StoreError>;
+    /// Undoes everything since the last savepoint.
+    async fn return_to_savepoint(&mut self) -> Result<(), StoreError>;
+    /// Makes everything durable: survives the loss of power from here on.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+
+    /// Adds readings. With a key, a repetition of the same contents adds nothing.
+    async fn insert_readings(
+        &mut self,
+        readings: &[Reading],
+        key: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Ingested, StoreError>;
+    /// The pending readings that no manifest holds, ascending by id, as they lie there.
+    async fn claimable(
+        &mut self,
+        order: ClaimOrder,
+        limit: usize,
+    ) -> Result<Vec<RawReading>, StoreError>;
+    /// Writes a manifest with its body.
+    async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError>;
+    /// A manifest with its body; none once it is settled.
+    async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
+    /// The manifests in a state, without bodies; of one root only where given.
+    async fn manifests_in(
+        &mut self,
+        state: ManifestState,
+        root: Option<&IdempotencyKey>,
+    ) -> Result<Vec<Manifest>, StoreError>;
+    /// Overwrites what may change in a manifest: state, attempts, failed passes, last error and status.
+    async fn update_manifest(&mut self, manifest: &Manifest) -> Result<(), StoreError>;
+    /// Removes a manifest; its readings are pending again unless they are taken out as well.
+    async fn remove_manifest(&mut self, key: &IdempotencyKey) -> Result<(), StoreError>;
+    /// Deletes readings.
+    async fn delete_readings(&mut self, ids: &ReadingIds) -> Result<(), StoreError>;
+    /// Marks readings as synchronized.
+    async fn mark_synchronized(
+        &mut self,
+        ids: &ReadingIds,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Adds one to the retry count of readings.
+    async fn increment_retry_count(&mut self, ids: &ReadingIds) -> Result<(), StoreError>;
+    /// Moves readings to quarantine; ids that no longer exist are passed over. Returns how many moved.
+    async fn quarantine(
+        &mut self,
+        entries: &[QuarantineEntry],
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+    /// Adds a row to the operation log.
+    async fn append_sync_log(
+        &mut self,
+        batch_size: usize,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Takes a configuration's meters over; deactivates those that it does not name, unless it names none.
+    async fn upsert_meters(
+        &mut self,
+        meters: &[MeterConfiguration],
+        now: Timestamp,
+    ) -> Result<MeterChanges, StoreError>;
+    /// Remembers a fact, or forgets it.
+    async fn remember(&mut self, fact: Fact, value: Option<&str>) -> Result<(), StoreError>;
+    /// Returns quarantined readings to the queue under new ids and writes audit rows.
+    async fn requeue(
+        &mut self,
+        filter: &QuarantineFilter,
+        accept_double: bool,
+        now: Timestamp,
+    ) -> Result<QuarantineActionResult, StoreError>;
+    /// Changes fields of a quarantined reading and writes an audit row; false where there is none.
+    async fn correct(
+        &mut self,
+        id: i64,
+        correction: &QuarantineCorrection,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Removes quarantined readings for good and writes audit rows.
+    async fn discard(
+        &mut self,
+        filter: &QuarantineFilter,
+        now: Timestamp,
+    ) -> Result<QuarantineActionResult, StoreError>;
+    /// Deletes up to `limit` synchronized readings older than `before`; returns how many.
+    async fn delete_synchronized_before(
+        &mut self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+    /// Deletes up to `limit` operation log rows older than `before`; returns how many.
+    async fn delete_sync_log_before(
+        &mut self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+    /// Deletes up to `limit` remembered ingestion keys older than `before`; returns how many.
+    async fn delete_ingestion_keys_before(
+        &mut self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,1 @@
+//! The Sync Database in an embedded SQLite file.
