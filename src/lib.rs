@@ -3,3 +3,5 @@
 pub mod clock;
 pub mod domain;
 pub mod storage;
+pub mod supervision;
+pub mod upstream;

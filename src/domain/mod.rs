@@ -11,6 +11,7 @@ pub mod quarantine;
 pub mod reading;
 pub mod reading_ids;
 pub mod status;
+pub mod store;
 pub mod sync_log;
 pub mod timestamp;
 pub mod value;

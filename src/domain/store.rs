@@ -1,0 +1,98 @@
+//! What is asked of a Sync Database and what it answers, whatever engine holds it.
+
+use serde::Serialize;
+
+/// Why the Sync Database did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another program keeps the database locked; trying again later may help.
+    #[error("the Sync Database is locked by another program: {0}")]
+    Busy(String),
+    /// The disk holds no more.
+    #[error("the disk under the Sync Database is full: {0}")]
+    Full(String),
+    /// Another service instance has this queue.
+    #[error(
+        "another process already serves the Sync Database {0}; one process serves a queue in SQLite, so stop that one first"
+    )]
+    InUse(String),
+    /// The database's tables cannot be taken over.
+    #[error("the Sync Database cannot be taken over: {0}")]
+    Unsuitable(String),
+    /// The same idempotency key came with other contents.
+    #[error(
+        "the idempotency key {0:?} was used before with other readings; use a new key for new readings"
+    )]
+    KeyReused(String),
+    /// Any other failure of the engine.
+    #[error("the Sync Database failed: {0}")]
+    Failed(String),
+}
+
+/// A page of a list and the length of the whole.
+#[derive(Clone, Debug, Serialize)]
+pub struct Page<T> {
+    /// How many there are in all.
+    pub total: i64,
+    /// Those asked for.
+    pub items: Vec<T>,
+}
+
+/// Which part of a list is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// How many at most.
+    pub limit: u32,
+    /// How many to pass over first.
+    pub offset: u32,
+}
+
+/// What a request to store readings brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    /// How many readings the request holds.
+    pub count: usize,
+    /// Whether an earlier request with the same key had stored them already.
+    pub repeated: bool,
+}
+
+/// What an action on quarantined readings did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct QuarantineActionResult {
+    /// Entries that the action was carried out on.
+    pub affected: u64,
+    /// Entries passed over because they may be stored already and `accept_double` was not given.
+    pub possibly_stored: u64,
+    /// Entries passed over because they still cannot be sent, with the reason of the first.
+    pub unreadable: u64,
+    /// Why the first unreadable one cannot be sent.
+    pub first_problem: Option<String>,
+}
+
+/// A durable set of facts about the Client System that outlive the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Until when all calls wait (RFC 3339).
+    HeldUntil,
+    /// Whether requests go out without compression ("true").
+    PlainRequests,
+    /// The largest batch that the Client System takes.
+    BatchSizeThatFits,
+    /// How the Client System treats a failing row: "aborts" or "keeps".
+    RowFailureMode,
+    /// The last good configuration, JSON.
+    Configuration,
+}
+
+impl Fact {
+    /// The fact's name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HeldUntil => "held_until",
+            Self::PlainRequests => "plain_requests",
+            Self::BatchSizeThatFits => "batch_size_that_fits",
+            Self::RowFailureMode => "row_failure_mode",
+            Self::Configuration => "configuration",
+        }
+    }
+}

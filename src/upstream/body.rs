@@ -1,0 +1,134 @@
+//! The body of an upload: built once, kept compressed, taken apart only along the readings it was built from.
+
+use std::io::{Read, Write};
+
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::domain::reading::Reading;
+
+/// Why a kept body cannot be read back: the Sync Database holds something else than was written.
+#[derive(Debug, thiserror::Error)]
+#[error("the body kept for this batch is damaged: {0}")]
+pub struct DamagedBody(String);
+
+#[derive(Serialize)]
+struct Outgoing<'a, T> {
+    readings: &'a [T],
+}
+
+#[derive(Deserialize)]
+struct Kept<'a> {
+    #[serde(borrow)]
+    readings: Vec<&'a RawValue>,
+}
+
+/// The JSON body that carries `readings`, in their order.
+pub fn encode(readings: &[Reading]) -> Vec<u8> {
+    encode_any(readings)
+}
+
+fn encode_any<T: Serialize>(readings: &[T]) -> Vec<u8> {
+    // Serialising plain strings and numbers into memory has no way to fail.
+    serde_json::to_vec(&Outgoing { readings }).unwrap_or_default()
+}
+
+/// Compresses a body with gzip, for keeping and for sending.
+pub fn compress(json: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(json.len() / 8), Compression::new(4));
+    // Writing into memory has no way to fail.
+    let written = encoder.write_all(json);
+    written.and_then(|()| encoder.finish()).unwrap_or_default()
+}
+
+/// Undoes [`compress`].
+///
+/// # Errors
+/// When the bytes are not what [`compress`] made.
+pub fn decompress(compressed: &[u8]) -> Result<Vec<u8>, DamagedBody> {
+    let mut json = Vec::new();
+    GzDecoder::new(compressed)
+        .read_to_end(&mut json)
+        .map_err(|error| DamagedBody(error.to_string()))?;
+    Ok(json)
+}
+
+/// A body for each list of positions, made of the very bytes that the whole was made of.
+///
+/// # Errors
+/// When `json` is not a body that [`encode`] made. Positions outside of it are passed over.
+pub fn split(json: &[u8], parts: &[Vec<usize>]) -> Result<Vec<Vec<u8>>, DamagedBody> {
+    let kept = parse(json)?;
+    let part = |positions: &Vec<usize>| {
+        let readings: Vec<_> = positions
+            .iter()
+            .filter_map(|position| kept.readings.get(*position))
+            .collect();
+        encode_any(&readings)
+    };
+    Ok(parts.iter().map(part).collect())
+}
+
+/// The meter of every reading in the body, in order.
+///
+/// # Errors
+/// When `json` is not a body that [`encode`] made.
+pub fn meters(json: &[u8]) -> Result<Vec<String>, DamagedBody> {
+    #[derive(Deserialize)]
+    struct Named {
+        meter_external_id: String,
+    }
+    let name = |raw: &&RawValue| {
+        serde_json::from_str::<Named>(raw.get()).map(|named| named.meter_external_id)
+    };
+    parse(json)?
+        .readings
+        .iter()
+        .map(name)
+        .collect::<Result<_, _>>()
+        .map_err(|error| DamagedBody(error.to_string()))
+}
+
+fn parse(json: &[u8]) -> Result<Kept<'_>, DamagedBody> {
+    serde_json::from_slice(json).map_err(|error| DamagedBody(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{timestamp::Timestamp, value::ReadingValue};
+
+    fn reading(meter: &str, value: &str) -> Reading {
+        Reading {
+            meter_external_id: meter.to_owned(),
+            timestamp: Timestamp::parse_zoned("2026-01-01T00:00:00Z").expect("a time"),
+            data_point: "energy \"total\"".to_owned(),
+            value: ReadingValue::parse(value).expect("a number"),
+            unit: Some("kWh".to_owned()),
+        }
+    }
+
+    #[test]
+    fn values_keep_their_digits_through_keeping_and_splitting() {
+        let json = encode(&[
+            reading("a", "1.500"),
+            reading("b", "123456789012.345"),
+            reading("c", "-0"),
+        ]);
+        assert_eq!(decompress(&compress(&json)).expect("own bytes"), json);
+        let parts = split(&json, &[vec![1], vec![0, 2]]).expect("own body");
+        assert_eq!(parts[0], encode(&[reading("b", "123456789012.345")]));
+        assert_eq!(
+            parts[1],
+            encode(&[reading("a", "1.500"), reading("c", "-0")])
+        );
+        assert_eq!(meters(&json).expect("own body"), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn damage_is_told() {
+        assert!(decompress(b"not gzip").is_err());
+        assert!(split(b"{}", &[vec![0]]).is_err());
+    }
+}

@@ -1,0 +1,313 @@
+//! What an answer to an upload means. When in doubt the readings are kept: to take a reading for stored that
+//! the Client System does not have is the one unforgivable fault.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::answer::Answer;
+use crate::domain::outcome::{RejectedReading, UploadOutcome};
+
+/// What is known about a sending besides the answer to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a> {
+    /// The meter of every reading in the body, in order.
+    pub meters: &'a [String],
+    /// Whether the same key may have reached the server before.
+    pub repeated: bool,
+    /// Whether the server is known to keep the other rows of a request when one fails in its database.
+    pub keeps_rows_on_failure: Option<bool>,
+}
+
+/// The class of a complete answer.
+pub fn classify_upload(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
+    let words = answer.words();
+    let status = answer.status;
+    match status {
+        200..=299 => classify_success(answer, sending),
+        400 => refused(answer, sending),
+        422 if is_about_the_key(&words) => UploadOutcome::KeyRefused(words),
+        422 => refused(answer, sending),
+        401 | 403 => UploadOutcome::Unauthorized { status, words },
+        413 => UploadOutcome::TooLarge(words),
+        415 => UploadOutcome::EncodingRefused,
+        429 => UploadOutcome::RateLimited {
+            status,
+            retry_after: answer.retry_after,
+        },
+        503 if answer.retry_after.is_some() => UploadOutcome::RateLimited {
+            status,
+            retry_after: answer.retry_after,
+        },
+        408 | 409 | 425 | 500..=599 => UploadOutcome::ServerFault { status, words },
+        _ => UploadOutcome::Misconfigured { status, words },
+    }
+}
+
+/// How the server treats the other rows of a request when one fails in its database, as far as this answer
+/// shows: `Some(false)` when it gives up the whole request, `Some(true)` when it keeps the others.
+pub fn row_failure_mode(answer: &Answer, sending: &Sending<'_>) -> Option<bool> {
+    let success = Success::parse(answer)?;
+    if success.transaction_aborted() {
+        return Some(false);
+    }
+    // Only a failure before the last reading shows what became of those behind it.
+    let named_before_the_end = success.errors.iter().any(|(meter, _)| {
+        let last = sending.meters.len().checked_sub(1);
+        meter
+            .as_deref()
+            .and_then(|meter| sending.meters.iter().rposition(|name| name == meter))
+            .is_some_and(|at| Some(at) != last)
+    });
+    (success.skipped > 0 && success.inserted.unwrap_or(0) > 0 && named_before_the_end)
+        .then_some(true)
+}
+
+fn is_about_the_key(words: &str) -> bool {
+    words.to_ascii_lowercase().contains("idempotency")
+}
+
+fn refused(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
+    UploadOutcome::Refused {
+        status: answer.status,
+        named: named_by_index(answer, sending.meters.len()),
+        words: answer.words(),
+    }
+}
+
+/// The readings that a validation error names by index, such as `readings[2].unit`, each once, in order.
+fn named_by_index(answer: &Answer, length: usize) -> Vec<RejectedReading> {
+    let Ok(json) = serde_json::from_slice::<Value>(&answer.body) else {
+        return Vec::new();
+    };
+    let mut named: Vec<RejectedReading> = Vec::new();
+    for error in json
+        .get("errors")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let path = error
+            .get("path")
+            .or_else(|| error.get("param"))
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let Some(position) = index_in_path(path).filter(|position| *position < length) else {
+            continue;
+        };
+        let message = error
+            .get("msg")
+            .or_else(|| error.get("message"))
+            .and_then(Value::as_str)
+            .unwrap_or("invalid");
+        let words = format!("{path}: {message}");
+        match named
+            .iter_mut()
+            .find(|rejected| rejected.position == position)
+        {
+            Some(known) => known.words = format!("{}; {words}", known.words),
+            None => named.push(RejectedReading { position, words }),
+        }
+    }
+    named.sort_by_key(|rejected| rejected.position);
+    named
+}
+
+fn index_in_path(path: &str) -> Option<usize> {
+    path.strip_prefix("readings[")?
+        .split(']')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// The parts of a 2xx answer that matter.
+struct Success {
+    success: Option<bool>,
+    inserted: Option<u64>,
+    skipped: u64,
+    /// Meter, where one is named, and words.
+    errors: Vec<(Option<String>, String)>,
+}
+
+impl Success {
+    fn parse(answer: &Answer) -> Option<Self> {
+        let json: Value = serde_json::from_slice(&answer.body).ok()?;
+        let json = json.as_object()?;
+        let words = |error: &Value| {
+            let text = ["error", "message", "msg"]
+                .iter()
+                .find_map(|field| error.get(field)?.as_str());
+            text.map_or_else(|| error.to_string(), ToOwned::to_owned)
+        };
+        let meter = |error: &Value| {
+            error
+                .get("meter_external_id")
+                .and_then(Value::as_str)
+                .map(ToOwned::to_owned)
+        };
+        let errors = json
+            .get("errors")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        Some(Self {
+            success: json.get("success").and_then(Value::as_bool),
+            inserted: json.get("inserted").and_then(Value::as_u64),
+            skipped: json.get("skipped").and_then(Value::as_u64).unwrap_or(0),
+            errors: errors.map(|error| (meter(error), words(error))).collect(),
+        })
+    }
+
+    fn transaction_aborted(&self) -> bool {
+        self.errors.iter().any(|(_, words)| {
+            words
+                .to_ascii_lowercase()
+                .contains("transaction is aborted")
+        })
+    }
+
+    fn words(&self) -> String {
+        self.errors
+            .iter()
+            .map(|(_, words)| words.as_str())
+            .next()
+            .unwrap_or("skipped without a reason")
+            .to_owned()
+    }
+}
+
+fn classify_success(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
+    let status = answer.status;
+    let length = sending.meters.len();
+    let Some(success) = Success::parse(answer) else {
+        return UploadOutcome::Ambiguous {
+            words: format!("a {status} whose body cannot be read: {}", answer.words()),
+            timed_out: false,
+        };
+    };
+    let all_inserted = success
+        .inserted
+        .is_none_or(|inserted| inserted == length as u64);
+    if success.success == Some(true) && success.skipped == 0 && all_inserted {
+        return UploadOutcome::Stored;
+    }
+    if success.transaction_aborted() {
+        return UploadOutcome::Refused {
+            status,
+            named: Vec::new(),
+            words: success.words(),
+        };
+    }
+    if success.success != Some(true) && success.skipped == 0 && success.errors.is_empty() {
+        return UploadOutcome::Ambiguous {
+            words: format!("a {status} without success: {}", answer.words()),
+            timed_out: false,
+        };
+    }
+    if sending.repeated && success.inserted == Some(0) && success.errors.is_empty() {
+        return UploadOutcome::Stored;
+    }
+    partial(&success, sending)
+}
+
+fn partial(success: &Success, sending: &Sending<'_>) -> UploadOutcome {
+    let Some(rejected) = exactly_named(success, sending.meters) else {
+        return UploadOutcome::Doubtful {
+            doubtful: possibly_meant(success, sending.meters),
+        };
+    };
+    // A server that gives up the whole request when a row fails says so only in the rows behind that one. With
+    // nothing behind it, "the rest is stored" is a guess unless the server is known to keep the others.
+    let last_is_rejected = rejected
+        .iter()
+        .any(|reading| reading.position + 1 == sending.meters.len());
+    let rest_is_empty = rejected.len() == sending.meters.len();
+    match sending.keeps_rows_on_failure {
+        Some(false) if last_is_rejected && !rest_is_empty => UploadOutcome::Refused {
+            status: 200,
+            named: rejected,
+            words: success.words(),
+        },
+        None if last_is_rejected && rejected.len() == 1 && !rest_is_empty => {
+            UploadOutcome::Doubtful {
+                doubtful: every_reading(success, sending.meters),
+            }
+        }
+        _ => UploadOutcome::PartlyStored { rejected },
+    }
+}
+
+/// The skipped readings where the entries leave no choice: every skipped row has its entry, and each named
+/// meter is named as often as it occurs in the batch.
+fn exactly_named(success: &Success, meters: &[String]) -> Option<Vec<RejectedReading>> {
+    if success.skipped != success.errors.len() as u64 {
+        return None;
+    }
+    if success
+        .inserted
+        .is_some_and(|inserted| inserted + success.skipped != meters.len() as u64)
+    {
+        return None;
+    }
+    let mut named: HashMap<&str, (usize, &str)> = HashMap::new();
+    for (meter, words) in &success.errors {
+        let entry = named.entry(meter.as_deref()?).or_insert((0, words));
+        entry.0 += 1;
+    }
+    let occurrences = |name: &str| meters.iter().filter(|meter| *meter == name).count();
+    if named
+        .iter()
+        .any(|(name, (times, _))| occurrences(name) != *times)
+    {
+        return None;
+    }
+    let rejected = meters.iter().enumerate().filter_map(|(position, meter)| {
+        named.get(meter.as_str()).map(|(_, words)| RejectedReading {
+            position,
+            words: (*words).to_owned(),
+        })
+    });
+    Some(rejected.collect())
+}
+
+/// The readings that an unclear partial answer may mean: those of the named meters when the entries account
+/// for every skipped row, else all.
+fn possibly_meant(success: &Success, meters: &[String]) -> Vec<RejectedReading> {
+    let every_row_accounted = success.skipped <= success.errors.len() as u64
+        && success
+            .inserted
+            .is_none_or(|inserted| inserted + success.skipped == meters.len() as u64)
+        && success
+            .errors
+            .iter()
+            .all(|(meter, _)| meter.as_ref().is_some_and(|meter| meters.contains(meter)));
+    if success.skipped == 0 || !every_row_accounted {
+        return every_reading(success, meters);
+    }
+    let named: HashMap<&str, &str> = success
+        .errors
+        .iter()
+        .filter_map(|(meter, words)| Some((meter.as_deref()?, words.as_str())))
+        .collect();
+    let meant = meters.iter().enumerate().filter_map(|(position, meter)| {
+        named.get(meter.as_str()).map(|words| RejectedReading {
+            position,
+            words: (*words).to_owned(),
+        })
+    });
+    meant.collect()
+}
+
+fn every_reading(success: &Success, meters: &[String]) -> Vec<RejectedReading> {
+    (0..meters.len())
+        .map(|position| RejectedReading {
+            position,
+            words: success.words(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "classify_tests.rs"]
+mod tests;

@@ -1,0 +1,260 @@
+//! Every row of the table of answers, and the traps in partial success.
+
+use std::time::Duration;
+
+use super::*;
+
+fn answer(status: u16, body: &str) -> Answer {
+    Answer {
+        status,
+        retry_after: None,
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+fn meters(names: &str) -> Vec<String> {
+    names.chars().map(String::from).collect()
+}
+
+fn classify_known(body: &str, names: &str, repeated: bool, keeps: Option<bool>) -> UploadOutcome {
+    classify_upload(
+        &answer(200, body),
+        &Sending {
+            meters: &meters(names),
+            repeated,
+            keeps_rows_on_failure: keeps,
+        },
+    )
+}
+
+fn classify(body: &str, names: &str) -> UploadOutcome {
+    classify_known(body, names, false, None)
+}
+
+fn positions(readings: &[RejectedReading]) -> Vec<usize> {
+    readings.iter().map(|reading| reading.position).collect()
+}
+
+#[track_caller]
+fn assert_partly(outcome: &UploadOutcome, expected: &[usize]) {
+    match outcome {
+        UploadOutcome::PartlyStored { rejected } => assert_eq!(positions(rejected), expected),
+        other => panic!("expected a part, got {other:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_doubtful(outcome: &UploadOutcome, expected: &[usize]) {
+    match outcome {
+        UploadOutcome::Doubtful { doubtful } => assert_eq!(positions(doubtful), expected),
+        other => panic!("expected doubt, got {other:?}"),
+    }
+}
+
+#[test]
+fn statuses_fall_into_their_classes() {
+    let class = |status, body| {
+        classify_upload(
+            &answer(status, body),
+            &Sending {
+                meters: &meters("ab"),
+                repeated: false,
+                keeps_rows_on_failure: None,
+            },
+        )
+        .class()
+    };
+    for status in [500, 502, 503, 504, 599, 408, 409, 425] {
+        assert_eq!(class(status, "oops"), "server_fault", "{status}");
+    }
+    for status in [401, 403] {
+        assert_eq!(
+            class(status, r#"{"message":"Invalid API key"}"#),
+            "unauthorized",
+            "{status}"
+        );
+    }
+    for status in [301, 302, 307, 308, 404, 405, 410, 418, 431] {
+        assert_eq!(class(status, ""), "misconfigured", "{status}");
+    }
+    assert_eq!(class(400, "{}"), "refused");
+    assert_eq!(class(422, "{}"), "refused");
+    assert_eq!(
+        class(
+            422,
+            r#"{"message":"Idempotency-Key was used with another body"}"#
+        ),
+        "key_refused"
+    );
+    assert_eq!(class(413, "<html>413</html>"), "too_large");
+    assert_eq!(class(415, ""), "encoding_refused");
+    assert_eq!(class(429, "Too many requests"), "rate_limited");
+}
+
+#[test]
+fn a_503_with_a_time_to_wait_is_a_rate_limit() {
+    let mut busy = answer(503, "");
+    busy.retry_after = Some(Duration::from_secs(7));
+    let outcome = classify_upload(
+        &busy,
+        &Sending {
+            meters: &meters("a"),
+            repeated: false,
+            keeps_rows_on_failure: None,
+        },
+    );
+    assert_eq!(
+        outcome,
+        UploadOutcome::RateLimited {
+            status: 503,
+            retry_after: Some(Duration::from_secs(7))
+        }
+    );
+}
+
+#[test]
+fn stored_needs_success_and_every_row() {
+    assert_eq!(
+        classify(
+            r#"{"success":true,"inserted":3,"skipped":0,"errors":[]}"#,
+            "abc"
+        ),
+        UploadOutcome::Stored
+    );
+    assert_eq!(
+        classify(r#"{"success":true}"#, "abc"),
+        UploadOutcome::Stored
+    );
+    assert_eq!(
+        classify(r#"{"success":true,"recordsProcessed":3}"#, "abc"),
+        UploadOutcome::Stored
+    );
+    assert_doubtful(
+        &classify(r#"{"success":true,"inserted":2}"#, "abc"),
+        &[0, 1, 2],
+    );
+}
+
+#[test]
+fn a_body_that_cannot_be_read_decides_nothing() {
+    for body in [
+        "",
+        "<html>ok</html>",
+        r#"{"success":true,"ins"#,
+        "[]",
+        "null",
+        r#"{"success":false}"#,
+        "{}",
+        r#"{"success":"yes"}"#,
+    ] {
+        assert_eq!(classify(body, "abc").class(), "ambiguous", "{body}");
+    }
+}
+
+#[test]
+fn an_aborted_transaction_stored_nothing_whatever_inserted_says() {
+    let body = r#"{"success":true,"inserted":1,"skipped":2,"errors":[
+        {"meter_external_id":"b","error":"numeric field overflow"},
+        {"meter_external_id":"c","error":"current transaction is aborted, commands ignored until end of transaction block"}]}"#;
+    assert_eq!(classify(body, "abc").class(), "refused");
+}
+
+#[test]
+fn unmistakable_entries_are_taken_at_their_word() {
+    let body = r#"{"success":true,"inserted":2,"skipped":1,"errors":[{"meter_external_id":"b","error":"unknown"}]}"#;
+    assert_partly(&classify(body, "abc"), &[1]);
+    let all_of_a_meter = r#"{"success":true,"inserted":2,"skipped":2,"errors":[{"meter_external_id":"b","error":"x"},{"meter_external_id":"b","error":"x"}]}"#;
+    assert_partly(
+        &classify(all_of_a_meter, "abcb".replace("cb", "bc").as_str()),
+        &[1, 2],
+    );
+}
+
+#[test]
+fn a_lone_refusal_at_the_very_end_proves_nothing_about_the_rest() {
+    let body = r#"{"success":true,"inserted":2,"skipped":1,"errors":[{"meter_external_id":"c","error":"overflow"}]}"#;
+    assert_doubtful(&classify_known(body, "abc", false, None), &[0, 1, 2]);
+    assert_partly(&classify_known(body, "abc", false, Some(true)), &[2]);
+    match classify_known(body, "abc", false, Some(false)) {
+        UploadOutcome::Refused { named, .. } => assert_eq!(positions(&named), [2]),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    let alone = r#"{"success":true,"inserted":0,"skipped":1,"errors":[{"meter_external_id":"a","error":"overflow"}]}"#;
+    assert_partly(&classify_known(alone, "a", false, None), &[0]);
+}
+
+#[test]
+fn a_replay_is_stored_only_on_a_repeated_key() {
+    let body = r#"{"success":true,"inserted":0,"skipped":3,"errors":[]}"#;
+    assert_eq!(
+        classify_known(body, "abc", true, None),
+        UploadOutcome::Stored
+    );
+    assert_doubtful(&classify_known(body, "abc", false, None), &[0, 1, 2]);
+}
+
+#[test]
+fn entries_that_leave_a_choice_put_all_that_may_be_meant_in_doubt() {
+    let one_of_two = r#"{"success":true,"inserted":3,"skipped":1,"errors":[{"meter_external_id":"b","error":"x"}]}"#;
+    assert_doubtful(&classify(one_of_two, "abbc"), &[1, 2]);
+    let unnamed = r#"{"success":true,"inserted":3,"skipped":1,"errors":[{"error":"x"}]}"#;
+    assert_doubtful(&classify(unnamed, "abbc"), &[0, 1, 2, 3]);
+    let unknown_meter = r#"{"success":true,"inserted":3,"skipped":1,"errors":[{"meter_external_id":"z","error":"x"}]}"#;
+    assert_doubtful(&classify(unknown_meter, "abbc"), &[0, 1, 2, 3]);
+    let too_few = r#"{"success":true,"inserted":2,"skipped":2,"errors":[{"meter_external_id":"a","error":"x"}]}"#;
+    assert_doubtful(&classify(too_few, "abbc"), &[0, 1, 2, 3]);
+    let sums_disagree = r#"{"success":true,"inserted":1,"skipped":1,"errors":[{"meter_external_id":"a","error":"x"}]}"#;
+    assert_doubtful(&classify(sums_disagree, "abbc"), &[0, 1, 2, 3]);
+}
+
+#[test]
+fn named_indexes_are_read_once_each_and_only_inside_the_batch() {
+    let body = r#"{"success":false,"message":"Validation error","errors":[
+        {"type":"field","msg":"Invalid value","path":"readings[2].unit","location":"body"},
+        {"type":"field","msg":"must be a number","path":"readings[0].value","location":"body"},
+        {"type":"field","msg":"too long","path":"readings[2].data_point","location":"body"},
+        {"type":"field","msg":"?","path":"readings[7].unit"},
+        {"type":"field","msg":"?","path":"readings"}]}"#;
+    match classify_upload(
+        &answer(400, body),
+        &Sending {
+            meters: &meters("abc"),
+            repeated: false,
+            keeps_rows_on_failure: None,
+        },
+    ) {
+        UploadOutcome::Refused {
+            named,
+            words,
+            status,
+        } => {
+            assert_eq!(positions(&named), [0, 2]);
+            assert_eq!(
+                named[1].words,
+                "readings[2].unit: Invalid value; readings[2].data_point: too long"
+            );
+            assert_eq!((words.as_str(), status), ("Validation error", 400));
+        }
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[test]
+fn the_servers_way_with_failing_rows_is_learned_only_from_proof() {
+    let mode = |body: &str, names: &str| {
+        row_failure_mode(
+            &answer(200, body),
+            &Sending {
+                meters: &meters(names),
+                repeated: false,
+                keeps_rows_on_failure: None,
+            },
+        )
+    };
+    let middle = r#"{"success":true,"inserted":2,"skipped":1,"errors":[{"meter_external_id":"b","error":"unknown"}]}"#;
+    assert_eq!(mode(middle, "abc"), Some(true));
+    assert_eq!(mode(middle, "acb"), None);
+    assert_eq!(mode(r#"{"success":true,"inserted":3}"#, "abc"), None);
+    let aborted = r#"{"success":true,"inserted":1,"skipped":2,"errors":[{"meter_external_id":"b","error":"x"},{"meter_external_id":"c","error":"current transaction is aborted"}]}"#;
+    assert_eq!(mode(aborted, "abc"), Some(false));
+}
