@@ -1,1 +1,4 @@
 //! Uploads meter readings to the Client System.
+
+/// What the operator may decide: one file per section; loads, validates, redacts.
+pub mod settings;
