@@ -2,3 +2,5 @@
 
 /// What the operator may decide: one file per section; loads, validates, redacts.
 pub mod settings;
+/// What the service tells about itself while it runs.
+pub mod telemetry;
