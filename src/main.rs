@@ -1,2 +1,10 @@
 //! Parses arguments and hands over.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use meterit_sync::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().execute()
+}

@@ -1,0 +1,51 @@
+//! The commands, and what their exit codes mean: 0 done, 1 failed while running, 2 wrong settings or arguments.
+
+mod check_config;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::{LoadOptions, Loaded, Settings};
+
+/// Uploads meter readings from a site's local database to the Client System.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    /// A settings file in TOML that goes over the built-in settings and under environment variables
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the effective settings and where each value came from, secrets redacted
+    CheckConfig,
+}
+
+impl Cli {
+    /// Executes the chosen command and says how it ended.
+    pub fn execute(self) -> ExitCode {
+        match self.command {
+            Command::CheckConfig => with_settings(self.config, check_config::execute),
+        }
+    }
+}
+
+/// Loads the settings for a command that needs them; without usable settings it ends with exit code 2.
+fn with_settings(
+    config_file: Option<PathBuf>,
+    command: impl FnOnce(Loaded) -> ExitCode,
+) -> ExitCode {
+    match Settings::load(&LoadOptions::from_process(config_file)) {
+        Ok(loaded) => command(loaded),
+        Err(error) => {
+            eprintln!("meterit-sync: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! How to reach the Client System: address, key, patience.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use awc::http::Uri;
+use secrecy::SecretString;
+
+use super::layers::Layer;
+use super::reader::Reader;
+
+const URL_ALLOWED: &str = "an address such as https://client.example.com, beginning with http:// or https://, with a host and without user name, query or fragment";
+const KEY_ALLOWED: &str = "the key issued by the Client System, in printable ASCII on one line";
+const KEY_FILE_ALLOWED: &str =
+    "the path of a readable file that holds nothing but the key, in printable ASCII on one line";
+
+/// How to reach the Client System.
+#[derive(Clone, Debug)]
+pub struct ClientSystemSettings {
+    /// The base address, `http` or `https`, without a trailing slash; paths are appended to it.
+    pub api_url: String,
+    /// The key that goes with every request; fit for an HTTP header.
+    pub api_key: SecretString,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+impl ClientSystemSettings {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let api_url = read_url(reader);
+        let api_key = read_key(reader);
+        let timeout = reader.milliseconds("api_timeout", 1_000..=600_000);
+        Some(Self {
+            api_url: api_url?,
+            api_key: api_key?,
+            timeout: timeout?,
+        })
+    }
+}
+
+fn read_url(reader: &mut Reader) -> Option<String> {
+    let url = reader.text("client_api_url", URL_ALLOWED, base_url)?;
+    reader.show_given("client_api_url", url.clone());
+    Some(url)
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err("it does not begin with http:// or https://".to_owned());
+    }
+    let Some(authority) = uri.authority().filter(|found| !found.host().is_empty()) else {
+        return Err("it has no host".to_owned());
+    };
+    if authority.as_str().contains('@') {
+        return Err(
+            "user name and password do not belong here, the key is CLIENT_API_KEY".to_owned(),
+        );
+    }
+    if authority.as_str() != authority.host() && !matches!(authority.port_u16(), Some(1..)) {
+        return Err("its port is not a number from 1 to 65535".to_owned());
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return Err("it has a query or a fragment".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn read_key(reader: &mut Reader) -> Option<SecretString> {
+    let key = reader.given("client_api_key").cloned();
+    let file = reader.given("client_api_key_file").cloned();
+    match (key, file) {
+        (Some(key), Some(file)) if key.rank == file.rank => reader.refuse(
+            "client_api_key_file",
+            "the same layer also sets the key itself, so it is unclear which one counts",
+            "only one of the two in a layer",
+        ),
+        (key, Some(file)) if key.as_ref().is_none_or(|key| key.rank < file.rank) => {
+            read_key_file(reader)
+        }
+        _ => read_key_itself(reader),
+    }
+}
+
+fn read_key_itself(reader: &mut Reader) -> Option<SecretString> {
+    let key = reader.text("client_api_key", KEY_ALLOWED, header_value)?;
+    reader.show_given("client_api_key", String::new());
+    Some(key)
+}
+
+fn read_key_file(reader: &mut Reader) -> Option<SecretString> {
+    let mut path = PathBuf::new();
+    let key = reader.text("client_api_key_file", KEY_FILE_ALLOWED, |text| {
+        path = PathBuf::from(text);
+        key_from(&path)
+    })?;
+    reader.show(
+        "client_api_key",
+        String::new(),
+        Layer::SecretFile(path.clone()),
+    );
+    reader.show_given("client_api_key_file", path.display().to_string());
+    Some(key)
+}
+
+fn key_from(path: &Path) -> Result<SecretString, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("the file cannot be read ({error})"))?;
+    match text.trim() {
+        "" => Err("the file is empty".to_owned()),
+        key => header_value(key).map_err(|reason| format!("in the file, {reason}")),
+    }
+}
+
+fn header_value(text: &str) -> Result<SecretString, String> {
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        Ok(SecretString::from(text))
+    } else {
+        Err("the key has characters that cannot travel in an HTTP header".to_owned())
+    }
+}

@@ -1,0 +1,83 @@
+//! The names of all settings: those that this version acts on, and those that are reserved for later.
+
+/// The keys that this version acts on, as written in TOML. The environment has the same names in upper case.
+pub(super) const KNOWN: &[&str] = &[
+    "client_api_url",
+    "client_api_key",
+    "client_api_key_file",
+    "api_timeout",
+    "sync_interval_minutes",
+    "batch_size",
+    "max_retries",
+    "enable_auto_sync",
+    "keep_synchronized",
+    "synchronized_retention_days",
+    "sync_log_retention_days",
+    "connectivity_check_interval_ms",
+    "heartbeat_interval_ms",
+    "config_download_interval_minutes",
+    "database_url",
+    "local_postgres_host",
+    "local_postgres_port",
+    "local_postgres_db",
+    "local_postgres_user",
+    "local_postgres_password",
+    "local_api_host",
+    "local_api_port",
+    "log_level",
+    "log_format",
+];
+
+/// Keys whose values never appear in a message, not even when they are wrong.
+const SECRET: &[&str] = &["client_api_key", "local_postgres_password"];
+
+/// A key that is part of the contract but has no function in this version.
+pub(super) struct Reserved {
+    pub name: &'static str,
+    /// Whoever sets such a key relies on a protection that is not there: starting would be a lie.
+    pub protects: bool,
+}
+
+/// All reserved keys.
+pub(super) const RESERVED: &[Reserved] = &[
+    protection("control_token"),
+    protection("control_token_file"),
+    protection("read_token"),
+    protection("client_ca_file"),
+    protection("client_cert_file"),
+    protection("client_key_file"),
+    protection("local_tls_cert_file"),
+    protection("local_tls_key_file"),
+    convenience("batch_size_max"),
+    convenience("max_in_flight"),
+    convenience("upload_max_bytes_per_second"),
+    convenience("cors_allowed_origins"),
+    convenience("https_proxy"),
+    convenience("no_proxy"),
+];
+
+const fn protection(name: &'static str) -> Reserved {
+    Reserved {
+        name,
+        protects: true,
+    }
+}
+
+const fn convenience(name: &'static str) -> Reserved {
+    Reserved {
+        name,
+        protects: false,
+    }
+}
+
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRET.contains(&name)
+}
+
+pub(super) fn known(name: &str) -> Option<&'static str> {
+    KNOWN.iter().copied().find(|known| *known == name)
+}
+
+pub(super) fn reserved(name: &str) -> Option<&'static Reserved> {
+    RESERVED.iter().find(|reserved| reserved.name == name)
+}

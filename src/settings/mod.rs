@@ -1,0 +1,154 @@
+//! What the operator may decide: one file per section. Loads the layers, validates, and reports origins.
+//!
+//! `settings/default.toml` documents every key.
+
+mod client_system;
+mod config_download;
+mod connectivity;
+mod database;
+mod heartbeat;
+mod keys;
+mod layers;
+mod local_api;
+mod logging;
+mod problem;
+mod reader;
+mod report;
+mod sync;
+mod url;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use client_system::ClientSystemSettings;
+pub use config_download::ConfigDownloadSettings;
+pub use connectivity::ConnectivitySettings;
+pub use database::DatabaseSettings;
+pub use heartbeat::HeartbeatSettings;
+pub use layers::Layer;
+pub use local_api::LocalApiSettings;
+pub use logging::{LogFormat, LoggingSettings};
+pub use problem::{Problem, SettingsError};
+pub use report::{Report, ReportRow};
+pub use sync::SyncSettings;
+
+use layers::Layers;
+use reader::Reader;
+
+/// Everything that the operator may decide, parsed and within its limits. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How to reach the Client System.
+    pub client_system: ClientSystemSettings,
+    /// When readings are uploaded, and how.
+    pub sync: SyncSettings,
+    /// How often the link is checked.
+    pub connectivity: ConnectivitySettings,
+    /// How often a heartbeat is sent.
+    pub heartbeat: HeartbeatSettings,
+    /// How often the site's configuration is fetched.
+    pub config_download: ConfigDownloadSettings,
+    /// Where the Sync Database is.
+    pub database: DatabaseSettings,
+    /// Where the local API listens.
+    pub local_api: LocalApiSettings,
+    /// How much is logged, and in which form.
+    pub logging: LoggingSettings,
+}
+
+/// What the layers are read from.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The file named with `--config`; it must exist.
+    pub config_file: Option<PathBuf>,
+    /// The environment variables, by name.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl LoadOptions {
+    /// Reads the environment of this process. Bytes that are not UTF-8 are replaced, so that the value is
+    /// refused by its own check instead of bringing the program down here.
+    pub fn from_process(config_file: Option<PathBuf>) -> Self {
+        let environment = std::env::vars_os()
+            .map(|(name, value)| {
+                let name = name.to_string_lossy().into_owned();
+                (name, value.to_string_lossy().into_owned())
+            })
+            .collect();
+        Self {
+            config_file,
+            environment,
+        }
+    }
+}
+
+/// Settings that can be used, and the story behind them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The typed settings.
+    pub settings: Settings,
+    /// Each effective value with its origin, and the warnings to log.
+    pub report: Report,
+}
+
+impl Settings {
+    /// Reads all layers: built-in defaults, the settings of the environment, the named file, the environment
+    /// variables; a later one wins.
+    ///
+    /// # Errors
+    /// Every problem of every layer at once.
+    pub fn load(options: &LoadOptions) -> Result<Loaded, SettingsError> {
+        let mut layers = Layers::with_defaults();
+        let environment = layers.add_environment_settings(&options.environment);
+        if let Some(path) = &options.config_file {
+            layers.add_file(path, &format!("--config {}", path.display()));
+        }
+        layers.add_environment(&options.environment);
+        Self::from_layers(layers, Some(environment))
+    }
+
+    /// The built-in defaults with these values over them, keys as in a settings file. Looks neither at files
+    /// nor at the environment. `client_api_url` and `client_api_key` have no default and must be among them.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn from_overrides(overrides: &[(&str, &str)]) -> Result<Self, SettingsError> {
+        let mut layers = Layers::with_defaults();
+        layers.add_overrides(overrides);
+        Self::from_layers(layers, None).map(|loaded| loaded.settings)
+    }
+
+    fn from_layers(layers: Layers, environment: Option<String>) -> Result<Loaded, SettingsError> {
+        let mut reader = Reader::new(layers);
+        let settings = Self::read(&mut reader);
+        let report = reader.finish(environment)?;
+        match settings {
+            Some(settings) => Ok(Loaded { settings, report }),
+            None => Err(SettingsError {
+                problems: Vec::new(),
+            }),
+        }
+    }
+
+    /// Reads every section before giving up, so that all problems are found.
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let client_system = ClientSystemSettings::read(reader);
+        let sync = SyncSettings::read(reader);
+        let connectivity = ConnectivitySettings::read(reader);
+        let heartbeat = HeartbeatSettings::read(reader);
+        let config_download = ConfigDownloadSettings::read(reader);
+        let database = DatabaseSettings::read(reader);
+        let local_api = LocalApiSettings::read(reader);
+        let logging = LoggingSettings::read(reader);
+        Some(Self {
+            client_system: client_system?,
+            sync: sync?,
+            connectivity: connectivity?,
+            heartbeat: heartbeat?,
+            config_download: config_download?,
+            database: database?,
+            local_api: local_api?,
+            logging: logging?,
+        })
+    }
+}

@@ -1,0 +1,52 @@
+//! When readings are uploaded, how many at once, and what is kept afterwards.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+
+/// When readings are uploaded, how many at once, and what is kept afterwards.
+#[derive(Clone, Debug)]
+pub struct SyncSettings {
+    /// The time between scheduled passes, in whole minutes.
+    pub interval: Duration,
+    /// The most readings in one batch, at least 1.
+    pub batch_size: usize,
+    /// How often a batch that failed ambiguously is repeated within one pass.
+    pub max_retries: u32,
+    /// Whether passes start by themselves; otherwise only a manual trigger starts one.
+    pub auto: bool,
+    /// The interval was set locally: one that comes with a configuration download does not apply.
+    pub pinned_interval: bool,
+    /// The batch size was set locally: one that comes with a configuration download does not apply.
+    pub pinned_batch_size: bool,
+    /// Mark uploaded readings and let the cleanup delete them, instead of deleting them at once.
+    pub keep_synchronized: bool,
+    /// Days that marked readings are kept.
+    pub synchronized_retention_days: u32,
+    /// Days that entries of the operation log are kept.
+    pub sync_log_retention_days: u32,
+}
+
+impl SyncSettings {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let interval = reader.minutes("sync_interval_minutes", 1..=1_440);
+        let batch_size = reader.whole_number("batch_size", "readings", 1..=100_000);
+        let max_retries = reader.whole_number("max_retries", "", 0..=20);
+        let auto = reader.boolean("enable_auto_sync");
+        let keep_synchronized = reader.boolean("keep_synchronized");
+        let synchronized_days =
+            reader.whole_number("synchronized_retention_days", "days", 1..=3_650);
+        let log_days = reader.whole_number("sync_log_retention_days", "days", 1..=3_650);
+        Some(Self {
+            interval: interval?,
+            batch_size: usize::try_from(batch_size?).ok()?,
+            max_retries: max_retries?,
+            auto: auto?,
+            pinned_interval: reader.is_set_by_operator("sync_interval_minutes"),
+            pinned_batch_size: reader.is_set_by_operator("batch_size"),
+            keep_synchronized: keep_synchronized?,
+            synchronized_retention_days: synchronized_days?,
+            sync_log_retention_days: log_days?,
+        })
+    }
+}

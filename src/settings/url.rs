@@ -1,0 +1,79 @@
+//! The little that settings need to know about URLs: hiding what is secret in them, and composing them.
+
+use std::fmt::Write;
+
+const MASK: &str = "***";
+
+/// The text with everything hidden that may be a password in a URL. Rather hides too much: a password may
+/// itself contain `@`, `/` or `?`, so that the URL cannot be taken apart reliably.
+pub(super) fn masked(text: &str) -> String {
+    let (scheme, rest) = match text.find("://") {
+        Some(position) => text.split_at(position + 3),
+        None => ("", text),
+    };
+    let without_user_info = match rest.rsplit_once('@') {
+        Some((user_info, host)) => match user_info.split_once(':') {
+            Some((user, _)) => format!("{user}:{MASK}@{host}"),
+            None => format!("{MASK}@{host}"),
+        },
+        None => rest.to_owned(),
+    };
+    format!("{scheme}{}", with_masked_parameters(&without_user_info))
+}
+
+fn with_masked_parameters(text: &str) -> String {
+    let Some((path, query)) = text.split_once('?') else {
+        return text.to_owned();
+    };
+    let parameters: Vec<String> = query.split('&').map(masked_parameter).collect();
+    format!("{path}?{}", parameters.join("&"))
+}
+
+fn masked_parameter(parameter: &str) -> String {
+    match parameter.split_once('=') {
+        Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}={MASK}"),
+        _ => parameter.to_owned(),
+    }
+}
+
+/// Escapes everything that could have a meaning of its own in a URL.
+pub(super) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_whatever_may_be_a_password() {
+        let cases = [
+            ("postgres://u:secret@db/x", "postgres://u:***@db/x"),
+            ("postgres://u:se@cr/et@db/x", "postgres://u:***@db/x"),
+            ("https://secret@host", "https://***@host"),
+            (
+                "postgres://db/x?user=u&password=secret",
+                "postgres://db/x?user=u&password=***",
+            ),
+            ("u:secret@db", "u:***@db"),
+            ("sqlite:data/sync.db", "sqlite:data/sync.db"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(masked(given), expected);
+        }
+    }
+
+    #[test]
+    fn encodes_everything_but_unreserved_characters() {
+        assert_eq!(percent_encoded("p@ss:w/rd-ü"), "p%40ss%3Aw%2Frd-%C3%BC");
+    }
+}

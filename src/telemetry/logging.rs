@@ -1,0 +1,128 @@
+//! Sets up the log: which events are written, in which form. Lines go to standard error, because standard
+//! output belongs to the commands.
+
+use std::io::IsTerminal;
+
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::settings::{LogFormat, LoggingSettings};
+
+/// The log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The filter is not understood; settings that were loaded never have such a filter.
+    #[error("the log filter is not understood ({0}); nothing would be logged, correct LOG_LEVEL")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Something else has set up a log before.
+    #[error("the log is already set up in this process ({0}); the first set-up stays in force")]
+    AlreadySet(#[from] TryInitError),
+}
+
+/// Sets up the log of this process, once.
+///
+/// # Errors
+/// When the filter is not understood, or when the log is set up already.
+pub fn install(settings: &LoggingSettings) -> Result<(), LoggingError> {
+    let colours = std::io::stderr().is_terminal();
+    let subscriber = subscriber(settings, std::io::stderr, colours)?;
+    Ok(subscriber.try_init()?)
+}
+
+/// The subscriber that [`install`] uses, writing elsewhere; `colours` concerns readable lines only.
+///
+/// # Errors
+/// When the filter is not understood.
+pub fn subscriber<W>(
+    settings: &LoggingSettings,
+    writer: W,
+    colours: bool,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = fmt()
+        .with_env_filter(EnvFilter::try_new(&settings.filter)?)
+        .with_writer(writer);
+    Ok(match settings.format {
+        LogFormat::Json => Box::new(
+            builder
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(true)
+                .finish(),
+        ),
+        LogFormat::Readable => Box::new(builder.with_ansi(colours).finish()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, format: LogFormat) -> String {
+        let settings = LoggingSettings {
+            filter: filter.to_owned(),
+            format,
+        };
+        let buffer = Buffer::default();
+        let writer = {
+            let buffer = buffer.clone();
+            move || buffer.clone()
+        };
+        let subscriber = subscriber(&settings, writer, false).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("request", id = 7);
+            let _entered = span.enter();
+            tracing::info!(readings = 3, "stored\nreadings");
+            tracing::debug!("hidden");
+        });
+        String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn json_is_one_object_per_line_with_the_fields_and_the_span() {
+        let text = logged("info", LogFormat::Json);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["message"], "stored\nreadings");
+        assert_eq!(line["readings"], 3);
+        assert_eq!(line["spans"][0]["id"], 7);
+    }
+
+    #[test]
+    fn readable_lines_carry_the_fields_and_no_colours_outside_a_terminal() {
+        let text = logged("info", LogFormat::Readable);
+        assert!(text.contains("readings=3"), "{text}");
+        assert!(
+            !text.contains('\u{1b}') && !text.contains("hidden"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_filter_may_name_modules() {
+        let text = logged("off,meterit_sync=debug", LogFormat::Readable);
+        assert!(text.contains("hidden"), "{text}");
+    }
+}

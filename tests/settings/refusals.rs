@@ -1,0 +1,213 @@
+//! What is refused, and in which words.
+
+use std::path::PathBuf;
+
+use super::site::{Site, assert_contains};
+
+#[test]
+fn layers_that_cannot_be_read_are_refused() {
+    let absent = Site::new().with(&[("METERIT_ENVIRONMENT", "staging")]);
+    assert_contains(
+        &absent.refusal(),
+        &["METERIT_ENVIRONMENT=staging", "staging.toml"],
+    );
+
+    let outside = Site::new().with(&[("METERIT_ENVIRONMENT", "../secrets")]);
+    assert_contains(
+        &outside.refusal(),
+        &["METERIT_ENVIRONMENT=../secrets", "allowed"],
+    );
+
+    let no_directory = Site::new().with(&[("METERIT_SETTINGS_DIR", "/nowhere/at/all")]);
+    assert_contains(
+        &no_directory.refusal(),
+        &["METERIT_SETTINGS_DIR=/nowhere/at/all"],
+    );
+
+    let mut no_config = Site::new();
+    no_config.options.config_file = Some(PathBuf::from("/nowhere/site.toml"));
+    assert_contains(
+        &no_config.refusal(),
+        &["--config /nowhere/site.toml", "cannot be read"],
+    );
+}
+
+#[test]
+fn missing_required_settings_are_named() {
+    assert_contains(
+        &Site::bare().refusal(),
+        &[
+            "CLIENT_API_URL: missing",
+            "CLIENT_API_KEY: missing",
+            "allowed is",
+        ],
+    );
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_known_ones() {
+    let refusal = Site::new()
+        .with_config("batchsize = 5\nBATCH_SIZE = 5\n[sync]\nbatch_size = 5")
+        .refusal();
+    assert_contains(
+        &refusal,
+        &[
+            "batchsize (",
+            "site.toml): is not a known key",
+            "BATCH_SIZE (",
+            "written `batch_size`",
+            "sync (",
+            "known keys are: client_api_url",
+        ],
+    );
+}
+
+#[test]
+fn values_of_the_wrong_kind_or_out_of_range_are_refused_with_what_is_allowed() {
+    let cases = [
+        (
+            "BATCH_SIZE",
+            "0",
+            "given `0`; allowed is a whole number of readings from 1 to 100000",
+        ),
+        ("BATCH_SIZE", "-1", "given `-1`"),
+        (
+            "SYNC_INTERVAL_MINUTES",
+            "abc",
+            "given `abc`; allowed is a whole number of minutes from 1 to 1440",
+        ),
+        (
+            "API_TIMEOUT",
+            "999",
+            "a whole number of milliseconds from 1000 to 600000",
+        ),
+        ("MAX_RETRIES", "21", "a whole number from 0 to 20"),
+        ("MAX_RETRIES", "1.5", "a whole number from 0 to 20"),
+        (
+            "HEARTBEAT_INTERVAL_MS",
+            "99999999999999999999",
+            "from 1000 to 86400000",
+        ),
+        ("LOCAL_API_PORT", "65536", "from 0 to 65535"),
+        (
+            "ENABLE_AUTO_SYNC",
+            "maybe",
+            "given `maybe`; allowed is true or false",
+        ),
+        (
+            "LOG_LEVEL",
+            "verbose",
+            "`verbose` is no level; allowed is error, warn",
+        ),
+        ("LOG_FORMAT", "xml", "allowed is json or readable"),
+        ("LOCAL_API_HOST", "0.0.0.0", "no token protection yet"),
+        (
+            "LOCAL_API_HOST",
+            "somewhere",
+            "it is no IP address; allowed is a loopback",
+        ),
+        ("CLIENT_API_URL", "ftp://host", "does not begin with http"),
+        (
+            "CLIENT_API_URL",
+            "client.example.com",
+            "does not begin with http",
+        ),
+        ("CLIENT_API_URL", "https://", "allowed is an address"),
+        ("CLIENT_API_URL", "https://host:99999", "port"),
+        ("CLIENT_API_URL", "https://host?x=1", "query"),
+        (
+            "DATABASE_URL",
+            "mysql://host/db",
+            "begins with none of sqlite:",
+        ),
+        ("DATABASE_URL", "sqlite::memory:", "would lose its readings"),
+        ("DATABASE_URL", "sqlite:", "names no file"),
+        ("DATABASE_URL", "postgres:///db", "it has no host"),
+        ("DATABASE_URL", "postgres://host:x/db", "port"),
+    ];
+    for (name, value, expected) in cases {
+        let refusal = Site::new().with(&[(name, value)]).refusal();
+        assert_contains(&refusal, &[&format!("{name} (environment): "), expected]);
+    }
+}
+
+#[test]
+fn a_number_in_quotes_is_no_number_in_a_file() {
+    let refusal = Site::new()
+        .with_config("batch_size = \"5\"\nenable_auto_sync = 1")
+        .refusal();
+    assert_contains(
+        &refusal,
+        &[
+            "site.toml): given the text `5`; allowed is a whole number",
+            "site.toml): given the number `1`; allowed is true or false",
+        ],
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let error = Site::bare()
+        .with_config("max_retries = 99\nnonsense = true")
+        .with(&[("BATCH_SIZE", "0"), ("LOG_LEVEL", "loud")])
+        .load()
+        .unwrap_err();
+    let mut keys: Vec<&str> = error
+        .problems
+        .iter()
+        .map(|problem| problem.key.as_str())
+        .collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "BATCH_SIZE",
+            "CLIENT_API_KEY",
+            "CLIENT_API_URL",
+            "LOG_LEVEL",
+            "max_retries",
+            "nonsense"
+        ]
+    );
+}
+
+#[test]
+fn protections_that_do_not_exist_yet_are_refused_and_the_rest_is_warned_about() {
+    for name in [
+        "CONTROL_TOKEN",
+        "CONTROL_TOKEN_FILE",
+        "READ_TOKEN",
+        "CLIENT_CA_FILE",
+        "CLIENT_CERT_FILE",
+        "CLIENT_KEY_FILE",
+        "LOCAL_TLS_CERT_FILE",
+        "LOCAL_TLS_KEY_FILE",
+    ] {
+        let by_variable = Site::new().with(&[(name, "hidden")]).refusal();
+        assert_contains(
+            &by_variable,
+            &[name, "(environment): not supported by this version yet"],
+        );
+        let key = name.to_lowercase();
+        let by_file = Site::new()
+            .with_config(&format!("{key} = \"hidden\""))
+            .refusal();
+        assert_contains(
+            &by_file,
+            &[&key, "site.toml): not supported by this version yet"],
+        );
+        assert!(!by_variable.contains("hidden") && !by_file.contains("hidden"));
+    }
+    let warnings = Site::new()
+        .with(&[("HTTPS_PROXY", "http://u:hidden@proxy"), ("NO_PROXY", "*")])
+        .with_config("max_in_flight = 4")
+        .loaded()
+        .report
+        .warnings;
+    assert_eq!(warnings.len(), 3);
+    assert_contains(
+        &warnings.join("\n"),
+        &["HTTPS_PROXY (environment)", "NO_PROXY", "max_in_flight"],
+    );
+    assert!(!warnings.join("\n").contains("hidden"));
+}
