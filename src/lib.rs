@@ -23,8 +23,8 @@ pub mod clock;
 pub mod domain;
 // /// The local API, one file per resource.
 // pub mod http;
-// /// What may be said to an actor: one file per recipient.
-// pub mod messages;
+/// What may be said to an actor: one file per recipient.
+pub mod messages;
 /// What the operator may decide: one file per section; loads, validates, redacts.
 pub mod settings;
 /// The Sync Database behind one trait, whatever engine holds it.

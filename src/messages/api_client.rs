@@ -1,0 +1,74 @@
+//! What may be said to the API client: every call to the Client System.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Message;
+use tracing::Span;
+
+use crate::domain::{
+    batch::IdempotencyKey,
+    meter::SiteConfiguration,
+    outcome::{CallFailure, UploadOutcome},
+    status::State,
+    timestamp::Timestamp,
+};
+
+/// Upload a batch. While an exchange for the same key is under way, this one joins it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "UploadOutcome")]
+pub struct UploadBatch {
+    /// The batch's key.
+    pub key: IdempotencyKey,
+    /// The JSON body, gzip-compressed.
+    pub body: Arc<[u8]>,
+    /// Whether the key may have reached the server before.
+    pub repeated: bool,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+    /// What this upload belongs to.
+    pub span: Span,
+}
+
+/// Look whether the Client System answers at all.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), CallFailure>")]
+pub struct TestConnection;
+
+/// Look whether the Client System accepts the key.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), CallFailure>")]
+pub struct Authenticate;
+
+/// Download the site's configuration.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<SiteConfiguration, CallFailure>")]
+pub struct DownloadConfig;
+
+/// Send a heartbeat; answers with the server's clock.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Option<Timestamp>, CallFailure>")]
+pub struct PostHeartbeat {
+    /// The service's state.
+    pub status: State,
+    /// Readings that wait.
+    pub queue_size: u64,
+    /// When the newest reading was measured.
+    pub last_collection: Option<Timestamp>,
+    /// Seconds since the process started.
+    pub uptime: u64,
+}
+
+/// What the API client publishes.
+#[derive(Clone, Debug, Default)]
+pub struct ApiClientSnapshot {
+    /// Until when all calls wait at the Client System's wish.
+    pub held_until: Option<Timestamp>,
+    /// Since when.
+    pub held_since: Option<Timestamp>,
+    /// Requests that the Client System still allows in its current window, where it says so.
+    pub requests_remaining: Option<u64>,
+    /// Requests that it allows in a window.
+    pub requests_limit: Option<u64>,
+    /// Exchanges under way.
+    pub exchanges: usize,
+}

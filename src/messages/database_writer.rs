@@ -1,0 +1,148 @@
+//! What may be said to the database writer: every change of the Sync Database. An answer comes only after
+//! the change is durable. A change whose asker no longer waits is not begun.
+
+use actix::Message;
+use tracing::Span;
+
+use crate::domain::{
+    batch::{Batch, ClaimOrder, IdempotencyKey, Settlement},
+    meter::{MeterChanges, MeterConfiguration},
+    quarantine::{QuarantineCorrection, QuarantineFilter},
+    reading::Reading,
+    status::QueueStatus,
+    store::{Fact, Ingested, QuarantineActionResult, StoreError},
+    timestamp::Timestamp,
+};
+
+/// Store readings, all or none.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Ingested, StoreError>")]
+pub struct InsertReadings {
+    /// The readings.
+    pub readings: Vec<Reading>,
+    /// Makes a repetition harmless.
+    pub key: Option<String>,
+    /// The request that this belongs to.
+    pub span: Span,
+}
+
+/// Claim pending readings as a batch: its manifest is durable when the answer comes.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Claimed, StoreError>")]
+pub struct ClaimBatch {
+    /// Which readings.
+    pub order: ClaimOrder,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// What a claim brought.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// The batch; none when no such reading is pending.
+    pub batch: Option<Batch>,
+    /// Rows that cannot be serialised and went to quarantine on the way.
+    pub unreadable: u64,
+}
+
+/// Note durably that a batch is about to be sent (again); answers with the batch, or none once it is settled.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Option<Batch>, StoreError>")]
+pub struct BeginAttempt {
+    /// Which batch.
+    pub key: IdempotencyKey,
+}
+
+/// Carry out what an outcome means for a batch. Settling what is settled already changes nothing.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Settled, StoreError>")]
+pub struct SettleBatch {
+    /// Which batch.
+    pub key: IdempotencyKey,
+    /// What its outcome means.
+    pub settlement: Settlement,
+}
+
+/// What settling did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Readings that are stored and left the queue.
+    pub delivered: u64,
+    /// Readings that went to quarantine.
+    pub quarantined: u64,
+    /// The parts that took the batch's place, in order.
+    pub parts: Vec<IdempotencyKey>,
+    /// Single readings kept aside.
+    pub suspects: u64,
+}
+
+/// Decide about readings that were kept aside as suspects.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Settled, StoreError>")]
+pub enum JudgeSuspects {
+    /// The Client System takes others: those of this batch, or of all, are bad and go to quarantine.
+    Condemn(Option<IdempotencyKey>),
+    /// The Client System takes nothing: suspects and unsent parts are pending again.
+    Release,
+}
+
+/// Remember a fact, or forget it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct Remember {
+    /// Which fact.
+    pub fact: Fact,
+    /// Its value.
+    pub value: Option<String>,
+}
+
+/// Take a configuration's meters over.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<MeterChanges, StoreError>")]
+pub struct ApplyMeters {
+    /// All meters of the site.
+    pub meters: Vec<MeterConfiguration>,
+}
+
+/// Return quarantined readings to the queue.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<QuarantineActionResult, StoreError>")]
+pub struct RequeueQuarantined {
+    /// Which.
+    pub filter: QuarantineFilter,
+    /// Whether those that may be stored already are meant as well.
+    pub accept_double: bool,
+}
+
+/// Change fields of a quarantined reading; answers whether there is one.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<bool, StoreError>")]
+pub struct CorrectQuarantined {
+    /// Which entry.
+    pub id: i64,
+    /// The new contents.
+    pub correction: QuarantineCorrection,
+}
+
+/// Remove quarantined readings for good.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<QuarantineActionResult, StoreError>")]
+pub struct DiscardQuarantined {
+    /// Which.
+    pub filter: QuarantineFilter,
+}
+
+/// What the database writer publishes.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseSnapshot {
+    /// The queue.
+    pub queue: QueueStatus,
+    /// Whether the queue has been counted since the start.
+    pub counted: bool,
+    /// Since when the database cannot be used, and why.
+    pub failing_since: Option<(String, Timestamp)>,
+    /// When the newest reading was measured.
+    pub last_collection: Option<Timestamp>,
+    /// Transactions committed.
+    pub commits: u64,
+}

@@ -1,0 +1,114 @@
+//! What may be said to the sync manager.
+
+use actix::Message;
+use tracing::Span;
+
+use crate::domain::{
+    pass::{PassEnd, PassReport},
+    timestamp::Timestamp,
+};
+
+/// Start synchronisation; answers whether it was stopped before.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct StartSync;
+
+/// Stop synchronisation; answers whether it was running before. A pass under way ends after its exchange.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct StopSync;
+
+/// Start a pass now; answers with its number.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<u64, TriggerRefusal>")]
+pub struct TriggerSync {
+    /// What this pass belongs to.
+    pub span: Span,
+}
+
+/// Join the pass that runs, if any, then run one that covers all that was committed before this message, and
+/// answer with its outcome.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<PassReport, TriggerRefusal>")]
+pub struct TriggerSyncAndWait {
+    /// What this pass belongs to.
+    pub span: Span,
+}
+
+/// The database holds readings that it did not hold before.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct FreshReadings;
+
+/// End all work: let the exchange in flight finish, settle it, and take up nothing more.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct WindDown;
+
+/// What the Client System wants of the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct ApplyWishes {
+    /// Minutes between passes.
+    pub sync_interval_minutes: Option<u32>,
+    /// Readings per batch.
+    pub batch_size: Option<usize>,
+}
+
+/// Why no pass was started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TriggerRefusal {
+    /// One runs already.
+    #[error("a sync pass is already running")]
+    AlreadyRunning,
+    /// Synchronisation is stopped.
+    #[error("synchronisation is stopped; start it first")]
+    Stopped,
+    /// The Client System is not reachable.
+    #[error("the Client System is not reachable: {0}")]
+    Offline(String),
+    /// The Client System asked to be left alone.
+    #[error("the Client System asked to be left alone until {0}")]
+    Held(Timestamp),
+    /// The sync manager failed meanwhile.
+    #[error(
+        "the sync manager was restarted meanwhile; the readings are safe, ask again in a moment"
+    )]
+    Restarted,
+}
+
+/// What the sync manager publishes beside its status.
+#[derive(Clone, Debug, Default)]
+pub struct SyncManagerSnapshot {
+    /// Whether synchronisation is started.
+    pub running: bool,
+    /// Since when it is stopped.
+    pub stopped_since: Option<Timestamp>,
+    /// The pass under way.
+    pub current_pass: Option<CurrentPass>,
+    /// The last pass that ended.
+    pub last_pass: Option<PassReport>,
+    /// Why uploading pauses, and since when: the key is not accepted, or everything is refused.
+    pub pause: Option<(PassEnd, Timestamp)>,
+    /// Since when passes fail without the cause being the link or the key.
+    pub failing_since: Option<(PassEnd, Timestamp)>,
+    /// The interval between passes in force, in minutes.
+    pub interval_minutes: u64,
+    /// The interval that the Client System wants.
+    pub wanted_interval_minutes: Option<u64>,
+    /// The batch size in force.
+    pub batch_size: usize,
+    /// The batch size that the Client System wants.
+    pub wanted_batch_size: Option<usize>,
+}
+
+/// A pass under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentPass {
+    /// Its number.
+    pub id: u64,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Readings stored so far.
+    pub delivered: u64,
+}
