@@ -10,6 +10,7 @@ pub mod pass;
 pub mod quarantine;
 pub mod reading;
 pub mod reading_ids;
+pub mod schedule;
 pub mod status;
 pub mod store;
 pub mod sync_log;

@@ -1,0 +1,285 @@
+//! All HTTP to the Client System. Reports what every call shows about the link, keeps the pauses that the
+//! server asks for, and lets at most one exchange per batch be under way.
+
+mod exchanges;
+mod knowledge;
+mod upload;
+mod wire;
+
+use std::{rc::Rc, time::Duration};
+
+use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture, Supervised};
+use actix_web::web::Bytes;
+
+pub use self::{exchanges::Exchanges, knowledge::ServerKnowledge};
+use self::{
+    upload::Uploader,
+    wire::{Call, NoAnswer, RateLimit, Wire},
+};
+use crate::{
+    clock::Clock,
+    domain::{
+        connectivity::LinkEvidence,
+        meter::SiteConfiguration,
+        outcome::{CallFailure, UploadOutcome},
+        store::Fact,
+        timestamp::Timestamp,
+    },
+    messages::{
+        api_client::{ApiClientSnapshot, Authenticate, DownloadConfig, PostHeartbeat, TestConnection, UploadBatch},
+        connectivity_monitor::ReportEvidence,
+        database_writer::Remember,
+    },
+    settings::ClientSystemSettings,
+    supervision::{ask::tell, failure_points::FailurePoints, published::Published, supervisor::SupervisedActor},
+    upstream::{answer::Answer, configuration::parse_configuration, heartbeat::{HeartbeatReport, parse_heartbeat_answer}},
+};
+
+/// A health check tells about the link, so it must not take as long as an upload may.
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Told about every exchange: class of the outcome, and how long it took.
+pub type ExchangeObserver = Rc<dyn Fn(&'static str, Duration)>;
+
+/// What the API client is built from.
+#[derive(Clone)]
+pub struct ApiClientParts {
+    /// Its settings.
+    pub settings: ClientSystemSettings,
+    /// The time.
+    pub clock: Clock,
+    /// What is known about the server.
+    pub knowledge: Rc<ServerKnowledge>,
+    /// The uploads under way.
+    pub exchanges: Rc<Exchanges>,
+    /// Who judges the link.
+    pub evidence: Recipient<ReportEvidence>,
+    /// Who remembers over restarts of the process.
+    pub remember: Recipient<Remember>,
+    /// Where the snapshot is published.
+    pub published: Published<ApiClientSnapshot>,
+    /// Who counts exchanges.
+    pub observer: ExchangeObserver,
+    /// Planned failures.
+    pub failure_points: FailurePoints,
+}
+
+/// The API client.
+pub struct ApiClient {
+    parts: ApiClientParts,
+    line: Rc<Line>,
+}
+
+/// The wire with its manners; what a call in progress holds on to.
+struct Line {
+    parts: ApiClientParts,
+    wire: Wire,
+}
+
+impl ApiClient {
+    /// A client that has not called yet.
+    pub fn new(parts: ApiClientParts) -> Self {
+        let line = Rc::new(Line::new(parts.clone()));
+        Self { parts, line }
+    }
+}
+
+impl Line {
+    fn new(parts: ApiClientParts) -> Self {
+        let wire = Wire::new(&parts.settings, parts.clock.clone());
+        Self { parts, wire }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.parts.clock.now().into()
+    }
+
+    fn hold(&self) -> Option<Timestamp> {
+        self.parts.knowledge.hold_at(self.now())
+    }
+
+    /// One exchange. Reports what it shows about the link, and begins a pause when the server asks for one.
+    async fn exchange(&self, call: Call) -> Result<Answer, NoAnswer> {
+        let result = self.wire.exchange(call).await;
+        let evidence = match &result {
+            Ok((answer, rate_limit)) => {
+                self.note_rate_limit(*rate_limit);
+                self.note_wish_for_pause(answer);
+                Some(LinkEvidence::Answered)
+            }
+            Err(NoAnswer::Unreachable(words)) => Some(LinkEvidence::Unreachable(words.clone())),
+            Err(NoAnswer::TimedOut(words)) => Some(LinkEvidence::TimedOut(words.clone())),
+            // That a connection breaks says nothing about the next one.
+            Err(NoAnswer::Broken(_)) => None,
+        };
+        if let Some(evidence) = evidence {
+            tell(&self.parts.evidence, ReportEvidence(evidence));
+        }
+        result.map(|(answer, _)| answer)
+    }
+
+    /// An exchange that is not an upload.
+    async fn call(&self, call: Call) -> Result<Answer, CallFailure> {
+        if let Some(until) = self.hold() {
+            return Err(CallFailure::Held(until));
+        }
+        let answer = self.exchange(call).await.map_err(call_failure)?;
+        let (status, words) = (answer.status, answer.words());
+        match status {
+            200..=299 => Ok(answer),
+            401 | 403 => Err(CallFailure::Unauthorized { status, words }),
+            _ => Err(CallFailure::Refused { status, words }),
+        }
+    }
+
+    /// Health checks are evidence for the connectivity monitor, which asks for them: it draws the conclusion
+    /// from the answer itself.
+    async fn test_connection(&self) -> Result<(), CallFailure> {
+        if let Some(until) = self.hold() {
+            return Err(CallFailure::Held(until));
+        }
+        let timeout = HEALTH_CHECK_TIMEOUT.min(self.parts.settings.timeout);
+        let call = Call { authenticated: false, ..Call::get("/health", timeout) };
+        let (answer, rate_limit) = self.wire.exchange(call).await.map_err(call_failure)?;
+        self.note_rate_limit(rate_limit);
+        self.note_wish_for_pause(&answer);
+        Ok(())
+    }
+
+    async fn authenticate(&self) -> Result<(), CallFailure> {
+        let call = Call::post("/sync/auth", Bytes::from_static(b"{}"), self.parts.settings.timeout);
+        self.call(call).await.map(drop)
+    }
+
+    async fn download_config(&self) -> Result<SiteConfiguration, CallFailure> {
+        let answer = self.call(Call::get("/sync/config", self.parts.settings.timeout)).await?;
+        parse_configuration(&answer.body).map_err(CallFailure::Unintelligible)
+    }
+
+    async fn post_heartbeat(&self, heartbeat: PostHeartbeat) -> Result<Option<Timestamp>, CallFailure> {
+        let report = HeartbeatReport {
+            status: heartbeat.status,
+            queue_size: heartbeat.queue_size,
+            last_collection: heartbeat.last_collection,
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: heartbeat.uptime,
+        };
+        let body = serde_json::to_vec(&report).map_err(|error| CallFailure::Unintelligible(error.to_string()))?;
+        let answer = self.call(Call::post("/sync/heartbeat", body.into(), self.parts.settings.timeout)).await?;
+        parse_heartbeat_answer(&answer.body).map_err(CallFailure::Unintelligible)
+    }
+
+    fn note_rate_limit(&self, rate_limit: RateLimit) {
+        if rate_limit.limit.is_some() || rate_limit.remaining.is_some() {
+            self.parts.published.update(|snapshot| {
+                snapshot.requests_limit = rate_limit.limit;
+                snapshot.requests_remaining = rate_limit.remaining;
+            });
+        }
+    }
+
+    fn note_wish_for_pause(&self, answer: &Answer) {
+        let Some(pause) = answer.retry_after.filter(|_| matches!(answer.status, 429 | 503)) else { return };
+        let now = self.now();
+        if let Some(until) = self.parts.knowledge.hold_for(pause, now) {
+            tracing::warn!(%until, status = answer.status, "the client system asks to be left alone");
+            self.publish_hold(until, now);
+            self.remember(Fact::HeldUntil, until.to_string());
+        }
+    }
+
+    fn publish_hold(&self, until: Timestamp, now: Timestamp) {
+        self.parts.published.update(|snapshot| {
+            let ongoing = snapshot.held_until.is_some_and(|end| end > now);
+            snapshot.held_since = snapshot.held_since.filter(|_| ongoing).or(Some(now));
+            snapshot.held_until = Some(until);
+        });
+    }
+
+    fn remember(&self, fact: Fact, value: String) {
+        tell(&self.parts.remember, Remember { fact, value: Some(value) });
+    }
+}
+
+fn call_failure(no_answer: NoAnswer) -> CallFailure {
+    match no_answer {
+        NoAnswer::Unreachable(words) => CallFailure::Unreachable(words),
+        NoAnswer::Broken(words) | NoAnswer::TimedOut(words) => CallFailure::NoAnswer(words),
+    }
+}
+
+impl Actor for ApiClient {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        let now = self.line.now();
+        if let Some(until) = self.line.hold() {
+            self.line.publish_hold(until, now);
+        }
+    }
+}
+
+impl Supervised for ApiClient {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.line = Rc::new(Line::new(self.parts.clone()));
+    }
+}
+
+impl SupervisedActor for ApiClient {
+    const NAME: &'static str = "api_client";
+}
+
+impl Handler<UploadBatch> for ApiClient {
+    type Result = ResponseFuture<UploadOutcome>;
+
+    fn handle(&mut self, message: UploadBatch, _: &mut Self::Context) -> Self::Result {
+        self.parts.failure_points.pass("api_client.upload");
+        let line = self.line.clone();
+        let key = message.key.clone();
+        self.parts.exchanges.join_or_begin(&key, move || Box::pin(Uploader::new(line, message).run()))
+    }
+}
+
+impl Handler<TestConnection> for ApiClient {
+    type Result = ResponseFuture<Result<(), CallFailure>>;
+
+    fn handle(&mut self, _: TestConnection, _: &mut Self::Context) -> Self::Result {
+        self.answer::<TestConnection, _>(|line| async move { line.test_connection().await })
+    }
+}
+
+impl Handler<Authenticate> for ApiClient {
+    type Result = ResponseFuture<Result<(), CallFailure>>;
+
+    fn handle(&mut self, _: Authenticate, _: &mut Self::Context) -> Self::Result {
+        self.answer::<Authenticate, _>(|line| async move { line.authenticate().await })
+    }
+}
+
+impl Handler<DownloadConfig> for ApiClient {
+    type Result = ResponseFuture<Result<SiteConfiguration, CallFailure>>;
+
+    fn handle(&mut self, _: DownloadConfig, _: &mut Self::Context) -> Self::Result {
+        self.answer::<DownloadConfig, _>(|line| async move { line.download_config().await })
+    }
+}
+
+impl Handler<PostHeartbeat> for ApiClient {
+    type Result = ResponseFuture<Result<Option<Timestamp>, CallFailure>>;
+
+    fn handle(&mut self, message: PostHeartbeat, _: &mut Self::Context) -> Self::Result {
+        self.answer::<PostHeartbeat, _>(|line| async move { line.post_heartbeat(message).await })
+    }
+}
+
+impl ApiClient {
+    /// Runs a call beside the actor. Should it panic, its caller sees a closed mailbox, and nothing else depended
+    /// on it.
+    fn answer<M: Message, F>(&self, call: impl FnOnce(Rc<Line>) -> F) -> ResponseFuture<M::Result>
+    where
+        F: Future<Output = M::Result> + 'static,
+    {
+        self.parts.failure_points.pass("api_client.call");
+        Box::pin(call(self.line.clone()))
+    }
+}

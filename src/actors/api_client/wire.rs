@@ -1,0 +1,162 @@
+//! One exchange with the Client System over HTTP: sends, reads the whole answer within bounds, and says how
+//! far things got when there is none.
+
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use awc::{
+    Client, ClientRequest, Connector,
+    error::{ConnectError, PayloadError, SendRequestError},
+    http::{Method, header::HeaderMap},
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    clock::Clock,
+    settings::ClientSystemSettings,
+    upstream::answer::{Answer, parse_retry_after},
+};
+
+/// The server closes idle connections after 5 s; giving them up a little earlier avoids sending into a
+/// connection that is being closed.
+const IDLE_CONNECTIONS_LIVE: Duration = Duration::from_secs(4);
+/// No connection takes longer to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// No answer to a call is read beyond this, decoded; a configuration of thousands of meters stays far below.
+const ANSWER_LIMIT: usize = 16 << 20;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// No connection came about: nothing was sent.
+    Unreachable(String),
+    /// Something may have been sent.
+    Broken(String),
+    /// Time ran out after the connection stood.
+    TimedOut(String),
+}
+
+/// What the server says of its limit on calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RateLimit {
+    pub(super) limit: Option<u64>,
+    pub(super) remaining: Option<u64>,
+}
+
+/// A request to the Client System.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) body: Bytes,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) timeout: Duration,
+    pub(super) authenticated: bool,
+}
+
+impl Call {
+    /// A call without a body.
+    pub(super) fn get(path: &'static str, timeout: Duration) -> Self {
+        Self { method: Method::GET, path, body: Bytes::new(), headers: Vec::new(), timeout, authenticated: true }
+    }
+
+    /// A call with a JSON body.
+    pub(super) fn post(path: &'static str, body: Bytes, timeout: Duration) -> Self {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self { method: Method::POST, path, body, headers, timeout, authenticated: true }
+    }
+}
+
+/// The HTTP client. Lives on the thread that made it.
+pub(super) struct Wire {
+    client: Client,
+    base: String,
+    api_key: SecretString,
+    clock: Clock,
+}
+
+impl Wire {
+    pub(super) fn new(settings: &ClientSystemSettings, clock: Clock) -> Self {
+        let connector = Connector::new()
+            .timeout(CONNECT_TIMEOUT.min(settings.timeout))
+            .handshake_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+            .conn_keep_alive(IDLE_CONNECTIONS_LIVE);
+        // A redirect would carry the key and the readings to an address that nobody configured.
+        let client = Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
+        Self { client, base: settings.api_url.clone(), api_key: settings.api_key.clone(), clock }
+    }
+
+    /// Sends the call and reads the answer, all within the call's timeout.
+    pub(super) async fn exchange(&self, call: Call) -> Result<(Answer, RateLimit), NoAnswer> {
+        let (timeout, path) = (call.timeout, call.path);
+        match tokio::time::timeout(timeout, self.send(call)).await {
+            Ok(result) => result,
+            Err(_) => Err(NoAnswer::TimedOut(format!("no complete answer from {}{path} within {} ms", self.base, timeout.as_millis()))),
+        }
+    }
+
+    async fn send(&self, call: Call) -> Result<(Answer, RateLimit), NoAnswer> {
+        let url = format!("{}{}", self.base, call.path);
+        let mut response = self.request(&call, &url).send_body(call.body).await.map_err(|error| no_answer(&error, &url))?;
+        let status = response.status().as_u16();
+        let retry_after = header(response.headers(), "retry-after").and_then(|value| parse_retry_after(value, self.clock.now()));
+        let rate_limit = RateLimit {
+            limit: number(response.headers(), "x-ratelimit-limit"),
+            remaining: number(response.headers(), "x-ratelimit-remaining"),
+        };
+        match response.body().limit(ANSWER_LIMIT).await {
+            Ok(body) => Ok((Answer { status, retry_after, body: body.to_vec() }, rate_limit)),
+            // The status alone decides for everything but a success, whose body is what counts.
+            Err(_) if !(200..300).contains(&status) => Ok((Answer { status, retry_after, body: Vec::new() }, rate_limit)),
+            Err(error) => Err(NoAnswer::Broken(body_words(&error, status))),
+        }
+    }
+
+    fn request(&self, call: &Call, url: &str) -> ClientRequest {
+        let mut request = self.client.request(call.method.clone(), url);
+        if call.authenticated {
+            request = request.insert_header(("x-api-key", self.api_key.expose_secret()));
+        }
+        for (name, value) in &call.headers {
+            request = request.insert_header((*name, value.as_str()));
+        }
+        request
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    header(headers, name)?.trim().parse().ok()
+}
+
+fn body_words(error: &PayloadError, status: u16) -> String {
+    match error {
+        PayloadError::Overflow => format!("the answer ({status}) is larger than {ANSWER_LIMIT} bytes"),
+        other => format!("the answer ({status}) broke off: {other}"),
+    }
+}
+
+/// Nothing was sent only where no connection came about. `Connect(Disconnected)` is none of these cases: the
+/// server took the request and closed without a word.
+fn no_answer(error: &SendRequestError, url: &str) -> NoAnswer {
+    match error {
+        SendRequestError::Connect(ConnectError::Disconnected) => NoAnswer::Broken(format!("{url} closed the connection without an answer")),
+        SendRequestError::Connect(cause) => NoAnswer::Unreachable(format!("{}: {}", connect_words(cause), url)),
+        SendRequestError::Url(cause) => NoAnswer::Unreachable(format!("{url} is no address that can be called: {cause}")),
+        SendRequestError::Timeout => NoAnswer::TimedOut(format!("no answer from {url} in time")),
+        other => NoAnswer::Broken(format!("the exchange with {url} broke off: {other:?}")),
+    }
+}
+
+fn connect_words(cause: &ConnectError) -> String {
+    match cause {
+        ConnectError::Timeout => "no connection came about in time".to_owned(),
+        ConnectError::Resolver(error) => format!("the name cannot be resolved ({error})"),
+        ConnectError::NoRecords => "the name has no address".to_owned(),
+        ConnectError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ConnectError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => format!("TLS failed ({error})"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,183 @@
+//! Fetches the site's configuration regularly and has it applied. A bad one changes nothing.
+
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
+use tokio::sync::oneshot;
+
+use super::{after, when_done};
+use crate::{
+    clock::Clock,
+    domain::{
+        connectivity::{ConnectivityStatus, LinkChange},
+        meter::{MeterChanges, SiteConfiguration},
+        schedule::SiteSeed,
+        status::ConfigStatus,
+        store::Fact,
+    },
+    messages::{
+        api_client::DownloadConfig,
+        config_downloader::{DownloadFailure, DownloadNow},
+        connectivity_monitor::LinkChanged,
+        database_writer::{ApplyMeters, Remember},
+        sync_manager::ApplyWishes,
+    },
+    settings::ConfigDownloadSettings,
+    supervision::{
+        ask::{AskError, ask, ask_within, tell},
+        failure_points::FailurePoints,
+        published::Published,
+        supervisor::SupervisedActor,
+    },
+};
+
+type Downloaded = Result<(SiteConfiguration, MeterChanges), DownloadFailure>;
+type Reply = oneshot::Sender<Result<MeterChanges, DownloadFailure>>;
+
+/// What the downloader is built from.
+#[derive(Clone)]
+pub struct ConfigDownloaderParts {
+    /// Its settings.
+    pub settings: ConfigDownloadSettings,
+    /// Spreads sites over the interval.
+    pub seed: SiteSeed,
+    /// The time.
+    pub clock: Clock,
+    /// How long a download may take at the most.
+    pub patience: Duration,
+    /// Who downloads.
+    pub api_client: Recipient<DownloadConfig>,
+    /// Who takes the meters over.
+    pub apply_meters: Recipient<ApplyMeters>,
+    /// Who remembers the configuration over restarts.
+    pub remember: Recipient<Remember>,
+    /// Who follows wishes about the schedule.
+    pub wishes: Recipient<ApplyWishes>,
+    /// Whether the Client System is reachable.
+    pub connectivity: Published<ConnectivityStatus>,
+    /// Where the status is published.
+    pub published: Published<ConfigStatus>,
+    /// Planned failures.
+    pub failure_points: FailurePoints,
+}
+
+/// The configuration downloader.
+pub struct ConfigDownloader {
+    parts: ConfigDownloaderParts,
+    waiting: Vec<Reply>,
+    downloading: bool,
+}
+
+impl ConfigDownloader {
+    /// A downloader that has not downloaded anything yet.
+    pub fn new(parts: ConfigDownloaderParts) -> Self {
+        Self { parts, waiting: Vec::new(), downloading: false }
+    }
+
+    fn schedule(&self, context: &mut Context<Self>) {
+        let delay = self.parts.seed.until_due("config_download", self.parts.settings.interval, self.parts.clock.now());
+        after(&self.parts.clock, delay, context, |downloader, context| {
+            downloader.parts.failure_points.pass("config_downloader.timer");
+            if !downloader.offline() {
+                downloader.download(context);
+            }
+            downloader.schedule(context);
+        });
+    }
+
+    fn offline(&self) -> bool {
+        self.parts.connectivity.read(|link| !link.is_connected && link.consecutive_failures > 0)
+    }
+
+    fn download(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.downloading, true) {
+            return;
+        }
+        when_done(download_and_apply(self.parts.clone()), context, Self::finish);
+    }
+
+    fn finish(result: Downloaded, downloader: &mut Self, _: &mut Context<Self>) {
+        downloader.downloading = false;
+        let now = downloader.parts.clock.now().into();
+        downloader.parts.published.update(|status| {
+            status.last_attempt_at = Some(now);
+            match &result {
+                Ok((site, _)) => {
+                    status.last_success_at = Some(now);
+                    status.last_error = None;
+                    status.site.clone_from(&site.site_name);
+                    status.meters = Some(site.meters.len() as u64);
+                }
+                Err(failure) => {
+                    tracing::warn!(%failure, "no configuration was applied; the last good one stays in force");
+                    status.last_error = Some(failure.to_string());
+                }
+            }
+        });
+        for reply in downloader.waiting.drain(..) {
+            // Whoever asked may have gone.
+            let _ = reply.send(result.clone().map(|(_, changes)| changes));
+        }
+    }
+}
+
+async fn download_and_apply(parts: ConfigDownloaderParts) -> Downloaded {
+    parts.failure_points.pass("config_downloader.download");
+    let unavailable = |error: AskError| DownloadFailure::Unavailable(error.to_string());
+    let site = ask_within(&parts.api_client, DownloadConfig, parts.patience).await.map_err(unavailable)??;
+    let changes = ask(&parts.apply_meters, ApplyMeters { meters: site.meters.clone() }).await.map_err(unavailable)??;
+    let wishes = ApplyWishes { sync_interval_minutes: site.sync_interval_minutes, batch_size: site.batch_size };
+    let value = serde_json::json!({ "sync_interval_minutes": wishes.sync_interval_minutes, "batch_size": wishes.batch_size });
+    ask(&parts.remember, Remember { fact: Fact::Configuration, value: Some(value.to_string()) }).await.map_err(unavailable)??;
+    // Should this be lost, the next download tells it again.
+    tell(&parts.wishes, wishes);
+    tracing::info!(meters = changes.configured, deactivated = changes.deactivated, "a configuration was applied");
+    Ok((site, changes))
+}
+
+impl Actor for ConfigDownloader {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.schedule(context);
+        if !self.offline() {
+            self.download(context);
+        }
+    }
+}
+
+impl Supervised for ConfigDownloader {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.waiting.clear();
+        self.downloading = false;
+    }
+}
+
+impl SupervisedActor for ConfigDownloader {
+    const NAME: &'static str = "config_downloader";
+}
+
+impl Handler<DownloadNow> for ConfigDownloader {
+    type Result = ResponseFuture<Result<MeterChanges, DownloadFailure>>;
+
+    fn handle(&mut self, _: DownloadNow, context: &mut Self::Context) -> Self::Result {
+        self.parts.failure_points.pass("config_downloader.handler");
+        let (reply, answer) = oneshot::channel();
+        self.waiting.push(reply);
+        self.download(context);
+        let restarted = || Err(DownloadFailure::Unavailable("the configuration downloader was restarted meanwhile".to_owned()));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| restarted()) })
+    }
+}
+
+impl Handler<LinkChanged> for ConfigDownloader {
+    type Result = ();
+
+    /// A site that never got a configuration does not wait for the schedule once the link is there.
+    fn handle(&mut self, LinkChanged(change): LinkChanged, context: &mut Self::Context) {
+        let never_succeeded = self.parts.published.read(|status| status.last_success_at.is_none());
+        if change == LinkChange::Connected && never_succeeded {
+            self.download(context);
+        }
+    }
+}

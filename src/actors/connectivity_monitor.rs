@@ -1,0 +1,222 @@
+//! The one truth about whether the Client System can be reached.
+
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised};
+use tokio::sync::oneshot;
+
+use super::{after, when_done};
+use crate::{
+    clock::Clock,
+    domain::{
+        connectivity::{ConnectivityStatus, Link, LinkChange, LinkEvidence},
+        event::EventKind,
+        outcome::CallFailure,
+        timestamp::Timestamp,
+    },
+    messages::{
+        api_client::{ApiClientSnapshot, TestConnection},
+        connectivity_monitor::{CheckAnswer, ForceCheck, LinkChanged, ReportEvidence},
+        events::EventBus,
+    },
+    settings::ConnectivitySettings,
+    supervision::{
+        ask::{AskError, ask_within, tell},
+        backoff::Backoff,
+        failure_points::FailurePoints,
+        published::Published,
+        supervisor::SupervisedActor,
+    },
+};
+
+/// The first probe after an outage began comes after this time.
+const FIRST_PROBE: Duration = Duration::from_secs(1);
+
+/// What the monitor is built from.
+pub struct ConnectivityMonitorParts {
+    /// Its settings.
+    pub settings: ConnectivitySettings,
+    /// The address that health checks go to, for people.
+    pub probed_url: String,
+    /// How long a health check may take at the most.
+    pub check_patience: Duration,
+    /// The time.
+    pub clock: Clock,
+    /// Who carries out health checks.
+    pub api_client: Recipient<TestConnection>,
+    /// Who wants to know of changes.
+    pub subscribers: Vec<Recipient<LinkChanged>>,
+    /// Where changes are told to people.
+    pub events: EventBus,
+    /// Where holds are seen.
+    pub api_snapshot: Published<ApiClientSnapshot>,
+    /// Where the status is published.
+    pub published: Published<ConnectivityStatus>,
+    /// Planned failures.
+    pub failure_points: FailurePoints,
+}
+
+/// The connectivity monitor.
+pub struct ConnectivityMonitor {
+    parts: ConnectivityMonitorParts,
+    state: State,
+}
+
+#[derive(Default)]
+struct State {
+    link: Link,
+    timer: Option<SpawnHandle>,
+    checking: bool,
+    waiting: Vec<oneshot::Sender<CheckAnswer>>,
+}
+
+impl ConnectivityMonitor {
+    /// A monitor that knows nothing yet.
+    pub fn new(parts: ConnectivityMonitorParts) -> Self {
+        Self { parts, state: State::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.parts.clock.now().into()
+    }
+
+    fn observe(&mut self, evidence: &LinkEvidence, context: &mut Context<Self>) {
+        let change = self.state.link.observe(evidence, self.now());
+        self.publish();
+        if let Some(change) = change {
+            self.spread(change);
+        }
+        self.schedule_check(context);
+    }
+
+    fn spread(&self, change: LinkChange) {
+        let reason = self.state.link.last_error().map(ToOwned::to_owned);
+        match change {
+            LinkChange::Connected => tracing::info!(url = self.parts.probed_url, "the client system is reachable"),
+            LinkChange::Disconnected => {
+                tracing::warn!(url = self.parts.probed_url, reason, "the client system is not reachable; readings are kept");
+            }
+        }
+        self.parts.events.tell(self.now(), EventKind::Link { change, reason });
+        for subscriber in &self.parts.subscribers {
+            tell(subscriber, LinkChanged(change));
+        }
+    }
+
+    fn publish(&self) {
+        let held_until = self.parts.api_snapshot.read(|snapshot| snapshot.held_until);
+        self.parts.published.set(self.state.link.status(&self.parts.probed_url, held_until, self.now()));
+    }
+
+    fn schedule_check(&mut self, context: &mut Context<Self>) {
+        let delay = self.until_next_check();
+        if let Some(previous) = self.state.timer.take() {
+            context.cancel_future(previous);
+        }
+        self.state.timer = Some(after(&self.parts.clock, delay, context, |monitor, context| {
+            monitor.parts.failure_points.pass("connectivity_monitor.timer");
+            monitor.check(context);
+        }));
+    }
+
+    /// While the link is up every answered call counts as a check; while it is down probes come sooner.
+    fn until_next_check(&self) -> Duration {
+        let interval = self.parts.settings.check_interval;
+        if !self.state.link.is_disconnected() {
+            return if self.state.link.is_connected() { interval } else { Duration::ZERO };
+        }
+        let probing = Backoff { base: FIRST_PROBE.min(interval), cap: interval };
+        probing.delay_with_extra(self.state.link.consecutive_failures(), rand::random())
+    }
+
+    fn check(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.state.checking, true) {
+            return;
+        }
+        let (api_client, patience) = (self.parts.api_client.clone(), self.parts.check_patience);
+        let points = self.parts.failure_points.clone();
+        let work = async move {
+            points.pass("connectivity_monitor.check");
+            ask_within(&api_client, TestConnection, patience).await
+        };
+        when_done(work, context, Self::finish_check);
+    }
+
+    fn finish_check(result: Result<Result<(), CallFailure>, AskError>, monitor: &mut Self, context: &mut Context<Self>) {
+        monitor.state.checking = false;
+        let evidence = match result {
+            Ok(Err(CallFailure::Held(until))) => return monitor.wait_for_release(until, context),
+            Ok(Err(CallFailure::Unreachable(words) | CallFailure::NoAnswer(words))) => LinkEvidence::Unreachable(words),
+            Ok(Ok(()) | Err(_)) => LinkEvidence::Answered,
+            // Nothing was learned about the link; the next check will tell.
+            Err(_) => return monitor.retry_soon(context),
+        };
+        monitor.observe(&evidence, context);
+        let status = monitor.parts.published.get();
+        monitor.answer_all(&CheckAnswer::Checked(status));
+    }
+
+    fn retry_soon(&mut self, context: &mut Context<Self>) {
+        self.state.waiting.clear();
+        self.state.timer = Some(after(&self.parts.clock, FIRST_PROBE, context, Self::check));
+    }
+
+    fn wait_for_release(&mut self, until: Timestamp, context: &mut Context<Self>) {
+        self.publish();
+        self.answer_all(&CheckAnswer::HeldUntil(until));
+        let delay = (until.0 - self.parts.clock.now()).to_std().unwrap_or(Duration::ZERO) + Duration::from_millis(1);
+        self.state.timer = Some(after(&self.parts.clock, delay, context, Self::check));
+    }
+
+    fn answer_all(&mut self, answer: &CheckAnswer) {
+        for waiting in self.state.waiting.drain(..) {
+            // Whoever asked may have gone.
+            let _ = waiting.send(answer.clone());
+        }
+    }
+}
+
+impl Actor for ConnectivityMonitor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.publish();
+        self.schedule_check(context);
+    }
+}
+
+impl Supervised for ConnectivityMonitor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.state = State::default();
+    }
+}
+
+impl SupervisedActor for ConnectivityMonitor {
+    const NAME: &'static str = "connectivity_monitor";
+}
+
+impl Handler<ReportEvidence> for ConnectivityMonitor {
+    type Result = ();
+
+    fn handle(&mut self, ReportEvidence(evidence): ReportEvidence, context: &mut Self::Context) {
+        self.parts.failure_points.pass("connectivity_monitor.evidence");
+        self.observe(&evidence, context);
+        if matches!(evidence, LinkEvidence::TimedOut(_)) {
+            self.check(context);
+        }
+    }
+}
+
+impl Handler<ForceCheck> for ConnectivityMonitor {
+    type Result = ResponseFuture<CheckAnswer>;
+
+    fn handle(&mut self, _: ForceCheck, context: &mut Self::Context) -> Self::Result {
+        self.parts.failure_points.pass("connectivity_monitor.force_check");
+        let (sender, receiver) = oneshot::channel();
+        self.state.waiting.push(sender);
+        self.check(context);
+        let published = self.parts.published.clone();
+        // A check that could not be carried out leaves the link as it was.
+        Box::pin(async move { receiver.await.unwrap_or_else(|_| CheckAnswer::Checked(published.get())) })
+    }
+}

@@ -1,0 +1,157 @@
+//! Tells the Client System regularly that this site is alive.
+
+use std::{rc::Rc, time::Duration};
+
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
+use tokio::sync::oneshot;
+
+use super::{after, when_done};
+use crate::{
+    clock::Clock,
+    domain::{
+        connectivity::ConnectivityStatus,
+        outcome::CallFailure,
+        schedule::SiteSeed,
+        status::HeartbeatStatus,
+        timestamp::Timestamp,
+    },
+    messages::{api_client::PostHeartbeat, heartbeat::SendHeartbeat},
+    settings::HeartbeatSettings,
+    supervision::{
+        ask::{AskError, ask_within},
+        failure_points::FailurePoints,
+        published::Published,
+        supervisor::SupervisedActor,
+    },
+};
+
+type Reply = oneshot::Sender<Result<HeartbeatStatus, CallFailure>>;
+type Posted = Result<Result<Option<Timestamp>, CallFailure>, AskError>;
+
+/// What the heartbeat is built from.
+pub struct HeartbeatParts {
+    /// Its settings.
+    pub settings: HeartbeatSettings,
+    /// Spreads sites over the interval.
+    pub seed: SiteSeed,
+    /// The time.
+    pub clock: Clock,
+    /// How long a heartbeat may take at the most.
+    pub patience: Duration,
+    /// Who sends it.
+    pub api_client: Recipient<PostHeartbeat>,
+    /// What it says.
+    pub report: Rc<dyn Fn() -> PostHeartbeat>,
+    /// Whether the Client System is reachable.
+    pub connectivity: Published<ConnectivityStatus>,
+    /// Where the status is published.
+    pub published: Published<HeartbeatStatus>,
+    /// Planned failures.
+    pub failure_points: FailurePoints,
+}
+
+/// The heartbeat.
+pub struct Heartbeat {
+    parts: HeartbeatParts,
+    waiting: Vec<Reply>,
+    sending: bool,
+}
+
+impl Heartbeat {
+    /// A heartbeat that has not been sent yet.
+    pub fn new(parts: HeartbeatParts) -> Self {
+        Self { parts, waiting: Vec::new(), sending: false }
+    }
+
+    fn schedule(&self, context: &mut Context<Self>) {
+        let delay = self.parts.seed.until_due("heartbeat", self.parts.settings.interval, self.parts.clock.now());
+        after(&self.parts.clock, delay, context, |heartbeat, context| {
+            heartbeat.parts.failure_points.pass("heartbeat.timer");
+            heartbeat.beat_unless_offline(context);
+            heartbeat.schedule(context);
+        });
+    }
+
+    /// While the link is down its own probes find its return; heartbeats would only add to them.
+    fn beat_unless_offline(&mut self, context: &mut Context<Self>) {
+        let offline = self.parts.connectivity.read(|link| !link.is_connected && link.consecutive_failures > 0);
+        if !offline {
+            self.beat(context);
+        }
+    }
+
+    fn beat(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.sending, true) {
+            return;
+        }
+        let report = (self.parts.report)();
+        let (api_client, patience) = (self.parts.api_client.clone(), self.parts.patience);
+        let points = self.parts.failure_points.clone();
+        let work = async move {
+            points.pass("heartbeat.send");
+            ask_within(&api_client, report, patience).await
+        };
+        when_done(work, context, Self::finish);
+    }
+
+    fn finish(posted: Posted, heartbeat: &mut Self, _: &mut Context<Self>) {
+        heartbeat.sending = false;
+        let now = heartbeat.parts.clock.now().into();
+        let result = posted.unwrap_or_else(|error| Err(CallFailure::NoAnswer(error.to_string())));
+        heartbeat.parts.published.update(|status| note(status, &result, now));
+        let status = heartbeat.parts.published.get();
+        for reply in heartbeat.waiting.drain(..) {
+            // Whoever asked may have gone.
+            let _ = reply.send(result.clone().map(|_| status.clone()));
+        }
+    }
+}
+
+fn note(status: &mut HeartbeatStatus, result: &Result<Option<Timestamp>, CallFailure>, now: Timestamp) {
+    status.last_attempt_at = Some(now);
+    match result {
+        Ok(server_time) => {
+            status.last_success_at = Some(now);
+            status.last_error = None;
+            status.consecutive_failures = 0;
+            status.server_time = *server_time;
+        }
+        Err(failure) => {
+            tracing::warn!(%failure, "a heartbeat was not accepted");
+            status.last_error = Some(failure.to_string());
+            status.consecutive_failures = status.consecutive_failures.saturating_add(1);
+        }
+    }
+}
+
+impl Actor for Heartbeat {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.schedule(context);
+    }
+}
+
+impl Supervised for Heartbeat {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.waiting.clear();
+        self.sending = false;
+    }
+}
+
+impl SupervisedActor for Heartbeat {
+    const NAME: &'static str = "heartbeat";
+}
+
+impl Handler<SendHeartbeat> for Heartbeat {
+    type Result = ResponseFuture<Result<HeartbeatStatus, CallFailure>>;
+
+    fn handle(&mut self, _: SendHeartbeat, context: &mut Self::Context) -> Self::Result {
+        self.parts.failure_points.pass("heartbeat.handler");
+        let (reply, answer) = oneshot::channel();
+        self.waiting.push(reply);
+        self.beat(context);
+        let restarted = || Err(CallFailure::NoAnswer("the heartbeat was restarted meanwhile".to_owned()));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| restarted()) })
+    }
+}

@@ -1,0 +1,42 @@
+//! Who hears the messages. Every actor is rebuilt from its parts when it is restarted; work in flight is
+//! found again in the Sync Database.
+
+pub mod api_client;
+pub mod config_downloader;
+pub mod connectivity_monitor;
+pub mod database_writer;
+pub mod heartbeat;
+pub mod sync_manager;
+
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, SpawnHandle};
+
+use crate::clock::Clock;
+
+/// Lets an actor do something after a while. Ends with the actor's present life.
+fn after<A>(
+    clock: &Clock,
+    delay: Duration,
+    context: &mut Context<A>,
+    act: impl FnOnce(&mut A, &mut Context<A>) + 'static,
+) -> SpawnHandle
+where
+    A: Actor<Context = Context<A>>,
+{
+    let clock = clock.clone();
+    let sleeping = actix::fut::wrap_future::<_, A>(async move { clock.sleep(delay).await });
+    context.spawn(sleeping.map(move |(), actor, context| act(actor, context)))
+}
+
+/// Lets an actor wait for something and then act on what came of it. Ends with the actor's present life.
+fn when_done<A, T: 'static>(
+    work: impl Future<Output = T> + 'static,
+    context: &mut Context<A>,
+    act: impl FnOnce(T, &mut A, &mut Context<A>) + 'static,
+) -> SpawnHandle
+where
+    A: Actor<Context = Context<A>>,
+{
+    context.spawn(actix::fut::wrap_future::<_, A>(work).map(act))
+}
