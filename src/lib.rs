@@ -1,1 +1,4 @@
 //! Uploads meter readings to the Client System.
+
+pub mod clock;
+pub mod demo;
