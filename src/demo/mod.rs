@@ -2,3 +2,4 @@
 //! code with the service and talk to it only over the network and the database, as their models do.
 
 pub mod client_system;
+pub mod meters;
