@@ -2,4 +2,5 @@
 //! code with the service and talk to it only over the network and the database, as their models do.
 
 pub mod client_system;
+pub mod live_view;
 pub mod meters;
