@@ -17,8 +17,8 @@ pub mod cli;
 pub mod clock;
 // /// Every operator action, once, as typed methods; HTTP is thin over it.
 // pub mod control;
-// /// The Client System and the meters of a pretended site, for demonstrations and tests.
-// pub mod demo;
+/// The Client System and the meters of a pretended site, for demonstrations and tests.
+pub mod demo;
 /// Readings, meters, batches, outcomes, the link, status: pure, no input or output.
 pub mod domain;
 // /// The local API, one file per resource.

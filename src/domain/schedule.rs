@@ -12,7 +12,11 @@ impl SiteSeed {
     /// A seed from what tells this site from others, the API key for instance; it cannot be turned back.
     pub fn new(identity: &str) -> Self {
         // FNV-1a: stable over versions and machines, which the standard library's hasher does not promise.
-        let hash = identity.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = identity
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
         Self(hash)
     }
 
@@ -26,7 +30,9 @@ impl SiteSeed {
 
     /// How long from `now` until the job is due: at its offset in every interval since the epoch.
     pub fn until_due(self, job: &str, interval: Duration, now: DateTime<Utc>) -> Duration {
-        let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+        let interval_ms = i64::try_from(interval.as_millis())
+            .unwrap_or(i64::MAX)
+            .max(1);
         let offset_ms = i64::try_from(self.offset(job, interval).as_millis()).unwrap_or(0);
         let past = (now.timestamp_millis() - offset_ms).rem_euclid(interval_ms);
         Duration::from_millis(u64::try_from(interval_ms - past).unwrap_or(1))
@@ -58,8 +64,14 @@ mod tests {
             assert!(offset < interval);
             buckets[(offset.as_secs() / 10) as usize] += 1;
         }
-        assert!(buckets.iter().all(|count| (850..1150).contains(count)), "{buckets:?}");
+        assert!(
+            buckets.iter().all(|count| (850..1150).contains(count)),
+            "{buckets:?}"
+        );
         let seed = SiteSeed::new("site");
-        assert_ne!(seed.offset("sync", interval), seed.offset("heartbeat", interval));
+        assert_ne!(
+            seed.offset("sync", interval),
+            seed.offset("heartbeat", interval)
+        );
     }
 }

@@ -1,0 +1,196 @@
+//! Writes readings into a SQLite Sync Database as the Meter Collection Service does: a stranger with plain
+//! SQL, who knows the deployed columns and nothing else.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::MeterReading;
+
+/// Rows in one statement: five parameters each, well below SQLite's limit of 32,766.
+const ROWS_PER_STATEMENT: usize = 1000;
+
+/// A connection of its own to a Sync Database.
+#[derive(Debug)]
+pub struct MeterWriter {
+    connection: SqliteConnection,
+    committed: u64,
+}
+
+impl MeterWriter {
+    /// Opens an existing database, and waits up to ten seconds for each lock.
+    ///
+    /// # Errors
+    /// The file is missing or is no database.
+    pub async fn open(path: &Path) -> sqlx::Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(Duration::from_secs(10));
+        Ok(Self {
+            connection: SqliteConnection::connect_with(&options).await?,
+            committed: 0,
+        })
+    }
+
+    /// Inserts all of these in one transaction.
+    ///
+    /// # Errors
+    /// The database stays locked, is full, or lacks the table; then none of them was stored.
+    pub async fn insert(&mut self, readings: &[MeterReading]) -> sqlx::Result<()> {
+        if readings.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.connection.begin().await?;
+        for rows in readings.chunks(ROWS_PER_STATEMENT) {
+            insert_statement(rows)
+                .build()
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        self.committed += readings.len() as u64;
+        Ok(())
+    }
+
+    /// Inserts a backlog in transactions of `per_transaction` readings; `progress` hears the number
+    /// committed so far after each.
+    ///
+    /// # Errors
+    /// As [`Self::insert`]; what was committed before stays and is counted.
+    pub async fn insert_backlog(
+        &mut self,
+        readings: impl IntoIterator<Item = MeterReading>,
+        per_transaction: usize,
+        mut progress: impl FnMut(u64),
+    ) -> sqlx::Result<()> {
+        let mut readings = readings.into_iter();
+        loop {
+            let part: Vec<MeterReading> = readings.by_ref().take(per_transaction.max(1)).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            self.insert(&part).await?;
+            progress(self.committed);
+        }
+    }
+
+    /// Readings that are known to be committed through this writer.
+    pub fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Closes the connection in good order.
+    ///
+    /// # Errors
+    /// The database reports one on closing.
+    pub async fn close(self) -> sqlx::Result<()> {
+        self.connection.close().await
+    }
+}
+
+fn insert_statement(readings: &[MeterReading]) -> QueryBuilder<Sqlite> {
+    let mut statement = QueryBuilder::new(
+        "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value, unit) ",
+    );
+    statement.push_values(readings, |mut row, reading| {
+        row.push_bind(reading.meter.clone())
+            .push_bind(
+                reading
+                    .timestamp
+                    .format("%Y-%m-%d %H:%M:%S%.3f")
+                    .to_string(),
+            )
+            .push_bind(reading.data_point)
+            .push_bind(reading.value())
+            .push_bind(reading.unit);
+    });
+    statement
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use sqlx::Row;
+
+    use super::{super::MeteredSite, *};
+
+    const TABLE: &str = "CREATE TABLE meter_readings (id INTEGER PRIMARY KEY AUTOINCREMENT, \
+        meter_external_id VARCHAR(255) NOT NULL, timestamp TIMESTAMP NOT NULL, data_point VARCHAR(100) NOT NULL, \
+        value NUMERIC(15,3) NOT NULL, unit VARCHAR(50))";
+
+    async fn database(directory: &tempfile::TempDir) -> (std::path::PathBuf, SqliteConnection) {
+        let path = directory.path().join("sync.db");
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true);
+        let mut connection = SqliteConnection::connect_with(&options)
+            .await
+            .expect("a database can be made");
+        sqlx::query(TABLE)
+            .execute(&mut connection)
+            .await
+            .expect("the table can be made");
+        (path, connection)
+    }
+
+    fn site() -> MeteredSite {
+        MeteredSite {
+            seed: 1,
+            meters: 3,
+            interval: Duration::from_secs(60),
+            first: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_is_in_the_table_as_deployed() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let (path, mut reader) = database(&directory).await;
+        let mut writer = MeterWriter::open(&path).await.expect("the database opens");
+        let mut steps = Vec::new();
+        let backlog = site().readings().take(5_500);
+        writer
+            .insert_backlog(backlog, 2_500, |count| steps.push(count))
+            .await
+            .expect("all are stored");
+        assert_eq!(steps, [2_500, 5_000, 5_500]);
+        let rows = sqlx::query(
+            "SELECT timestamp, CAST(value AS TEXT), unit, data_point FROM meter_readings ORDER BY id",
+        )
+        .fetch_all(&mut reader)
+        .await
+        .expect("the table can be read");
+        assert_eq!(rows.len() as u64, writer.committed());
+        assert_eq!(rows[0].get::<String, _>(0), "1970-01-01 00:00:00.000");
+        for (row, reading) in rows.iter().zip(site().readings()) {
+            // A whole number in this column comes back from the cast with its decimal point or without.
+            let value: String = row.get(1);
+            assert_eq!(value.trim_end_matches(".0"), reading.value());
+            assert_eq!(row.get::<Option<&str>, _>(2), reading.unit);
+        }
+        writer.close().await.expect("the connection closes");
+    }
+
+    #[tokio::test]
+    async fn a_failed_transaction_counts_nothing() {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let (path, mut reader) = database(&directory).await;
+        let mut writer = MeterWriter::open(&path).await.expect("the database opens");
+        sqlx::query("DROP TABLE meter_readings")
+            .execute(&mut reader)
+            .await
+            .expect("the table can be dropped");
+        let readings: Vec<_> = site().readings().take(10).collect();
+        writer
+            .insert(&readings)
+            .await
+            .expect_err("there is no table");
+        assert_eq!(writer.committed(), 0);
+        sqlx::query(TABLE)
+            .execute(&mut reader)
+            .await
+            .expect("the table can be made again");
+        writer.insert(&readings).await.expect("now there is");
+        assert_eq!(writer.committed(), 10);
+    }
+}
