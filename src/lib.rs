@@ -8,9 +8,9 @@
 //! # The rooms
 //! Which room may import which is checked by `tests/architecture.rs`.
 
-// /// Who hears the messages: API client, sync manager, connectivity monitor, database writer, heartbeat and
-// /// configuration downloader.
-// pub mod actors;
+/// Who hears the messages: API client, sync manager, connectivity monitor, database writer, heartbeat and
+/// configuration downloader.
+pub mod actors;
 /// The commands of the program.
 pub mod cli;
 /// Where "now" comes from.

@@ -71,13 +71,24 @@ pub struct ConfigDownloader {
 impl ConfigDownloader {
     /// A downloader that has not downloaded anything yet.
     pub fn new(parts: ConfigDownloaderParts) -> Self {
-        Self { parts, waiting: Vec::new(), downloading: false }
+        Self {
+            parts,
+            waiting: Vec::new(),
+            downloading: false,
+        }
     }
 
     fn schedule(&self, context: &mut Context<Self>) {
-        let delay = self.parts.seed.until_due("config_download", self.parts.settings.interval, self.parts.clock.now());
+        let delay = self.parts.seed.until_due(
+            "config_download",
+            self.parts.settings.interval,
+            self.parts.clock.now(),
+        );
         after(&self.parts.clock, delay, context, |downloader, context| {
-            downloader.parts.failure_points.pass("config_downloader.timer");
+            downloader
+                .parts
+                .failure_points
+                .pass("config_downloader.timer");
             if !downloader.offline() {
                 downloader.download(context);
             }
@@ -86,14 +97,20 @@ impl ConfigDownloader {
     }
 
     fn offline(&self) -> bool {
-        self.parts.connectivity.read(|link| !link.is_connected && link.consecutive_failures > 0)
+        self.parts
+            .connectivity
+            .read(|link| !link.is_connected && link.consecutive_failures > 0)
     }
 
     fn download(&mut self, context: &mut Context<Self>) {
         if std::mem::replace(&mut self.downloading, true) {
             return;
         }
-        when_done(download_and_apply(self.parts.clone()), context, Self::finish);
+        when_done(
+            download_and_apply(self.parts.clone()),
+            context,
+            Self::finish,
+        );
     }
 
     fn finish(result: Downloaded, downloader: &mut Self, _: &mut Context<Self>) {
@@ -124,14 +141,38 @@ impl ConfigDownloader {
 async fn download_and_apply(parts: ConfigDownloaderParts) -> Downloaded {
     parts.failure_points.pass("config_downloader.download");
     let unavailable = |error: AskError| DownloadFailure::Unavailable(error.to_string());
-    let site = ask_within(&parts.api_client, DownloadConfig, parts.patience).await.map_err(unavailable)??;
-    let changes = ask(&parts.apply_meters, ApplyMeters { meters: site.meters.clone() }).await.map_err(unavailable)??;
-    let wishes = ApplyWishes { sync_interval_minutes: site.sync_interval_minutes, batch_size: site.batch_size };
+    let site = ask_within(&parts.api_client, DownloadConfig, parts.patience)
+        .await
+        .map_err(unavailable)??;
+    let changes = ask(
+        &parts.apply_meters,
+        ApplyMeters {
+            meters: site.meters.clone(),
+        },
+    )
+    .await
+    .map_err(unavailable)??;
+    let wishes = ApplyWishes {
+        sync_interval_minutes: site.sync_interval_minutes,
+        batch_size: site.batch_size,
+    };
     let value = serde_json::json!({ "sync_interval_minutes": wishes.sync_interval_minutes, "batch_size": wishes.batch_size });
-    ask(&parts.remember, Remember { fact: Fact::Configuration, value: Some(value.to_string()) }).await.map_err(unavailable)??;
+    ask(
+        &parts.remember,
+        Remember {
+            fact: Fact::Configuration,
+            value: Some(value.to_string()),
+        },
+    )
+    .await
+    .map_err(unavailable)??;
     // Should this be lost, the next download tells it again.
     tell(&parts.wishes, wishes);
-    tracing::info!(meters = changes.configured, deactivated = changes.deactivated, "a configuration was applied");
+    tracing::info!(
+        meters = changes.configured,
+        deactivated = changes.deactivated,
+        "a configuration was applied"
+    );
     Ok((site, changes))
 }
 
@@ -165,7 +206,11 @@ impl Handler<DownloadNow> for ConfigDownloader {
         let (reply, answer) = oneshot::channel();
         self.waiting.push(reply);
         self.download(context);
-        let restarted = || Err(DownloadFailure::Unavailable("the configuration downloader was restarted meanwhile".to_owned()));
+        let restarted = || {
+            Err(DownloadFailure::Unavailable(
+                "the configuration downloader was restarted meanwhile".to_owned(),
+            ))
+        };
         Box::pin(async move { answer.await.unwrap_or_else(|_| restarted()) })
     }
 }
@@ -175,7 +220,10 @@ impl Handler<LinkChanged> for ConfigDownloader {
 
     /// A site that never got a configuration does not wait for the schedule once the link is there.
     fn handle(&mut self, LinkChanged(change): LinkChanged, context: &mut Self::Context) {
-        let never_succeeded = self.parts.published.read(|status| status.last_success_at.is_none());
+        let never_succeeded = self
+            .parts
+            .published
+            .read(|status| status.last_success_at.is_none());
         if change == LinkChange::Connected && never_succeeded {
             self.download(context);
         }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised};
+use actix::{
+    Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised,
+};
 use tokio::sync::oneshot;
 
 use super::{after, when_done};
@@ -73,7 +75,10 @@ struct State {
 impl ConnectivityMonitor {
     /// A monitor that knows nothing yet.
     pub fn new(parts: ConnectivityMonitorParts) -> Self {
-        Self { parts, state: State::default() }
+        Self {
+            parts,
+            state: State::default(),
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -92,12 +97,21 @@ impl ConnectivityMonitor {
     fn spread(&self, change: LinkChange) {
         let reason = self.state.link.last_error().map(ToOwned::to_owned);
         match change {
-            LinkChange::Connected => tracing::info!(url = self.parts.probed_url, "the client system is reachable"),
+            LinkChange::Connected => tracing::info!(
+                url = self.parts.probed_url,
+                "the client system is reachable"
+            ),
             LinkChange::Disconnected => {
-                tracing::warn!(url = self.parts.probed_url, reason, "the client system is not reachable; readings are kept");
+                tracing::warn!(
+                    url = self.parts.probed_url,
+                    reason,
+                    "the client system is not reachable; readings are kept"
+                );
             }
         }
-        self.parts.events.tell(self.now(), EventKind::Link { change, reason });
+        self.parts
+            .events
+            .tell(self.now(), EventKind::Link { change, reason });
         for subscriber in &self.parts.subscribers {
             tell(subscriber, LinkChanged(change));
         }
@@ -105,7 +119,11 @@ impl ConnectivityMonitor {
 
     fn publish(&self) {
         let held_until = self.parts.api_snapshot.read(|snapshot| snapshot.held_until);
-        self.parts.published.set(self.state.link.status(&self.parts.probed_url, held_until, self.now()));
+        self.parts.published.set(self.state.link.status(
+            &self.parts.probed_url,
+            held_until,
+            self.now(),
+        ));
     }
 
     fn schedule_check(&mut self, context: &mut Context<Self>) {
@@ -113,19 +131,34 @@ impl ConnectivityMonitor {
         if let Some(previous) = self.state.timer.take() {
             context.cancel_future(previous);
         }
-        self.state.timer = Some(after(&self.parts.clock, delay, context, |monitor, context| {
-            monitor.parts.failure_points.pass("connectivity_monitor.timer");
-            monitor.check(context);
-        }));
+        self.state.timer = Some(after(
+            &self.parts.clock,
+            delay,
+            context,
+            |monitor, context| {
+                monitor
+                    .parts
+                    .failure_points
+                    .pass("connectivity_monitor.timer");
+                monitor.check(context);
+            },
+        ));
     }
 
     /// While the link is up every answered call counts as a check; while it is down probes come sooner.
     fn until_next_check(&self) -> Duration {
         let interval = self.parts.settings.check_interval;
         if !self.state.link.is_disconnected() {
-            return if self.state.link.is_connected() { interval } else { Duration::ZERO };
+            return if self.state.link.is_connected() {
+                interval
+            } else {
+                Duration::ZERO
+            };
         }
-        let probing = Backoff { base: FIRST_PROBE.min(interval), cap: interval };
+        let probing = Backoff {
+            base: FIRST_PROBE.min(interval),
+            cap: interval,
+        };
         probing.delay_with_extra(self.state.link.consecutive_failures(), rand::random())
     }
 
@@ -142,11 +175,17 @@ impl ConnectivityMonitor {
         when_done(work, context, Self::finish_check);
     }
 
-    fn finish_check(result: Result<Result<(), CallFailure>, AskError>, monitor: &mut Self, context: &mut Context<Self>) {
+    fn finish_check(
+        result: Result<Result<(), CallFailure>, AskError>,
+        monitor: &mut Self,
+        context: &mut Context<Self>,
+    ) {
         monitor.state.checking = false;
         let evidence = match result {
             Ok(Err(CallFailure::Held(until))) => return monitor.wait_for_release(until, context),
-            Ok(Err(CallFailure::Unreachable(words) | CallFailure::NoAnswer(words))) => LinkEvidence::Unreachable(words),
+            Ok(Err(CallFailure::Unreachable(words) | CallFailure::NoAnswer(words))) => {
+                LinkEvidence::Unreachable(words)
+            }
             Ok(Ok(()) | Err(_)) => LinkEvidence::Answered,
             // Nothing was learned about the link; the next check will tell.
             Err(_) => return monitor.retry_soon(context),
@@ -164,7 +203,10 @@ impl ConnectivityMonitor {
     fn wait_for_release(&mut self, until: Timestamp, context: &mut Context<Self>) {
         self.publish();
         self.answer_all(&CheckAnswer::HeldUntil(until));
-        let delay = (until.0 - self.parts.clock.now()).to_std().unwrap_or(Duration::ZERO) + Duration::from_millis(1);
+        let delay = (until.0 - self.parts.clock.now())
+            .to_std()
+            .unwrap_or(Duration::ZERO)
+            + Duration::from_millis(1);
         self.state.timer = Some(after(&self.parts.clock, delay, context, Self::check));
     }
 
@@ -199,7 +241,9 @@ impl Handler<ReportEvidence> for ConnectivityMonitor {
     type Result = ();
 
     fn handle(&mut self, ReportEvidence(evidence): ReportEvidence, context: &mut Self::Context) {
-        self.parts.failure_points.pass("connectivity_monitor.evidence");
+        self.parts
+            .failure_points
+            .pass("connectivity_monitor.evidence");
         self.observe(&evidence, context);
         if matches!(evidence, LinkEvidence::TimedOut(_)) {
             self.check(context);
@@ -211,12 +255,18 @@ impl Handler<ForceCheck> for ConnectivityMonitor {
     type Result = ResponseFuture<CheckAnswer>;
 
     fn handle(&mut self, _: ForceCheck, context: &mut Self::Context) -> Self::Result {
-        self.parts.failure_points.pass("connectivity_monitor.force_check");
+        self.parts
+            .failure_points
+            .pass("connectivity_monitor.force_check");
         let (sender, receiver) = oneshot::channel();
         self.state.waiting.push(sender);
         self.check(context);
         let published = self.parts.published.clone();
         // A check that could not be carried out leaves the link as it was.
-        Box::pin(async move { receiver.await.unwrap_or_else(|_| CheckAnswer::Checked(published.get())) })
+        Box::pin(async move {
+            receiver
+                .await
+                .unwrap_or_else(|_| CheckAnswer::Checked(published.get()))
+        })
     }
 }

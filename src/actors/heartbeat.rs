@@ -9,11 +9,8 @@ use super::{after, when_done};
 use crate::{
     clock::Clock,
     domain::{
-        connectivity::ConnectivityStatus,
-        outcome::CallFailure,
-        schedule::SiteSeed,
-        status::HeartbeatStatus,
-        timestamp::Timestamp,
+        connectivity::ConnectivityStatus, outcome::CallFailure, schedule::SiteSeed,
+        status::HeartbeatStatus, timestamp::Timestamp,
     },
     messages::{api_client::PostHeartbeat, heartbeat::SendHeartbeat},
     settings::HeartbeatSettings,
@@ -60,11 +57,19 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// A heartbeat that has not been sent yet.
     pub fn new(parts: HeartbeatParts) -> Self {
-        Self { parts, waiting: Vec::new(), sending: false }
+        Self {
+            parts,
+            waiting: Vec::new(),
+            sending: false,
+        }
     }
 
     fn schedule(&self, context: &mut Context<Self>) {
-        let delay = self.parts.seed.until_due("heartbeat", self.parts.settings.interval, self.parts.clock.now());
+        let delay = self.parts.seed.until_due(
+            "heartbeat",
+            self.parts.settings.interval,
+            self.parts.clock.now(),
+        );
         after(&self.parts.clock, delay, context, |heartbeat, context| {
             heartbeat.parts.failure_points.pass("heartbeat.timer");
             heartbeat.beat_unless_offline(context);
@@ -74,7 +79,10 @@ impl Heartbeat {
 
     /// While the link is down its own probes find its return; heartbeats would only add to them.
     fn beat_unless_offline(&mut self, context: &mut Context<Self>) {
-        let offline = self.parts.connectivity.read(|link| !link.is_connected && link.consecutive_failures > 0);
+        let offline = self
+            .parts
+            .connectivity
+            .read(|link| !link.is_connected && link.consecutive_failures > 0);
         if !offline {
             self.beat(context);
         }
@@ -98,7 +106,10 @@ impl Heartbeat {
         heartbeat.sending = false;
         let now = heartbeat.parts.clock.now().into();
         let result = posted.unwrap_or_else(|error| Err(CallFailure::NoAnswer(error.to_string())));
-        heartbeat.parts.published.update(|status| note(status, &result, now));
+        heartbeat
+            .parts
+            .published
+            .update(|status| note(status, &result, now));
         let status = heartbeat.parts.published.get();
         for reply in heartbeat.waiting.drain(..) {
             // Whoever asked may have gone.
@@ -107,7 +118,11 @@ impl Heartbeat {
     }
 }
 
-fn note(status: &mut HeartbeatStatus, result: &Result<Option<Timestamp>, CallFailure>, now: Timestamp) {
+fn note(
+    status: &mut HeartbeatStatus,
+    result: &Result<Option<Timestamp>, CallFailure>,
+    now: Timestamp,
+) {
     status.last_attempt_at = Some(now);
     match result {
         Ok(server_time) => {
@@ -151,7 +166,11 @@ impl Handler<SendHeartbeat> for Heartbeat {
         let (reply, answer) = oneshot::channel();
         self.waiting.push(reply);
         self.beat(context);
-        let restarted = || Err(CallFailure::NoAnswer("the heartbeat was restarted meanwhile".to_owned()));
+        let restarted = || {
+            Err(CallFailure::NoAnswer(
+                "the heartbeat was restarted meanwhile".to_owned(),
+            ))
+        };
         Box::pin(async move { answer.await.unwrap_or_else(|_| restarted()) })
     }
 }

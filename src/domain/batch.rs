@@ -130,9 +130,11 @@ pub enum Settlement {
         /// Whether the batch now steps back for others.
         park: bool,
     },
-    /// The try brought nothing and does not count against the batch: unreachable, unauthorized, held.
+    /// The try brought nothing and does not count against the batch: the manifest stays as it is.
     Postpone {
-        /// What happened; written to the operation log.
-        words: String,
+        /// What happened, for the operation log; none where there is nothing worth a row.
+        words: Option<String>,
+        /// Whether the try may have stored something all the same.
+        sent: bool,
     },
 }

@@ -49,24 +49,37 @@ impl Exchanges {
             tracing::debug!(%key, "joined an exchange under way");
             return exchange.clone().boxed_local();
         }
-        let known = self.definite.borrow().iter().find(|(known, _)| known == key).map(|(_, outcome)| outcome.clone());
+        let known = self
+            .definite
+            .borrow()
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, outcome)| outcome.clone());
         if let Some(outcome) = known {
             tracing::debug!(%key, "the outcome is known already");
             return std::future::ready(outcome).boxed_local();
         }
         let exchange = self.run_detached(key.clone(), begin());
-        self.under_way.borrow_mut().insert(key.clone(), exchange.clone());
+        self.under_way
+            .borrow_mut()
+            .insert(key.clone(), exchange.clone());
         exchange.boxed_local()
     }
 
-    fn run_detached(self: &Rc<Self>, key: IdempotencyKey, work: LocalBoxFuture<'static, UploadOutcome>) -> SharedOutcome {
+    fn run_detached(
+        self: &Rc<Self>,
+        key: IdempotencyKey,
+        work: LocalBoxFuture<'static, UploadOutcome>,
+    ) -> SharedOutcome {
         let (exchanges, known_key) = (self.clone(), key.clone());
         let task = actix::spawn(work);
         let outcome = async move {
-            let outcome = task.await.unwrap_or_else(|failure| UploadOutcome::Ambiguous {
-                words: format!("the exchange itself failed: {failure}"),
-                timed_out: false,
-            });
+            let outcome = task
+                .await
+                .unwrap_or_else(|failure| UploadOutcome::Ambiguous {
+                    words: format!("the exchange itself failed: {failure}"),
+                    timed_out: false,
+                });
             exchanges.finish(known_key, &outcome);
             outcome
         };
@@ -116,12 +129,30 @@ mod tests {
         assert_eq!(exchanges.len(), 1);
         drop(first);
         assert_eq!(second.await, UploadOutcome::Stored);
-        assert_eq!(exchanges.join_or_begin(&key("a"), begin(UploadOutcome::Stored)).await, UploadOutcome::Stored);
+        assert_eq!(
+            exchanges
+                .join_or_begin(&key("a"), begin(UploadOutcome::Stored))
+                .await,
+            UploadOutcome::Stored
+        );
         assert_eq!(begun.get(), 1);
 
-        let fault = UploadOutcome::ServerFault { status: 500, words: String::new() };
-        assert_eq!(exchanges.join_or_begin(&key("b"), begin(fault.clone())).await, fault);
-        assert_eq!(exchanges.join_or_begin(&key("b"), begin(UploadOutcome::Stored)).await, UploadOutcome::Stored);
+        let fault = UploadOutcome::ServerFault {
+            status: 500,
+            words: String::new(),
+        };
+        assert_eq!(
+            exchanges
+                .join_or_begin(&key("b"), begin(fault.clone()))
+                .await,
+            fault
+        );
+        assert_eq!(
+            exchanges
+                .join_or_begin(&key("b"), begin(UploadOutcome::Stored))
+                .await,
+            UploadOutcome::Stored
+        );
         assert!(exchanges.is_empty());
     }
 
@@ -133,7 +164,9 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(exchanges.is_empty());
-        let outcome = exchanges.join_or_begin(&key("b"), || async { panic!("planned") }.boxed_local()).await;
+        let outcome = exchanges
+            .join_or_begin(&key("b"), || async { panic!("planned") }.boxed_local())
+            .await;
         assert!(outcome.is_ambiguous());
     }
 }

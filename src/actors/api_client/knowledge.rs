@@ -28,13 +28,22 @@ impl ServerKnowledge {
     /// # Errors
     /// When the Sync Database cannot be read.
     pub async fn load(store: &dyn SyncStore, now: Timestamp) -> Result<Self, StoreError> {
-        let held_until = store.fact(Fact::HeldUntil).await?.and_then(|text| Timestamp::parse_zoned(&text));
+        let held_until = store
+            .fact(Fact::HeldUntil)
+            .await?
+            .and_then(|text| Timestamp::parse_zoned(&text));
         // A clock that was set back must not turn a pause of minutes into one of years.
         let latest = Timestamp(now.0 + crate::upstream::answer::LONGEST_PAUSE);
         let mode = store.fact(Fact::RowFailureMode).await?;
         Ok(Self {
-            held_until: Cell::new(held_until.map(|until| until.min(latest)).filter(|until| *until > now)),
-            plain_requests: Cell::new(store.fact(Fact::PlainRequests).await?.as_deref() == Some("true")),
+            held_until: Cell::new(
+                held_until
+                    .map(|until| until.min(latest))
+                    .filter(|until| *until > now),
+            ),
+            plain_requests: Cell::new(
+                store.fact(Fact::PlainRequests).await?.as_deref() == Some("true"),
+            ),
             keeps_rows_on_failure: Cell::new(mode.map(|mode| mode == "keeps")),
         })
     }

@@ -26,13 +26,22 @@ use crate::{
         timestamp::Timestamp,
     },
     messages::{
-        api_client::{ApiClientSnapshot, Authenticate, DownloadConfig, PostHeartbeat, TestConnection, UploadBatch},
+        api_client::{
+            ApiClientSnapshot, Authenticate, DownloadConfig, PostHeartbeat, TestConnection,
+            UploadBatch,
+        },
         connectivity_monitor::ReportEvidence,
         database_writer::Remember,
     },
     settings::ClientSystemSettings,
-    supervision::{ask::tell, failure_points::FailurePoints, published::Published, supervisor::SupervisedActor},
-    upstream::{answer::Answer, configuration::parse_configuration, heartbeat::{HeartbeatReport, parse_heartbeat_answer}},
+    supervision::{
+        ask::tell, failure_points::FailurePoints, published::Published, supervisor::SupervisedActor,
+    },
+    upstream::{
+        answer::Answer,
+        configuration::parse_configuration,
+        heartbeat::{HeartbeatReport, parse_heartbeat_answer},
+    },
 };
 
 /// A health check tells about the link, so it must not take as long as an upload may.
@@ -139,7 +148,10 @@ impl Line {
             return Err(CallFailure::Held(until));
         }
         let timeout = HEALTH_CHECK_TIMEOUT.min(self.parts.settings.timeout);
-        let call = Call { authenticated: false, ..Call::get("/health", timeout) };
+        let call = Call {
+            authenticated: false,
+            ..Call::get("/health", timeout)
+        };
         let (answer, rate_limit) = self.wire.exchange(call).await.map_err(call_failure)?;
         self.note_rate_limit(rate_limit);
         self.note_wish_for_pause(&answer);
@@ -147,16 +159,25 @@ impl Line {
     }
 
     async fn authenticate(&self) -> Result<(), CallFailure> {
-        let call = Call::post("/sync/auth", Bytes::from_static(b"{}"), self.parts.settings.timeout);
+        let call = Call::post(
+            "/sync/auth",
+            Bytes::from_static(b"{}"),
+            self.parts.settings.timeout,
+        );
         self.call(call).await.map(drop)
     }
 
     async fn download_config(&self) -> Result<SiteConfiguration, CallFailure> {
-        let answer = self.call(Call::get("/sync/config", self.parts.settings.timeout)).await?;
+        let answer = self
+            .call(Call::get("/sync/config", self.parts.settings.timeout))
+            .await?;
         parse_configuration(&answer.body).map_err(CallFailure::Unintelligible)
     }
 
-    async fn post_heartbeat(&self, heartbeat: PostHeartbeat) -> Result<Option<Timestamp>, CallFailure> {
+    async fn post_heartbeat(
+        &self,
+        heartbeat: PostHeartbeat,
+    ) -> Result<Option<Timestamp>, CallFailure> {
         let report = HeartbeatReport {
             status: heartbeat.status,
             queue_size: heartbeat.queue_size,
@@ -164,8 +185,15 @@ impl Line {
             version: env!("CARGO_PKG_VERSION"),
             uptime: heartbeat.uptime,
         };
-        let body = serde_json::to_vec(&report).map_err(|error| CallFailure::Unintelligible(error.to_string()))?;
-        let answer = self.call(Call::post("/sync/heartbeat", body.into(), self.parts.settings.timeout)).await?;
+        let body = serde_json::to_vec(&report)
+            .map_err(|error| CallFailure::Unintelligible(error.to_string()))?;
+        let answer = self
+            .call(Call::post(
+                "/sync/heartbeat",
+                body.into(),
+                self.parts.settings.timeout,
+            ))
+            .await?;
         parse_heartbeat_answer(&answer.body).map_err(CallFailure::Unintelligible)
     }
 
@@ -179,7 +207,12 @@ impl Line {
     }
 
     fn note_wish_for_pause(&self, answer: &Answer) {
-        let Some(pause) = answer.retry_after.filter(|_| matches!(answer.status, 429 | 503)) else { return };
+        let Some(pause) = answer
+            .retry_after
+            .filter(|_| matches!(answer.status, 429 | 503))
+        else {
+            return;
+        };
         let now = self.now();
         if let Some(until) = self.parts.knowledge.hold_for(pause, now) {
             tracing::warn!(%until, status = answer.status, "the client system asks to be left alone");
@@ -197,7 +230,13 @@ impl Line {
     }
 
     fn remember(&self, fact: Fact, value: String) {
-        tell(&self.parts.remember, Remember { fact, value: Some(value) });
+        tell(
+            &self.parts.remember,
+            Remember {
+                fact,
+                value: Some(value),
+            },
+        );
     }
 }
 
@@ -236,7 +275,9 @@ impl Handler<UploadBatch> for ApiClient {
         self.parts.failure_points.pass("api_client.upload");
         let line = self.line.clone();
         let key = message.key.clone();
-        self.parts.exchanges.join_or_begin(&key, move || Box::pin(Uploader::new(line, message).run()))
+        self.parts
+            .exchanges
+            .join_or_begin(&key, move || Box::pin(Uploader::new(line, message).run()))
     }
 }
 

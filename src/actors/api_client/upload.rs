@@ -5,7 +5,10 @@ use std::rc::Rc;
 use actix_web::web::Bytes;
 use tracing::Instrument;
 
-use super::{Line, wire::{Call, NoAnswer}};
+use super::{
+    Line,
+    wire::{Call, NoAnswer},
+};
 use crate::{
     domain::{outcome::UploadOutcome, store::Fact},
     messages::api_client::UploadBatch,
@@ -27,7 +30,8 @@ impl Uploader {
     }
 
     pub(super) async fn run(self) -> UploadOutcome {
-        let span = tracing::info_span!(parent: &self.message.span, "upload", key = %self.message.key);
+        let span =
+            tracing::info_span!(parent: &self.message.span, "upload", key = %self.message.key);
         let clock = self.line.parts.clock.clone();
         let begun = clock.elapsed();
         self.count_exchanges();
@@ -35,13 +39,22 @@ impl Uploader {
         self.count_exchanges();
         let took = clock.elapsed().saturating_sub(begun);
         (self.line.parts.observer)(outcome.class(), took);
-        span.in_scope(|| tracing::debug!(outcome = outcome.class(), milliseconds = took.as_millis() as u64, "an upload ended"));
+        span.in_scope(|| {
+            tracing::debug!(
+                outcome = outcome.class(),
+                milliseconds = took.as_millis() as u64,
+                "an upload ended"
+            )
+        });
         outcome
     }
 
     fn count_exchanges(&self) {
         let under_way = self.line.parts.exchanges.len();
-        self.line.parts.published.update(|snapshot| snapshot.exchanges = under_way);
+        self.line
+            .parts
+            .published
+            .update(|snapshot| snapshot.exchanges = under_way);
     }
 
     async fn upload(&self) -> UploadOutcome {
@@ -53,17 +66,25 @@ impl Uploader {
         let outcome = self.send(plain).await;
         match outcome {
             UploadOutcome::EncodingRefused if !plain => self.send_plain_from_now_on().await,
-            UploadOutcome::EncodingRefused => UploadOutcome::Misconfigured { status: 415, words: "plain JSON is refused as well".to_owned() },
+            UploadOutcome::EncodingRefused => UploadOutcome::Misconfigured {
+                status: 415,
+                words: "plain JSON is refused as well".to_owned(),
+            },
             other => other,
         }
     }
 
     async fn send_plain_from_now_on(&self) -> UploadOutcome {
-        tracing::info!("the client system takes no compressed requests; sending plain ones from now on");
+        tracing::info!(
+            "the client system takes no compressed requests; sending plain ones from now on"
+        );
         self.line.parts.knowledge.plain_requests.set(true);
         self.line.remember(Fact::PlainRequests, "true".to_owned());
         match self.send(true).await {
-            UploadOutcome::EncodingRefused => UploadOutcome::Misconfigured { status: 415, words: "plain JSON is refused as well".to_owned() },
+            UploadOutcome::EncodingRefused => UploadOutcome::Misconfigured {
+                status: 415,
+                words: "plain JSON is refused as well".to_owned(),
+            },
             other => other,
         }
     }
@@ -73,38 +94,67 @@ impl Uploader {
             Ok(call) => call,
             Err(damage) => return UploadOutcome::KeyRefused(damage.to_string()),
         };
-        call.headers.push(("idempotency-key", self.message.key.0.clone()));
+        call.headers
+            .push(("idempotency-key", self.message.key.0.clone()));
         match self.line.exchange(call).await {
             Ok(answer) => self.classify(&answer),
             Err(NoAnswer::Unreachable(words)) => UploadOutcome::Unreachable(words),
-            Err(NoAnswer::Broken(words)) => UploadOutcome::Ambiguous { words, timed_out: false },
-            Err(NoAnswer::TimedOut(words)) => UploadOutcome::Ambiguous { words, timed_out: true },
+            Err(NoAnswer::Broken(words)) => UploadOutcome::Ambiguous {
+                words,
+                timed_out: false,
+            },
+            Err(NoAnswer::TimedOut(words)) => UploadOutcome::Ambiguous {
+                words,
+                timed_out: true,
+            },
         }
     }
 
     fn call(&self, plain: bool) -> Result<Call, body::DamagedBody> {
         let kept = &self.message.body;
         if plain {
-            return Ok(Call::post("/sync/readings/batch", body::decompress(kept)?.into(), self.message.timeout));
+            return Ok(Call::post(
+                "/sync/readings/batch",
+                body::decompress(kept)?.into(),
+                self.message.timeout,
+            ));
         }
-        let mut call = Call::post("/sync/readings/batch", Bytes::from_owner(kept.clone()), self.message.timeout);
+        let mut call = Call::post(
+            "/sync/readings/batch",
+            Bytes::from_owner(kept.clone()),
+            self.message.timeout,
+        );
         call.headers.push(("content-encoding", "gzip".to_owned()));
         Ok(call)
     }
 
     fn classify(&self, answer: &Answer) -> UploadOutcome {
         // The body is this service's own; if it could not be read back, no reading of it can be named.
-        let meters = body::decompress(&self.message.body).and_then(|json| body::meters(&json)).unwrap_or_default();
+        let meters = body::decompress(&self.message.body)
+            .and_then(|json| body::meters(&json))
+            .unwrap_or_default();
         let sending = Sending {
             meters: &meters,
             repeated: self.message.repeated,
             keeps_rows_on_failure: self.line.parts.knowledge.keeps_rows_on_failure.get(),
         };
-        if let Some(keeps) = row_failure_mode(answer, &sending).filter(|keeps| sending.keeps_rows_on_failure != Some(*keeps)) {
-            self.line.parts.knowledge.keeps_rows_on_failure.set(Some(keeps));
-            self.line.remember(Fact::RowFailureMode, if keeps { "keeps" } else { "aborts" }.to_owned());
+        if let Some(keeps) = row_failure_mode(answer, &sending)
+            .filter(|keeps| sending.keeps_rows_on_failure != Some(*keeps))
+        {
+            self.line
+                .parts
+                .knowledge
+                .keeps_rows_on_failure
+                .set(Some(keeps));
+            self.line.remember(
+                Fact::RowFailureMode,
+                if keeps { "keeps" } else { "aborts" }.to_owned(),
+            );
         }
-        let sending = Sending { keeps_rows_on_failure: self.line.parts.knowledge.keeps_rows_on_failure.get(), ..sending };
+        let sending = Sending {
+            keeps_rows_on_failure: self.line.parts.knowledge.keeps_rows_on_failure.get(),
+            ..sending
+        };
         classify_upload(answer, &sending)
     }
 }

@@ -56,13 +56,27 @@ pub(super) struct Call {
 impl Call {
     /// A call without a body.
     pub(super) fn get(path: &'static str, timeout: Duration) -> Self {
-        Self { method: Method::GET, path, body: Bytes::new(), headers: Vec::new(), timeout, authenticated: true }
+        Self {
+            method: Method::GET,
+            path,
+            body: Bytes::new(),
+            headers: Vec::new(),
+            timeout,
+            authenticated: true,
+        }
     }
 
     /// A call with a JSON body.
     pub(super) fn post(path: &'static str, body: Bytes, timeout: Duration) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
-        Self { method: Method::POST, path, body, headers, timeout, authenticated: true }
+        Self {
+            method: Method::POST,
+            path,
+            body,
+            headers,
+            timeout,
+            authenticated: true,
+        }
     }
 }
 
@@ -81,8 +95,17 @@ impl Wire {
             .handshake_timeout(CONNECT_TIMEOUT.min(settings.timeout))
             .conn_keep_alive(IDLE_CONNECTIONS_LIVE);
         // A redirect would carry the key and the readings to an address that nobody configured.
-        let client = Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
-        Self { client, base: settings.api_url.clone(), api_key: settings.api_key.clone(), clock }
+        let client = Client::builder()
+            .connector(connector)
+            .disable_redirects()
+            .disable_timeout()
+            .finish();
+        Self {
+            client,
+            base: settings.api_url.clone(),
+            api_key: settings.api_key.clone(),
+            clock,
+        }
     }
 
     /// Sends the call and reads the answer, all within the call's timeout.
@@ -90,23 +113,46 @@ impl Wire {
         let (timeout, path) = (call.timeout, call.path);
         match tokio::time::timeout(timeout, self.send(call)).await {
             Ok(result) => result,
-            Err(_) => Err(NoAnswer::TimedOut(format!("no complete answer from {}{path} within {} ms", self.base, timeout.as_millis()))),
+            Err(_) => Err(NoAnswer::TimedOut(format!(
+                "no complete answer from {}{path} within {} ms",
+                self.base,
+                timeout.as_millis()
+            ))),
         }
     }
 
     async fn send(&self, call: Call) -> Result<(Answer, RateLimit), NoAnswer> {
         let url = format!("{}{}", self.base, call.path);
-        let mut response = self.request(&call, &url).send_body(call.body).await.map_err(|error| no_answer(&error, &url))?;
+        let mut response = self
+            .request(&call, &url)
+            .send_body(call.body)
+            .await
+            .map_err(|error| no_answer(&error, &url))?;
         let status = response.status().as_u16();
-        let retry_after = header(response.headers(), "retry-after").and_then(|value| parse_retry_after(value, self.clock.now()));
+        let retry_after = header(response.headers(), "retry-after")
+            .and_then(|value| parse_retry_after(value, self.clock.now()));
         let rate_limit = RateLimit {
             limit: number(response.headers(), "x-ratelimit-limit"),
             remaining: number(response.headers(), "x-ratelimit-remaining"),
         };
         match response.body().limit(ANSWER_LIMIT).await {
-            Ok(body) => Ok((Answer { status, retry_after, body: body.to_vec() }, rate_limit)),
+            Ok(body) => Ok((
+                Answer {
+                    status,
+                    retry_after,
+                    body: body.to_vec(),
+                },
+                rate_limit,
+            )),
             // The status alone decides for everything but a success, whose body is what counts.
-            Err(_) if !(200..300).contains(&status) => Ok((Answer { status, retry_after, body: Vec::new() }, rate_limit)),
+            Err(_) if !(200..300).contains(&status) => Ok((
+                Answer {
+                    status,
+                    retry_after,
+                    body: Vec::new(),
+                },
+                rate_limit,
+            )),
             Err(error) => Err(NoAnswer::Broken(body_words(&error, status))),
         }
     }
@@ -133,7 +179,9 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 
 fn body_words(error: &PayloadError, status: u16) -> String {
     match error {
-        PayloadError::Overflow => format!("the answer ({status}) is larger than {ANSWER_LIMIT} bytes"),
+        PayloadError::Overflow => {
+            format!("the answer ({status}) is larger than {ANSWER_LIMIT} bytes")
+        }
         other => format!("the answer ({status}) broke off: {other}"),
     }
 }
@@ -142,9 +190,15 @@ fn body_words(error: &PayloadError, status: u16) -> String {
 /// server took the request and closed without a word.
 fn no_answer(error: &SendRequestError, url: &str) -> NoAnswer {
     match error {
-        SendRequestError::Connect(ConnectError::Disconnected) => NoAnswer::Broken(format!("{url} closed the connection without an answer")),
-        SendRequestError::Connect(cause) => NoAnswer::Unreachable(format!("{}: {}", connect_words(cause), url)),
-        SendRequestError::Url(cause) => NoAnswer::Unreachable(format!("{url} is no address that can be called: {cause}")),
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            NoAnswer::Broken(format!("{url} closed the connection without an answer"))
+        }
+        SendRequestError::Connect(cause) => {
+            NoAnswer::Unreachable(format!("{}: {}", connect_words(cause), url))
+        }
+        SendRequestError::Url(cause) => {
+            NoAnswer::Unreachable(format!("{url} is no address that can be called: {cause}"))
+        }
         SendRequestError::Timeout => NoAnswer::TimedOut(format!("no answer from {url} in time")),
         other => NoAnswer::Broken(format!("the exchange with {url} broke off: {other:?}")),
     }
@@ -155,8 +209,12 @@ fn connect_words(cause: &ConnectError) -> String {
         ConnectError::Timeout => "no connection came about in time".to_owned(),
         ConnectError::Resolver(error) => format!("the name cannot be resolved ({error})"),
         ConnectError::NoRecords => "the name has no address".to_owned(),
-        ConnectError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        ConnectError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => format!("TLS failed ({error})"),
+        ConnectError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            "connection refused".to_owned()
+        }
+        ConnectError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            format!("TLS failed ({error})")
+        }
         other => other.to_string(),
     }
 }

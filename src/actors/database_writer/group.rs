@@ -1,0 +1,163 @@
+//! A group of changes in one transaction. One that fails does not undo its neighbours; nobody hears of
+//! success before the commit.
+
+use std::{cell::RefCell, rc::Rc};
+
+use actix::dev::OneshotSender;
+use async_trait::async_trait;
+
+use super::{AFTER_FAILURE, DatabaseWriterParts, operations::WriteOperation};
+use crate::{
+    domain::{reading_ids::ReadingIds, store::StoreError},
+    storage::StoreTransaction,
+};
+
+/// What a committed group changed, as far as the counting of the queue has to know.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Pending readings that left the queue.
+    pub(super) removed: Vec<ReadingIds>,
+    /// Readings came in.
+    pub(super) inserted: bool,
+    /// Manifests or quarantine entries changed.
+    pub(super) bookkeeping: bool,
+    /// Uploads that may double a batch on a server without de-duplication.
+    pub(super) possibly_doubled: u64,
+    /// The database failed.
+    pub(super) failure: Option<StoreError>,
+}
+
+impl Changes {
+    fn absorb(&mut self, other: Self) {
+        self.removed.extend(other.removed);
+        self.inserted |= other.inserted;
+        self.bookkeeping |= other.bookkeeping;
+        self.possibly_doubled += other.possibly_doubled;
+    }
+}
+
+/// A change that waits, whatever its type.
+#[async_trait(?Send)]
+pub(super) trait Pending {
+    /// Whether nobody waits for it any more.
+    fn is_abandoned(&self) -> bool;
+    /// Carries it out within the transaction and keeps the reply.
+    async fn apply(
+        &mut self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<Changes, StoreError>;
+    /// Answers: with the reply kept, or with the failure of the whole group.
+    fn answer(self: Box<Self>, group: Result<(), StoreError>);
+}
+
+/// A message with the place for its answer.
+pub(super) struct Work<M: WriteOperation> {
+    message: M,
+    slot: super::Slot<M::Reply>,
+    reply: Option<Result<M::Reply, StoreError>>,
+}
+
+impl<M: WriteOperation> Work<M> {
+    pub(super) fn new(
+        message: M,
+        slot: Rc<RefCell<Option<OneshotSender<Result<M::Reply, StoreError>>>>>,
+    ) -> Self {
+        Self {
+            message,
+            slot,
+            reply: None,
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl<M: WriteOperation> Pending for Work<M> {
+    fn is_abandoned(&self) -> bool {
+        self.slot
+            .borrow()
+            .as_ref()
+            .is_none_or(OneshotSender::is_closed)
+    }
+
+    async fn apply(
+        &mut self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<Changes, StoreError> {
+        match self.message.apply(transaction, parts).await {
+            Ok((reply, changes)) => {
+                self.reply = Some(Ok(reply));
+                Ok(changes)
+            }
+            Err(error) => {
+                self.reply = Some(Err(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), StoreError>) {
+        let Some(sender) = self.slot.borrow_mut().take() else {
+            return;
+        };
+        let answer = match (group, self.reply) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some(reply)) => reply,
+            (Ok(()), None) => Err(StoreError::Failed("the change was passed over".to_owned())),
+        };
+        // Whoever asked may have gone meanwhile.
+        let _ = sender.send(answer);
+    }
+}
+
+/// Writes a group in one transaction and answers everyone in it.
+pub(super) async fn commit_group(
+    parts: &DatabaseWriterParts,
+    mut group: Vec<Box<dyn Pending>>,
+) -> Changes {
+    let result = write(parts, &mut group).await;
+    let (outcome, changes) = match result {
+        Ok(changes) => (Ok(()), changes),
+        Err(error) => (
+            Err(error.clone()),
+            Changes {
+                failure: Some(error),
+                ..Changes::default()
+            },
+        ),
+    };
+    for pending in group {
+        pending.answer(outcome.clone());
+    }
+    if changes.failure.is_some() {
+        parts.clock.sleep(AFTER_FAILURE).await;
+    }
+    changes
+}
+
+async fn write(
+    parts: &DatabaseWriterParts,
+    group: &mut [Box<dyn Pending>],
+) -> Result<Changes, StoreError> {
+    let alone = group.len() == 1;
+    let mut transaction = parts.store.begin().await?;
+    let mut changes = Changes::default();
+    for pending in group {
+        if !alone {
+            transaction.set_savepoint().await?;
+        }
+        match pending.apply(transaction.as_mut(), parts).await {
+            Ok(own) => changes.absorb(own),
+            // A lone refusal has nothing to protect; its failure is the group's only if the engine failed.
+            Err(StoreError::KeyReused(_)) if alone => return Ok(Changes::default()),
+            Err(error) if alone => return Err(error),
+            Err(_) => transaction.return_to_savepoint().await?,
+        }
+        parts.failure_points.pass("database_writer.apply");
+    }
+    parts.failure_points.pass("database_writer.before_commit");
+    transaction.commit().await?;
+    parts.failure_points.pass("database_writer.after_commit");
+    Ok(changes)
+}

@@ -1,0 +1,190 @@
+//! Every write to the Sync Database, in the order in which it was asked for, grouped into few commits. An
+//! answer is given only after the commit is durable.
+
+mod census_taker;
+mod cleaner;
+mod group;
+mod operations;
+mod settle;
+
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{
+    Actor, Context, Handler, Message, Recipient, Supervised,
+    dev::{MessageResponse, OneshotSender},
+};
+use tokio::sync::Notify;
+
+use self::{
+    census_taker::CensusTaker,
+    cleaner::Cleaner,
+    group::{Pending, Work, commit_group},
+    operations::WriteOperation,
+};
+use super::when_done;
+use crate::{
+    clock::Clock,
+    domain::{schedule::SiteSeed, store::StoreError},
+    messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
+    settings::SyncSettings,
+    storage::SyncStore,
+    supervision::{
+        failure_points::FailurePoints, published::Published, supervisor::SupervisedActor,
+    },
+};
+
+/// What the database writer is built from.
+#[derive(Clone)]
+pub struct DatabaseWriterParts {
+    /// What becomes of readings that are stored, and how long rows are kept.
+    pub settings: SyncSettings,
+    /// Spreads sites over the day.
+    pub seed: SiteSeed,
+    /// The time.
+    pub clock: Clock,
+    /// The Sync Database.
+    pub store: Arc<dyn SyncStore>,
+    /// Who wants to know that readings came in.
+    pub fresh_readings: Recipient<FreshReadings>,
+    /// Where the snapshot is published.
+    pub published: Published<DatabaseSnapshot>,
+    /// Planned failures.
+    pub failure_points: FailurePoints,
+}
+
+/// The database writer.
+pub struct DatabaseWriter {
+    parts: DatabaseWriterParts,
+    desk: Rc<Desk>,
+}
+
+/// Work that waits to be written.
+#[derive(Default)]
+struct Desk {
+    waiting: RefCell<VecDeque<Box<dyn Pending>>>,
+    arrived: Notify,
+}
+
+impl DatabaseWriter {
+    /// Messages that wait here at the most; more are refused as busy.
+    const LARGEST_QUEUE: usize = 1_000;
+
+    /// A writer that has not written yet.
+    pub fn new(parts: DatabaseWriterParts) -> Self {
+        Self {
+            parts,
+            desk: Rc::default(),
+        }
+    }
+
+    fn work(&self, context: &mut Context<Self>) {
+        let (parts, desk) = (self.parts.clone(), self.desk.clone());
+        when_done(write_forever(parts, desk), context, |(), _, _| {});
+    }
+}
+
+/// The one loop that touches the database, so that groups, counts and clean-ups never interleave.
+async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
+    let mut census = CensusTaker::new(parts.clone());
+    let mut cleaner = Cleaner::new(&parts);
+    loop {
+        while let Some(group) = take_group(&desk) {
+            let changes = commit_group(&parts, group).await;
+            census.note(&changes).await;
+        }
+        let pause = census.until_due().min(cleaner.until_due());
+        tokio::select! {
+            () = desk.arrived.notified() => {}
+            () = parts.clock.sleep(pause) => {
+                parts.failure_points.pass("database_writer.timer");
+                census.take_if_due().await;
+                cleaner.clean_if_due().await;
+            }
+        }
+    }
+}
+
+fn take_group(desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
+    /// Keeps a transaction short: other programs insert between our commits.
+    const LARGEST_GROUP: usize = 16;
+    let mut waiting = desk.waiting.borrow_mut();
+    waiting.retain(|pending| !pending.is_abandoned());
+    let size = waiting.len().min(LARGEST_GROUP);
+    (size > 0).then(|| waiting.drain(..size).collect())
+}
+
+impl Actor for DatabaseWriter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.work(context);
+    }
+}
+
+impl Supervised for DatabaseWriter {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        // What was being written is rolled back and its askers are told. What had not been begun goes on.
+        let waiting = self.desk.waiting.take();
+        self.desk = Rc::new(Desk {
+            waiting: RefCell::new(waiting),
+            arrived: Notify::new(),
+        });
+    }
+}
+
+impl SupervisedActor for DatabaseWriter {
+    const NAME: &'static str = "database_writer";
+}
+
+/// Where the answer to a message goes once its change is durable.
+pub struct Deferred<T>(Rc<RefCell<Option<OneshotSender<T>>>>);
+
+impl<M, T: 'static> MessageResponse<DatabaseWriter, M> for Deferred<T>
+where
+    M: Message<Result = T>,
+{
+    fn handle(self, _: &mut Context<DatabaseWriter>, sender: Option<OneshotSender<T>>) {
+        // A refusal is answered at once: then the place holds no slot to be filled.
+        *self.0.borrow_mut() = sender;
+    }
+}
+
+impl<M> Handler<M> for DatabaseWriter
+where
+    M: WriteOperation
+        + Message<Result = Result<<M as WriteOperation>::Reply, StoreError>>
+        + 'static,
+{
+    type Result = Deferred<Result<M::Reply, StoreError>>;
+
+    fn handle(&mut self, message: M, context: &mut Self::Context) -> Self::Result {
+        self.parts.failure_points.pass("database_writer.handler");
+        let reply = Rc::new(RefCell::new(None));
+        if self.desk.waiting.borrow().len() >= Self::LARGEST_QUEUE {
+            refuse_as_busy(reply.clone(), context);
+        } else {
+            self.desk
+                .waiting
+                .borrow_mut()
+                .push_back(Box::new(Work::new(message, reply.clone())));
+            self.desk.arrived.notify_one();
+        }
+        Deferred(reply)
+    }
+}
+
+type Slot<R> = Rc<RefCell<Option<OneshotSender<Result<R, StoreError>>>>>;
+
+/// The slot is filled only after the handler returned, so the refusal is a future of the actor.
+fn refuse_as_busy<R: 'static>(slot: Slot<R>, context: &mut Context<DatabaseWriter>) {
+    when_done(tokio::task::yield_now(), context, move |(), _, _| {
+        if let Some(sender) = slot.borrow_mut().take() {
+            let busy = StoreError::Busy("too many changes are waiting to be written".to_owned());
+            // Whoever asked may have gone.
+            let _ = sender.send(Err(busy));
+        }
+    });
+}
+
+/// How long the database is left alone after it failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);

@@ -1,0 +1,281 @@
+//! What each message changes in the Sync Database, but for settling, which has a file of its own.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{DatabaseWriterParts, group::Changes};
+use crate::{
+    domain::{
+        batch::{Batch, IdempotencyKey, Manifest, ManifestState},
+        meter::MeterChanges,
+        quarantine::QuarantineReason,
+        reading::{RawReading, Reading, ReadingId},
+        store::{Ingested, QuarantineActionResult, StoreError},
+        timestamp::Timestamp,
+    },
+    messages::database_writer::{
+        ApplyMeters, BeginAttempt, ClaimBatch, Claimed, CorrectQuarantined, DiscardQuarantined,
+        InsertReadings, Remember, RequeueQuarantined,
+    },
+    storage::{QuarantineEntry, StoreTransaction},
+    upstream::body,
+};
+
+/// A message that is a change of the Sync Database.
+#[async_trait(?Send)]
+pub trait WriteOperation: 'static {
+    /// What the asker gets once the change is durable.
+    type Reply: 'static;
+
+    /// Carries the change out within a transaction that others may share.
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(Self::Reply, Changes), StoreError>;
+}
+
+/// A key for a batch that was never sent.
+pub(super) fn new_key() -> IdempotencyKey {
+    IdempotencyKey(Uuid::now_v7().to_string())
+}
+
+pub(super) fn now(parts: &DatabaseWriterParts) -> Timestamp {
+    parts.clock.now().into()
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for InsertReadings {
+    type Reply = Ingested;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(Ingested, Changes), StoreError> {
+        let ingested = transaction
+            .insert_readings(&self.readings, self.key.as_deref(), now(parts))
+            .await?;
+        self.span.in_scope(|| {
+            tracing::debug!(
+                readings = ingested.count,
+                repeated = ingested.repeated,
+                "readings were written"
+            )
+        });
+        let changes = Changes {
+            inserted: !ingested.repeated,
+            ..Changes::default()
+        };
+        Ok((ingested, changes))
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for ClaimBatch {
+    type Reply = Claimed;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(Claimed, Changes), StoreError> {
+        let mut unreadable = 0;
+        let mut changes = Changes::default();
+        loop {
+            let rows = transaction.claimable(self.order, self.limit).await?;
+            if rows.is_empty() {
+                return Ok((
+                    Claimed {
+                        batch: None,
+                        unreadable,
+                    },
+                    changes,
+                ));
+            }
+            let (readable, bad) = judge(rows);
+            if !bad.is_empty() {
+                unreadable += transaction.quarantine(&bad, now(parts)).await?;
+                changes
+                    .removed
+                    .push(bad.iter().map(|entry| entry.reading_id).collect());
+                changes.bookkeeping = true;
+            }
+            // Rows that were all unreadable have made room for the next ones.
+            if !readable.is_empty() {
+                let batch = new_batch(readable, now(parts));
+                transaction.insert_manifest(&batch).await?;
+                changes.bookkeeping = true;
+                return Ok((
+                    Claimed {
+                        batch: Some(batch),
+                        unreadable,
+                    },
+                    changes,
+                ));
+            }
+        }
+    }
+}
+
+fn judge(rows: Vec<RawReading>) -> (Vec<(ReadingId, Reading)>, Vec<QuarantineEntry>) {
+    let (mut readable, mut bad) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        let reading_id = row.id;
+        match row.parse() {
+            Ok(reading) => readable.push((reading_id, reading)),
+            Err(unreadable) => bad.push(QuarantineEntry {
+                reading_id,
+                reason: QuarantineReason::Unreadable,
+                status: None,
+                message: unreadable.to_string(),
+                key: None,
+            }),
+        }
+    }
+    (readable, bad)
+}
+
+fn new_batch(readable: Vec<(ReadingId, Reading)>, now: Timestamp) -> Batch {
+    let key = new_key();
+    let (ids, readings): (Vec<_>, Vec<_>) = readable.into_iter().unzip();
+    let manifest = Manifest {
+        root: key.clone(),
+        key,
+        reading_ids: ids.into_iter().collect(),
+        // The manifest is durable before the first byte is sent, so from here on it may have been.
+        attempts: 1,
+        failed_passes: 0,
+        state: ManifestState::Live,
+        last_error: None,
+        last_status: None,
+        claimed_at: now,
+    };
+    Batch {
+        manifest,
+        body: body::compress(&body::encode(&readings)).into(),
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for BeginAttempt {
+    type Reply = Option<Batch>;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        _: &DatabaseWriterParts,
+    ) -> Result<(Option<Batch>, Changes), StoreError> {
+        let Some(mut batch) = transaction.batch(&self.key).await? else {
+            return Ok((None, Changes::default()));
+        };
+        let manifest = &mut batch.manifest;
+        let repeated = manifest.attempts > 0;
+        manifest.attempts += 1;
+        if manifest.state == ManifestState::Part {
+            manifest.state = ManifestState::Live;
+        }
+        transaction.update_manifest(manifest).await?;
+        Ok((
+            Some(batch),
+            Changes {
+                bookkeeping: true,
+                possibly_doubled: u64::from(repeated),
+                ..Changes::default()
+            },
+        ))
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for Remember {
+    type Reply = ();
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        _: &DatabaseWriterParts,
+    ) -> Result<((), Changes), StoreError> {
+        transaction
+            .remember(self.fact, self.value.as_deref())
+            .await?;
+        Ok(((), Changes::default()))
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for ApplyMeters {
+    type Reply = MeterChanges;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(MeterChanges, Changes), StoreError> {
+        Ok((
+            transaction.upsert_meters(&self.meters, now(parts)).await?,
+            Changes::default(),
+        ))
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for RequeueQuarantined {
+    type Reply = QuarantineActionResult;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(QuarantineActionResult, Changes), StoreError> {
+        let result = transaction
+            .requeue(&self.filter, self.accept_double, now(parts))
+            .await?;
+        Ok((
+            result,
+            Changes {
+                inserted: true,
+                bookkeeping: true,
+                ..Changes::default()
+            },
+        ))
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for CorrectQuarantined {
+    type Reply = bool;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(bool, Changes), StoreError> {
+        Ok((
+            transaction
+                .correct(self.id, &self.correction, now(parts))
+                .await?,
+            Changes::default(),
+        ))
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for DiscardQuarantined {
+    type Reply = QuarantineActionResult;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(QuarantineActionResult, Changes), StoreError> {
+        let result = transaction.discard(&self.filter, now(parts)).await?;
+        Ok((
+            result,
+            Changes {
+                bookkeeping: true,
+                ..Changes::default()
+            },
+        ))
+    }
+}

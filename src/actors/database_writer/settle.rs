@@ -1,0 +1,369 @@
+//! What the outcome of a batch means for its readings. All of it in one transaction: readings, manifest,
+//! quarantine and operation log agree at any moment, whenever the power fails.
+
+use async_trait::async_trait;
+
+use super::{
+    DatabaseWriterParts,
+    group::Changes,
+    operations::{WriteOperation, new_key, now},
+};
+use crate::{
+    domain::{
+        batch::{Batch, IdempotencyKey, Manifest, ManifestState, Settlement},
+        outcome::RejectedReading,
+        quarantine::QuarantineReason,
+        reading_ids::ReadingIds,
+        store::StoreError,
+    },
+    messages::database_writer::{JudgeSuspects, SettleBatch, Settled},
+    storage::{QuarantineEntry, StoreTransaction},
+    upstream::body,
+};
+
+#[async_trait(?Send)]
+impl WriteOperation for SettleBatch {
+    type Reply = Settled;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(Settled, Changes), StoreError> {
+        parts.failure_points.pass("database_writer.settle");
+        let Some(batch) = transaction.batch(&self.key).await? else {
+            // An earlier asker has settled it.
+            return Ok((Settled::default(), Changes::default()));
+        };
+        let mut settling = Settling {
+            transaction,
+            parts,
+            batch,
+            settled: Settled::default(),
+            changes: Changes::default(),
+        };
+        settling.changes.bookkeeping = true;
+        settling.carry_out(&self.settlement).await?;
+        Ok((settling.settled, settling.changes))
+    }
+}
+
+struct Settling<'a> {
+    transaction: &'a mut dyn StoreTransaction,
+    parts: &'a DatabaseWriterParts,
+    batch: Batch,
+    settled: Settled,
+    changes: Changes,
+}
+
+impl Settling<'_> {
+    async fn carry_out(&mut self, settlement: &Settlement) -> Result<(), StoreError> {
+        match settlement {
+            Settlement::Stored => self.stored().await,
+            Settlement::PartlyStored {
+                rejected,
+                possibly_stored,
+                status,
+            } => {
+                self.partly_stored(rejected, *possibly_stored, *status)
+                    .await
+            }
+            Settlement::Split {
+                parts,
+                suspects,
+                status,
+                words,
+            } => self.split(parts, suspects, *status, words).await,
+            Settlement::Suspect { status, words } => self.suspect(*status, words).await,
+            Settlement::Quarantine { status, words } => self.quarantine_all(*status, words).await,
+            Settlement::GiveUp { words, park } => self.give_up(words, *park).await,
+            Settlement::Postpone { words, sent } => self.postpone(words.as_deref(), *sent).await,
+        }
+    }
+
+    fn ids(&self) -> ReadingIds {
+        self.batch.manifest.reading_ids.clone()
+    }
+
+    async fn stored(&mut self) -> Result<(), StoreError> {
+        let ids = self.ids();
+        self.take_out(&ids).await?;
+        self.settled.delivered = ids.len() as u64;
+        self.log(ids.len(), None).await?;
+        self.transaction
+            .remove_manifest(&self.batch.manifest.key)
+            .await
+    }
+
+    async fn partly_stored(
+        &mut self,
+        rejected: &[RejectedReading],
+        possibly_stored: bool,
+        status: u16,
+    ) -> Result<(), StoreError> {
+        let reason = if possibly_stored {
+            QuarantineReason::PossiblyStored
+        } else {
+            QuarantineReason::Refused
+        };
+        let ids: Vec<_> = self.ids().iter().collect();
+        let named = rejected
+            .iter()
+            .filter_map(|rejected| Some((*ids.get(rejected.position)?, rejected.words.clone())));
+        let entries: Vec<_> = named
+            .map(|(reading_id, message)| self.entry(reading_id, reason, status, message))
+            .collect();
+        self.set_aside(&entries).await?;
+        let set_aside: ReadingIds = entries.iter().map(|entry| entry.reading_id).collect();
+        let rest: ReadingIds = ids
+            .into_iter()
+            .filter(|id| set_aside.run_containing(*id).is_none())
+            .collect();
+        self.take_out(&rest).await?;
+        self.settled.delivered = rest.len() as u64;
+        if !rest.is_empty() {
+            self.log(rest.len(), None).await?;
+        }
+        let words = format!(
+            "{} readings went to quarantine ({}): {}",
+            set_aside.len(),
+            reason.as_str(),
+            first_words(rejected)
+        );
+        self.log(set_aside.len(), Some(&words)).await?;
+        self.transaction
+            .remove_manifest(&self.batch.manifest.key)
+            .await
+    }
+
+    /// The parts carry the very bytes that the whole carried, under new keys: the whole was refused for good.
+    async fn split(
+        &mut self,
+        parts: &[Vec<usize>],
+        suspects: &[RejectedReading],
+        status: u16,
+        words: &str,
+    ) -> Result<(), StoreError> {
+        let damaged = |damage: body::DamagedBody| StoreError::Failed(damage.to_string());
+        let json = body::decompress(&self.batch.body).map_err(damaged)?;
+        self.transaction
+            .remove_manifest(&self.batch.manifest.key)
+            .await?;
+        let bodies = body::split(&json, parts).map_err(damaged)?;
+        for (positions, part) in parts.iter().zip(&bodies) {
+            let manifest = self.part(positions, ManifestState::Part, status, words);
+            self.settled.parts.push(manifest.key.clone());
+            self.transaction
+                .insert_manifest(&Batch {
+                    manifest,
+                    body: body::compress(part).into(),
+                })
+                .await?;
+        }
+        let alone: Vec<_> = suspects
+            .iter()
+            .map(|suspect| vec![suspect.position])
+            .collect();
+        let bodies = body::split(&json, &alone).map_err(damaged)?;
+        for (suspect, part) in suspects.iter().zip(&bodies) {
+            let manifest = self.part(
+                &[suspect.position],
+                ManifestState::Suspect,
+                status,
+                &suspect.words,
+            );
+            self.settled.suspects += 1;
+            self.transaction
+                .insert_manifest(&Batch {
+                    manifest,
+                    body: body::compress(part).into(),
+                })
+                .await?;
+        }
+        self.log(self.batch.len(), Some(words)).await
+    }
+
+    fn part(
+        &self,
+        positions: &[usize],
+        state: ManifestState,
+        status: u16,
+        words: &str,
+    ) -> Manifest {
+        let whole = &self.batch.manifest;
+        Manifest {
+            key: new_key(),
+            root: whole.root.clone(),
+            reading_ids: whole.reading_ids.at(positions),
+            attempts: 0,
+            failed_passes: 0,
+            state,
+            last_error: Some(words.to_owned()),
+            last_status: Some(status),
+            claimed_at: whole.claimed_at,
+        }
+    }
+
+    async fn suspect(&mut self, status: u16, words: &str) -> Result<(), StoreError> {
+        let manifest = &mut self.batch.manifest;
+        manifest.state = ManifestState::Suspect;
+        manifest.last_status = Some(status);
+        manifest.last_error = Some(words.to_owned());
+        self.settled.suspects = 1;
+        self.transaction.update_manifest(manifest).await
+    }
+
+    async fn quarantine_all(&mut self, status: u16, words: &str) -> Result<(), StoreError> {
+        let entries: Vec<_> = self
+            .ids()
+            .iter()
+            .map(|id| self.entry(id, QuarantineReason::Refused, status, words.to_owned()))
+            .collect();
+        self.set_aside(&entries).await?;
+        self.log(entries.len(), Some(words)).await?;
+        self.transaction
+            .remove_manifest(&self.batch.manifest.key)
+            .await
+    }
+
+    async fn give_up(&mut self, words: &str, park: bool) -> Result<(), StoreError> {
+        let ids = self.ids();
+        self.transaction.increment_retry_count(&ids).await?;
+        let manifest = &mut self.batch.manifest;
+        manifest.failed_passes += 1;
+        manifest.last_error = Some(words.to_owned());
+        if park {
+            manifest.state = ManifestState::Parked;
+        }
+        self.transaction.update_manifest(manifest).await?;
+        self.log(ids.len(), Some(words)).await
+    }
+
+    async fn postpone(&mut self, words: Option<&str>, sent: bool) -> Result<(), StoreError> {
+        let manifest = &mut self.batch.manifest;
+        if !sent {
+            // This try certainly stored nothing, so it does not count among those that may have.
+            manifest.attempts = manifest.attempts.saturating_sub(1);
+        }
+        manifest.last_error = words.map(ToOwned::to_owned).or(manifest.last_error.take());
+        self.transaction.update_manifest(manifest).await?;
+        match words {
+            Some(words) => self.log(self.batch.len(), Some(words)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn take_out(&mut self, ids: &ReadingIds) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        if self.parts.settings.keep_synchronized {
+            self.transaction
+                .mark_synchronized(ids, now(self.parts))
+                .await?;
+        } else {
+            self.transaction.delete_readings(ids).await?;
+        }
+        self.changes.removed.push(ids.clone());
+        Ok(())
+    }
+
+    async fn set_aside(&mut self, entries: &[QuarantineEntry]) -> Result<(), StoreError> {
+        self.settled.quarantined += self
+            .transaction
+            .quarantine(entries, now(self.parts))
+            .await?;
+        self.changes
+            .removed
+            .push(entries.iter().map(|entry| entry.reading_id).collect());
+        Ok(())
+    }
+
+    fn entry(
+        &self,
+        reading_id: i64,
+        reason: QuarantineReason,
+        status: u16,
+        message: String,
+    ) -> QuarantineEntry {
+        QuarantineEntry {
+            reading_id,
+            reason,
+            status: Some(status),
+            message,
+            key: Some(self.batch.manifest.key.clone()),
+        }
+    }
+
+    async fn log(&mut self, size: usize, error: Option<&str>) -> Result<(), StoreError> {
+        self.transaction
+            .append_sync_log(size, error, now(self.parts))
+            .await
+    }
+}
+
+fn first_words(rejected: &[RejectedReading]) -> &str {
+    rejected
+        .first()
+        .map_or("without a reason", |rejected| rejected.words.as_str())
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for JudgeSuspects {
+    type Reply = Settled;
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(Settled, Changes), StoreError> {
+        match self {
+            Self::Condemn(root) => condemn(transaction, parts, root.as_ref()).await,
+            Self::Release => release(transaction).await,
+        }
+    }
+}
+
+async fn condemn(
+    transaction: &mut dyn StoreTransaction,
+    parts: &DatabaseWriterParts,
+    root: Option<&IdempotencyKey>,
+) -> Result<(Settled, Changes), StoreError> {
+    let (mut settled, mut changes) = (Settled::default(), Changes::default());
+    for suspect in transaction
+        .manifests_in(ManifestState::Suspect, root)
+        .await?
+    {
+        let words = suspect
+            .last_error
+            .clone()
+            .unwrap_or_else(|| "refused".to_owned());
+        let entry = |reading_id| QuarantineEntry {
+            reading_id,
+            reason: QuarantineReason::Refused,
+            status: suspect.last_status,
+            message: words.clone(),
+            key: Some(suspect.key.clone()),
+        };
+        let entries: Vec<_> = suspect.reading_ids.iter().map(entry).collect();
+        settled.quarantined += transaction.quarantine(&entries, now(parts)).await?;
+        transaction.remove_manifest(&suspect.key).await?;
+        transaction
+            .append_sync_log(entries.len(), Some(&words), now(parts))
+            .await?;
+        changes.removed.push(suspect.reading_ids);
+        changes.bookkeeping = true;
+    }
+    Ok((settled, changes))
+}
+
+async fn release(transaction: &mut dyn StoreTransaction) -> Result<(Settled, Changes), StoreError> {
+    let mut changes = Changes::default();
+    for state in [ManifestState::Suspect, ManifestState::Part] {
+        for manifest in transaction.manifests_in(state, None).await? {
+            transaction.remove_manifest(&manifest.key).await?;
+            changes.bookkeeping = true;
+        }
+    }
+    Ok((Settled::default(), changes))
+}

@@ -1,0 +1,243 @@
+//! From the outcome of a sending to what happens next. Pure: no time, no network, no database.
+
+use std::time::Duration;
+
+use crate::{
+    domain::{
+        batch::{ManifestState, Settlement},
+        outcome::UploadOutcome,
+        pass::PassEnd,
+        timestamp::Timestamp,
+    },
+    supervision::backoff::Backoff,
+};
+
+/// Between two tries of a batch: 2, 4, 8, 16, 32 s, never more than 60 s.
+pub(super) const UPLOAD_BACKOFF: Backoff = Backoff {
+    base: Duration::from_secs(2),
+    cap: Duration::from_secs(60),
+};
+/// A batch that fails in so many passes in a row is parked.
+pub(super) const FAILED_PASSES_UNTIL_PARKED: u32 = 3;
+/// A pause up to this length is waited for within the pass.
+const PATIENCE_WITH_PAUSES: Duration = Duration::from_secs(60);
+
+/// What has been tried with a batch so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tries {
+    /// Readings in the batch.
+    pub(super) length: usize,
+    /// Failures in this pass, this outcome not counted.
+    pub(super) failures: u32,
+    /// Failures after which the batch is given up for this pass: MAX_RETRIES.
+    pub(super) max_retries: u32,
+    /// Passes in a row in which it was given up.
+    pub(super) failed_passes: u32,
+    /// Where its manifest stands.
+    pub(super) state: ManifestState,
+    /// The time of the outcome.
+    pub(super) now: Timestamp,
+}
+
+/// What happens next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    /// What is written down about the batch; none while it is tried again.
+    pub(super) settlement: Option<Settlement>,
+    /// What the pass does.
+    pub(super) next: Next,
+}
+
+/// What the pass does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It goes on with other batches.
+    GoOn,
+    /// It waits and sends the same batch again. The wait is a minimum.
+    TryAgain {
+        /// How long.
+        wait: Duration,
+        /// Whether the failed try may have stored the batch.
+        sent: bool,
+    },
+    /// It ends.
+    End(PassEnd),
+}
+
+fn settle(settlement: Settlement, next: Next) -> Decision {
+    Decision {
+        settlement: Some(settlement),
+        next,
+    }
+}
+
+fn try_again(wait: Duration, sent: bool) -> Decision {
+    Decision {
+        settlement: None,
+        next: Next::TryAgain { wait, sent },
+    }
+}
+
+/// The table of answers.
+pub(super) fn decide(outcome: &UploadOutcome, tries: Tries) -> Decision {
+    let words = outcome.describe();
+    match outcome {
+        UploadOutcome::Stored => settle(Settlement::Stored, Next::GoOn),
+        UploadOutcome::PartlyStored { rejected } => settle(
+            Settlement::PartlyStored {
+                rejected: rejected.clone(),
+                possibly_stored: false,
+                status: 200,
+            },
+            Next::GoOn,
+        ),
+        UploadOutcome::Doubtful { doubtful } => settle(
+            Settlement::PartlyStored {
+                rejected: doubtful.clone(),
+                possibly_stored: true,
+                status: 200,
+            },
+            Next::GoOn,
+        ),
+        UploadOutcome::Refused {
+            status,
+            named,
+            words,
+        } => settle(isolate(*status, named, words, tries.length), Next::GoOn),
+        UploadOutcome::TooLarge(words) if tries.length > 1 => {
+            settle(halve(413, words, tries.length), Next::GoOn)
+        }
+        UploadOutcome::TooLarge(words) => settle(
+            Settlement::Quarantine {
+                status: 413,
+                words: words.clone(),
+            },
+            Next::GoOn,
+        ),
+        UploadOutcome::KeyRefused(_) => {
+            settle(Settlement::GiveUp { words, park: true }, Next::GoOn)
+        }
+        UploadOutcome::Ambiguous { .. } | UploadOutcome::ServerFault { .. } => {
+            after_fault(words, tries)
+        }
+        UploadOutcome::RateLimited { retry_after, .. } => {
+            after_rate_limit(*retry_after, words, tries)
+        }
+        UploadOutcome::Held(until) => after_hold(*until, tries),
+        UploadOutcome::Unreachable(cause) => postpone(
+            words,
+            PassEnd::Offline {
+                words: cause.clone(),
+            },
+        ),
+        UploadOutcome::Unauthorized { .. } => {
+            postpone(words.clone(), PassEnd::Unauthorized { words })
+        }
+        UploadOutcome::Misconfigured { .. } | UploadOutcome::EncodingRefused => {
+            postpone(words.clone(), PassEnd::Misconfigured { words })
+        }
+    }
+}
+
+fn postpone(words: String, end: PassEnd) -> Decision {
+    settle(
+        Settlement::Postpone {
+            words: Some(words),
+            sent: false,
+        },
+        Next::End(end),
+    )
+}
+
+/// The named readings are set aside when the server names some but not all; else halves find the bad ones.
+fn isolate(
+    status: u16,
+    named: &[crate::domain::outcome::RejectedReading],
+    words: &str,
+    length: usize,
+) -> Settlement {
+    if length == 1 {
+        let words = named
+            .first()
+            .map_or(words, |named| named.words.as_str())
+            .to_owned();
+        return Settlement::Suspect { status, words };
+    }
+    if named.is_empty() || named.len() >= length {
+        return halve(status, words, length);
+    }
+    let rest = (0..length)
+        .filter(|position| !named.iter().any(|named| named.position == *position))
+        .collect();
+    Settlement::Split {
+        parts: vec![rest],
+        suspects: named.to_vec(),
+        status,
+        words: words.to_owned(),
+    }
+}
+
+fn halve(status: u16, words: &str, length: usize) -> Settlement {
+    let middle = length.div_ceil(2);
+    let parts = vec![(0..middle).collect(), (middle..length).collect()];
+    Settlement::Split {
+        parts,
+        suspects: Vec::new(),
+        status,
+        words: words.to_owned(),
+    }
+}
+
+fn after_fault(words: String, tries: Tries) -> Decision {
+    if tries.state == ManifestState::Parked {
+        return settle(Settlement::GiveUp { words, park: true }, Next::GoOn);
+    }
+    if tries.failures < tries.max_retries {
+        return try_again(UPLOAD_BACKOFF.delay(tries.failures + 1), true);
+    }
+    if tries.failed_passes + 1 >= FAILED_PASSES_UNTIL_PARKED {
+        return settle(Settlement::GiveUp { words, park: true }, Next::GoOn);
+    }
+    settle(
+        Settlement::GiveUp {
+            words: words.clone(),
+            park: false,
+        },
+        Next::End(PassEnd::GivenUp { words }),
+    )
+}
+
+fn after_rate_limit(retry_after: Option<Duration>, words: String, tries: Tries) -> Decision {
+    let pause = retry_after.unwrap_or(Duration::ZERO);
+    if tries.failures < tries.max_retries && pause <= PATIENCE_WITH_PAUSES {
+        return try_again(UPLOAD_BACKOFF.delay(tries.failures + 1).max(pause), false);
+    }
+    let end = match retry_after {
+        Some(pause) => PassEnd::Held {
+            until: Timestamp(tries.now.0 + pause),
+        },
+        None => PassEnd::GivenUp {
+            words: words.clone(),
+        },
+    };
+    postpone(words, end)
+}
+
+fn after_hold(until: Timestamp, tries: Tries) -> Decision {
+    let pause = (until.0 - tries.now.0).to_std().unwrap_or(Duration::ZERO);
+    if pause <= PATIENCE_WITH_PAUSES {
+        return try_again(pause, false);
+    }
+    // Nothing was sent, so there is nothing worth a row in the operation log.
+    settle(
+        Settlement::Postpone {
+            words: None,
+            sent: false,
+        },
+        Next::End(PassEnd::Held { until }),
+    )
+}
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

@@ -1,0 +1,171 @@
+//! From a batch to its settled outcome. A delivery runs beside the actors: once begun it goes on to the commit
+//! that settles it, even if the sync manager is restarted meanwhile.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Recipient;
+use tracing::Span;
+
+use super::decision::{Decision, Next};
+use crate::{
+    clock::Clock,
+    domain::{
+        batch::{Batch, IdempotencyKey, Settlement},
+        outcome::UploadOutcome,
+        store::{Fact, StoreError},
+    },
+    messages::{
+        api_client::UploadBatch,
+        database_writer::{
+            BeginAttempt, ClaimBatch, Claimed, JudgeSuspects, Remember, SettleBatch, Settled,
+        },
+    },
+    supervision::{
+        ask::{AskError, ask_within},
+        backoff::Backoff,
+        failure_points::FailurePoints,
+    },
+};
+
+/// The database may be locked by another program for a while; nothing is lost by waiting for it.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+/// An upload ends by its own timeout; beyond this margin the API client itself has gone wrong.
+const UPLOAD_MARGIN: Duration = Duration::from_secs(10);
+/// Between tries to write down a definite outcome.
+const SETTLE_BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(200),
+    cap: Duration::from_secs(5),
+};
+/// Tries to write down an outcome before the pass is ended; the outcome itself stays known to the API client.
+const SETTLE_TRIES: u32 = 20;
+
+type Answer<T> = Result<Result<T, StoreError>, AskError>;
+
+/// Whom a pass talks to.
+#[derive(Clone)]
+pub struct DeliveryLine {
+    /// Uploads batches.
+    pub upload: Recipient<UploadBatch>,
+    /// Claims batches.
+    pub claim: Recipient<ClaimBatch>,
+    /// Notes repeated sendings.
+    pub begin: Recipient<BeginAttempt>,
+    /// Settles batches.
+    pub settle: Recipient<SettleBatch>,
+    /// Decides about suspects.
+    pub judge: Recipient<JudgeSuspects>,
+    /// Remembers facts.
+    pub remember: Recipient<Remember>,
+    /// The time.
+    pub clock: Clock,
+    /// Planned failures.
+    pub failure_points: FailurePoints,
+}
+
+/// A delivery that has come to a decision, and what was written down about it.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    pub(super) outcome: UploadOutcome,
+    pub(super) decision: Decision,
+    pub(super) settled: Settled,
+}
+
+impl Delivered {
+    pub(super) fn try_again(&self) -> Option<Next> {
+        matches!(self.decision.next, Next::TryAgain { .. }).then(|| self.decision.next.clone())
+    }
+}
+
+impl DeliveryLine {
+    pub(super) async fn claim(&self, message: ClaimBatch) -> Answer<Claimed> {
+        ask_within(&self.claim, message, WRITE_PATIENCE).await
+    }
+
+    pub(super) async fn begin(&self, message: BeginAttempt) -> Answer<Option<Batch>> {
+        ask_within(&self.begin, message, WRITE_PATIENCE).await
+    }
+
+    pub(super) async fn judge(&self, message: JudgeSuspects) -> Answer<Settled> {
+        ask_within(&self.judge, message, WRITE_PATIENCE).await
+    }
+
+    pub(super) async fn remember(&self, fact: Fact, value: String) -> Answer<()> {
+        ask_within(
+            &self.remember,
+            Remember {
+                fact,
+                value: Some(value),
+            },
+            WRITE_PATIENCE,
+        )
+        .await
+    }
+
+    /// Sends the batch once, lets `decide` judge the outcome, and settles it.
+    ///
+    /// # Errors
+    /// In words, when a part of the service failed on the way; the manifest then tells the next pass.
+    pub(super) async fn deliver(
+        &self,
+        batch: &Batch,
+        timeout: Duration,
+        span: &Span,
+        decide: impl FnOnce(&UploadOutcome) -> Decision + 'static,
+    ) -> Result<Delivered, String> {
+        let upload = UploadBatch {
+            key: batch.manifest.key.clone(),
+            body: Arc::clone(&batch.body),
+            repeated: batch.manifest.attempts > 1,
+            timeout,
+            span: span.clone(),
+        };
+        let task = actix::spawn(self.clone().upload_and_settle(upload, decide));
+        task.await
+            .unwrap_or_else(|failure| Err(format!("a delivery failed: {failure}")))
+    }
+
+    async fn upload_and_settle(
+        self,
+        upload: UploadBatch,
+        decide: impl FnOnce(&UploadOutcome) -> Decision,
+    ) -> Result<Delivered, String> {
+        let (key, patience) = (upload.key.clone(), upload.timeout + UPLOAD_MARGIN);
+        let outcome = ask_within(&self.upload, upload, patience)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.failure_points.pass("sync_manager.delivery");
+        let decision = decide(&outcome);
+        let settled = match &decision.settlement {
+            Some(settlement) => self.settle(key, settlement).await?,
+            None => Settled::default(),
+        };
+        Ok(Delivered {
+            outcome,
+            decision,
+            settled,
+        })
+    }
+
+    /// A definite outcome is worth many tries: only the commit makes it count.
+    async fn settle(
+        &self,
+        key: IdempotencyKey,
+        settlement: &Settlement,
+    ) -> Result<Settled, String> {
+        let mut last = String::new();
+        for failures in 1..=SETTLE_TRIES {
+            let message = SettleBatch {
+                key: key.clone(),
+                settlement: settlement.clone(),
+            };
+            match ask_within(&self.settle, message, WRITE_PATIENCE).await {
+                Ok(Ok(settled)) => return Ok(settled),
+                Ok(Err(error)) => last = error.to_string(),
+                Err(error) => last = error.to_string(),
+            }
+            tracing::warn!(%key, failures, reason = last, "an outcome could not be written down yet");
+            self.clock.sleep(SETTLE_BACKOFF.delay(failures)).await;
+        }
+        Err(last)
+    }
+}

@@ -1,0 +1,228 @@
+//! Finding the bad readings in refused batches: which part to send next, and when a refusal means the server
+//! rather than the readings. Pure.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::domain::batch::IdempotencyKey;
+
+/// The parts of refused batches that wait to be sent, and what their company came to.
+#[derive(Debug, Default)]
+pub(super) struct Isolation {
+    groups: Vec<Group>,
+    roots: HashMap<IdempotencyKey, Root>,
+}
+
+/// Parts of one split. Both halves are sent before either is split further, and then the later one is followed
+/// down: within the first eight parts the pieces get small enough to meet a good reading among many bad ones.
+#[derive(Debug)]
+struct Group {
+    parts: VecDeque<IdempotencyKey>,
+    splits: Vec<Vec<IdempotencyKey>>,
+}
+
+#[derive(Debug, Default)]
+struct Root {
+    refused_parts: u32,
+    accepted: bool,
+    suspects: u64,
+}
+
+/// What a refusal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// There are bad readings to be found.
+    GoOn,
+    /// The server takes nothing at all.
+    Blanket,
+}
+
+impl Isolation {
+    /// When none of so many parts of a batch is accepted, the refusal is no matter of readings.
+    const PARTS_UNTIL_BLANKET: u32 = 8;
+
+    /// The next part to send.
+    pub(super) fn next_part(&mut self) -> Option<IdempotencyKey> {
+        loop {
+            if let Some(part) = self.groups.last_mut()?.parts.pop_front() {
+                return Some(part);
+            }
+            let done = self.groups.pop()?;
+            self.groups.extend(done.splits.into_iter().map(Group::new));
+        }
+    }
+
+    /// Whether parts wait to be sent.
+    pub(super) fn has_parts(&self) -> bool {
+        self.groups
+            .iter()
+            .any(|group| !group.parts.is_empty() || !group.splits.is_empty())
+    }
+
+    /// A batch took the place of these parts because of its size.
+    pub(super) fn split_for_size(&mut self, parts: Vec<IdempotencyKey>, was_part: bool) {
+        self.enqueue(parts, was_part);
+    }
+
+    /// A batch or a part of one was refused and has been replaced by parts and suspects.
+    pub(super) fn refused(
+        &mut self,
+        root: &IdempotencyKey,
+        parts: Vec<IdempotencyKey>,
+        suspects: u64,
+        was_part: bool,
+    ) -> Verdict {
+        let entry = self.roots.entry(root.clone()).or_default();
+        entry.suspects += suspects;
+        entry.refused_parts += u32::from(was_part);
+        let blanket = !entry.accepted && entry.refused_parts >= Self::PARTS_UNTIL_BLANKET;
+        self.enqueue(parts, was_part);
+        if blanket {
+            Verdict::Blanket
+        } else {
+            Verdict::GoOn
+        }
+    }
+
+    fn enqueue(&mut self, parts: Vec<IdempotencyKey>, was_part: bool) {
+        if parts.is_empty() {
+            return;
+        }
+        match self.groups.last_mut() {
+            Some(group) if was_part => group.splits.push(parts),
+            _ => self.groups.insert(0, Group::new(parts)),
+        }
+    }
+
+    /// The server accepted something: it is not refusing everything, so suspects are bad.
+    /// Tells whether there are any.
+    pub(super) fn accepted(&mut self) -> bool {
+        let mut suspects = 0;
+        for root in self.roots.values_mut() {
+            root.accepted = true;
+            suspects += std::mem::take(&mut root.suspects);
+        }
+        suspects > 0
+    }
+
+    /// At the end of the queue: the roots whose suspects are proven bad by an earlier acceptance, and whether
+    /// suspects remain of which nobody can tell.
+    pub(super) fn conclude(&mut self) -> (Vec<IdempotencyKey>, bool) {
+        let proven = self
+            .roots
+            .iter()
+            .filter(|(_, root)| root.accepted && root.suspects > 0)
+            .map(|(key, _)| key.clone())
+            .collect();
+        let open = self
+            .roots
+            .values()
+            .any(|root| !root.accepted && root.suspects > 0);
+        (proven, open)
+    }
+}
+
+impl Group {
+    fn new(parts: Vec<IdempotencyKey>) -> Self {
+        Self {
+            parts: parts.into(),
+            splits: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Sends a batch of `length` readings to a server that refuses parts with bad readings, without naming any.
+    struct Simulation {
+        isolation: Isolation,
+        ranges: HashMap<IdempotencyKey, (usize, usize)>,
+        requests: u32,
+        condemned: Vec<usize>,
+        suspects: Vec<usize>,
+        blanket: bool,
+    }
+
+    fn simulate(length: usize, is_bad: impl Fn(usize) -> bool) -> Simulation {
+        let root = IdempotencyKey("root".to_owned());
+        let mut run = Simulation {
+            isolation: Isolation::default(),
+            ranges: HashMap::from([(root.clone(), (0, length))]),
+            requests: 0,
+            condemned: Vec::new(),
+            suspects: Vec::new(),
+            blanket: false,
+        };
+        let mut next = Some(root.clone());
+        while let Some(key) = next {
+            let (start, end) = run.ranges[&key];
+            run.requests += 1;
+            let was_part = key != root;
+            if !(start..end).any(&is_bad) {
+                if run.isolation.accepted() {
+                    run.condemned.append(&mut run.suspects);
+                }
+            } else if end - start == 1 {
+                run.suspects.push(start);
+                run.blanket |=
+                    run.isolation.refused(&root, Vec::new(), 1, was_part) == Verdict::Blanket;
+            } else {
+                let middle = start + (end - start).div_ceil(2);
+                let parts = [(start, middle), (middle, end)].map(|range| {
+                    let part = IdempotencyKey(format!("{}-{}", range.0, range.1));
+                    run.ranges.insert(part.clone(), range);
+                    part
+                });
+                run.blanket |=
+                    run.isolation.refused(&root, parts.to_vec(), 0, was_part) == Verdict::Blanket;
+            }
+            if run.blanket {
+                break;
+            }
+            next = run.isolation.next_part();
+        }
+        let (proven, open) = run.isolation.conclude();
+        if !proven.is_empty() && !open {
+            run.condemned.append(&mut run.suspects);
+        }
+        run.condemned.sort_unstable();
+        run
+    }
+
+    proptest! {
+        #[test]
+        fn one_bad_reading_costs_no_more_requests_than_stated(length in 2_usize..3_000, at in 0_usize..3_000) {
+            let bad = at % length;
+            let run = simulate(length, |reading| reading == bad);
+            prop_assert!(!run.blanket);
+            prop_assert_eq!(run.condemned, vec![bad]);
+            prop_assert!(run.requests <= 2 * (length.next_power_of_two().trailing_zeros()) + 1, "{} requests", run.requests);
+        }
+
+        #[test]
+        fn a_few_bad_readings_are_exactly_found(bad in prop::collection::btree_set(0_usize..1_000, 1..4)) {
+            let run = simulate(1_000, |reading| bad.contains(&reading));
+            prop_assert!(!run.blanket);
+            prop_assert_eq!(run.condemned, bad.iter().copied().collect::<Vec<_>>());
+            prop_assert!(run.requests <= 21 * bad.len() as u32);
+        }
+    }
+
+    #[test]
+    fn a_server_that_refuses_everything_is_found_out_within_eight_parts() {
+        let run = simulate(1_000, |_| true);
+        assert!(run.blanket);
+        assert_eq!((run.requests, run.condemned.len()), (9, 0));
+    }
+
+    #[test]
+    fn a_lone_bad_reading_stays_a_suspect_until_something_is_accepted() {
+        let mut run = simulate(1, |_| true);
+        assert!(!run.blanket);
+        assert_eq!(run.isolation.conclude(), (Vec::new(), true));
+        assert!(run.isolation.accepted());
+        assert!(!run.isolation.accepted(), "judged once");
+    }
+}
