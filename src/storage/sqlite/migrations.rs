@@ -32,7 +32,7 @@ const STEPS: [(i64, &str, &str); 3] = [
 /// Runs the steps that the database has not seen.
 pub(super) async fn run(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     migrator()
-        .run(connection)
+        .run_direct(None, connection, false)
         .await
         .map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error)

@@ -76,3 +76,85 @@ fn lasting_pool(connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{Executor, Row};
+
+    async fn pool() -> (tempfile::TempDir, SqlitePool) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pool = writer_pool(&folder.path().join("sync.db"))
+            .await
+            .expect("a pool");
+        (folder, pool)
+    }
+
+    #[tokio::test]
+    async fn the_writer_is_set_up_to_survive_the_loss_of_power() {
+        let (_folder, pool) = pool().await;
+        for (pragma, expected) in [
+            (
+                "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous",
+                "2",
+            ),
+            ("SELECT journal_mode FROM pragma_journal_mode", "wal"),
+            (
+                "SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout",
+                "5000",
+            ),
+            (
+                "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys",
+                "0",
+            ),
+        ] {
+            let row = pool.fetch_one(pragma).await.expect(pragma);
+            assert_eq!(row.get::<String, _>(0), expected, "{pragma}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_does_not_spoil_the_next() {
+        let (_folder, pool) = pool().await;
+        let mut transaction = pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .expect("a transaction");
+        transaction
+            .execute("ROLLBACK")
+            .await
+            .expect("SQLite ends it");
+        drop(transaction);
+        let next = pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .expect("the next one");
+        next.commit().await.expect("it can be used");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_called_that_and_passes() {
+        let (_folder, pool) = pool().await;
+        pool.execute("CREATE TABLE t (x); PRAGMA max_page_count = 20")
+            .await
+            .expect("little room");
+        let mut transaction = pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .expect("a transaction");
+        let full = transaction
+            .execute("INSERT INTO t VALUES (zeroblob(1000000))")
+            .await
+            .expect_err("no room");
+        assert!(matches!(StoreError::from(full), StoreError::Full(_)));
+        drop(transaction);
+        let mut next = pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .expect("the next one");
+        next.execute("INSERT INTO t VALUES (1)")
+            .await
+            .expect("room for this");
+        next.commit().await.expect("it can be used");
+    }
+}
