@@ -47,7 +47,8 @@ pub trait SyncStore: Send + Sync {
     /// Begins a write transaction; waits a bounded time for other programs' locks.
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError>;
 
-    /// Changes whenever another program may have committed something since the last call.
+    /// Changes whenever another program may have committed something since the last call; our own commits
+    /// may change it as well.
     async fn foreign_version(&self) -> Result<i64, StoreError>;
     /// Where the queue begins and ends.
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError>;
@@ -61,7 +62,8 @@ pub trait SyncStore: Send + Sync {
     async fn batch(&self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
     /// A remembered fact.
     async fn fact(&self, fact: Fact) -> Result<Option<String>, StoreError>;
-    /// Local readings, newest first.
+    /// Local readings measured since a point in time, the latest to come in first. Looks through a bounded
+    /// number of the newest ones, which also bounds the total.
     async fn readings(
         &self,
         meter: Option<&str>,
@@ -70,7 +72,7 @@ pub trait SyncStore: Send + Sync {
     ) -> Result<Page<ReadingRow>, StoreError>;
     /// Known meters by name.
     async fn meters(&self, window: Window) -> Result<Page<Meter>, StoreError>;
-    /// When the newest reading of any meter was measured.
+    /// When the newest reading of any meter was measured, uploaded or not.
     async fn last_collection(&self) -> Result<Option<Timestamp>, StoreError>;
     /// The operation log, newest first.
     async fn sync_log(&self, window: Window) -> Result<Page<SyncLogEntry>, StoreError>;
@@ -89,6 +91,8 @@ pub trait SyncStore: Send + Sync {
 }
 
 /// A write transaction. Dropping it without [`StoreTransaction::commit`] leaves the database as it was.
+/// After an error of the engine the ways on are [`StoreTransaction::return_to_savepoint`] and dropping it;
+/// where even the return fails, nothing else works any more.
 #[async_trait]
 pub trait StoreTransaction: Send {
     /// Marks a point to return to, so that one failing operation does not undo its neighbours.

@@ -1,0 +1,187 @@
+//! Stores readings that came in through this service.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use sha2::{Digest, Sha256};
+use sqlx::SqliteConnection;
+
+use super::cells;
+use crate::{
+    domain::{reading::Reading, timestamp::Timestamp},
+    storage::{Ingested, StoreError},
+};
+
+/// Rows per statement. A few sizes, so that every statement is prepared once and kept.
+const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
+/// Parameters of one row; those that all rows share come first.
+const ROW_PARAMETERS: usize = 5;
+
+static INSERTS: LazyLock<[String; 5]> = LazyLock::new(|| CHUNKS.map(insert_statement));
+
+fn insert_statement(rows: usize) -> String {
+    let rows: Vec<String> = (0..rows)
+        .map(|row| {
+            let first = 2 + row * ROW_PARAMETERS;
+            format!(
+                "(?{first}, ?{}, ?{}, ?{}, ?{}, 0, 0, ?1)",
+                first + 1,
+                first + 2,
+                first + 3,
+                first + 4
+            )
+        })
+        .collect();
+    format!(
+        "{}{}",
+        include_str!("queries/insert_readings.sql"),
+        rows.join(",")
+    )
+}
+
+/// Adds readings, all or none. With a key, a repetition of the same contents adds nothing.
+pub(super) async fn insert_readings(
+    connection: &mut SqliteConnection,
+    readings: &[Reading],
+    key: Option<&str>,
+    now: Timestamp,
+) -> Result<Ingested, StoreError> {
+    let count = readings.len();
+    if let Some(key) = key {
+        let fingerprint = fingerprint(readings);
+        if was_stored_before(connection, key, &fingerprint).await? {
+            return Ok(Ingested {
+                count,
+                repeated: true,
+            });
+        }
+        remember_key(connection, key, count, fingerprint, now).await?;
+    }
+    insert_all(connection, readings, now).await?;
+    note_last_readings(connection, readings).await?;
+    Ok(Ingested {
+        count,
+        repeated: false,
+    })
+}
+
+async fn insert_all(
+    connection: &mut SqliteConnection,
+    readings: &[Reading],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut rest = readings;
+    for (size, statement) in CHUNKS.into_iter().zip(INSERTS.iter()) {
+        while let Some((chunk, remaining)) = rest.split_at_checked(size) {
+            insert_chunk(connection, statement, chunk, now).await?;
+            rest = remaining;
+        }
+    }
+    Ok(())
+}
+
+async fn insert_chunk(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    chunk: &[Reading],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut query = sqlx::query(statement).bind(now.to_stored());
+    for reading in chunk {
+        query = query
+            .bind(reading.meter_external_id.clone())
+            .bind(reading.timestamp.to_stored())
+            .bind(reading.data_point.clone())
+            // As text: the column's affinity turns it into a number, which is exact for 15 digits.
+            .bind(reading.value.as_str().to_owned())
+            .bind(reading.unit.clone());
+    }
+    query.execute(connection).await?;
+    Ok(())
+}
+
+async fn was_stored_before(
+    connection: &mut SqliteConnection,
+    key: &str,
+    fingerprint: &str,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query(include_str!("queries/ingestion_key.sql"))
+        .bind(key.to_owned())
+        .fetch_optional(connection)
+        .await?;
+    match row.map(|row| cells::required_text(&row, 0)).transpose()? {
+        None => Ok(false),
+        Some(known) if known == fingerprint => Ok(true),
+        Some(_) => Err(StoreError::KeyReused(key.to_owned())),
+    }
+}
+
+async fn remember_key(
+    connection: &mut SqliteConnection,
+    key: &str,
+    count: usize,
+    fingerprint: String,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("queries/insert_ingestion_key.sql"))
+        .bind(key.to_owned())
+        .bind(i64::try_from(count).unwrap_or(i64::MAX))
+        .bind(fingerprint)
+        .bind(now.to_stored())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Meters that are not known yet are passed over: a configuration brings them.
+async fn note_last_readings(
+    connection: &mut SqliteConnection,
+    readings: &[Reading],
+) -> Result<(), StoreError> {
+    let mut newest: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for reading in readings {
+        let known = newest
+            .entry(&reading.meter_external_id)
+            .or_insert(reading.timestamp);
+        *known = reading.timestamp.max(*known);
+    }
+    let newest: serde_json::Map<String, serde_json::Value> = newest
+        .into_iter()
+        .map(|(meter, time)| (meter.to_owned(), time.to_stored().into()))
+        .collect();
+    sqlx::query(include_str!("queries/note_last_readings.sql"))
+        .bind(serde_json::Value::from(newest).to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Equal for equal readings in equal order, over restarts and versions of this program.
+fn fingerprint(readings: &[Reading]) -> String {
+    let mut digest = Sha256::new();
+    // The length in front of every field keeps two fields from passing for one.
+    let mut add = |field: &str| {
+        digest.update((field.len() as u64).to_be_bytes());
+        digest.update(field);
+    };
+    for reading in readings {
+        add(&reading.meter_external_id);
+        add(&reading.timestamp.to_stored());
+        add(&reading.data_point);
+        add(reading.value.as_str());
+        add(if reading.unit.is_some() { "unit" } else { "" });
+        add(reading.unit.as_deref().unwrap_or_default());
+    }
+    format!("{:x}", digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_rows_is_a_sum_of_chunks() {
+        assert_eq!(CHUNKS.last(), Some(&1));
+        // SQLite takes 32766 parameters in one statement.
+        assert!(1 + CHUNKS[0] * ROW_PARAMETERS < 32_766);
+    }
+}

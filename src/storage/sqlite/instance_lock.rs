@@ -1,0 +1,51 @@
+//! Keeps a second instance of this service away from the same file. Other programs are not meant.
+
+use std::{
+    ffi::OsString,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use super::errors;
+use crate::storage::StoreError;
+
+/// An operating system's lock on `<file>.lock`; ends with the process, however that ends.
+#[derive(Debug)]
+pub(super) struct InstanceLock(Mutex<Option<File>>);
+
+impl InstanceLock {
+    /// Takes the lock for the database in `file`, or says that another instance has it.
+    pub(super) fn take(file: &Path) -> Result<Self, StoreError> {
+        let path = lock_path(file);
+        let refused = |error: &std::io::Error| {
+            errors::from_file_system(
+                &format!("the lock {} cannot be taken", path.display()),
+                error,
+            )
+        };
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| refused(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self(Mutex::new(Some(lock)))),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(file.display().to_string())),
+            Err(TryLockError::Error(error)) => Err(refused(&error)),
+        }
+    }
+
+    /// Lets other instances have the database.
+    pub(super) fn release(&self) {
+        // The file is left: removing it would let two instances lock two files of one name.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+fn lock_path(file: &Path) -> PathBuf {
+    let mut path = OsString::from(file);
+    path.push(".lock");
+    path.into()
+}

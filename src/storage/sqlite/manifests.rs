@@ -1,0 +1,144 @@
+//! The table `upload_manifests`.
+
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{cells, errors};
+use crate::{
+    domain::{
+        batch::{Batch, IdempotencyKey, Manifest, ManifestState},
+        reading_ids::ReadingIds,
+    },
+    storage::StoreError,
+};
+
+const STATES: [(ManifestState, &str); 4] = [
+    (ManifestState::Live, "live"),
+    (ManifestState::Part, "part"),
+    (ManifestState::Suspect, "suspect"),
+    (ManifestState::Parked, "parked"),
+];
+
+/// Writes a manifest with its body.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    batch: &Batch,
+) -> Result<(), StoreError> {
+    let manifest = &batch.manifest;
+    sqlx::query(include_str!("queries/insert_manifest.sql"))
+        .bind(manifest.key.0.clone())
+        .bind(manifest.root.0.clone())
+        .bind(state_name(manifest.state))
+        .bind(manifest.attempts)
+        .bind(manifest.failed_passes)
+        .bind(manifest.last_error.clone())
+        .bind(manifest.last_status)
+        .bind(manifest.claimed_at.to_stored())
+        .bind(i64::try_from(batch.len()).unwrap_or(i64::MAX))
+        .bind(manifest.reading_ids.encode())
+        .bind(batch.body.to_vec())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// All of them, oldest first, without bodies.
+pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Manifest>, StoreError> {
+    let rows = sqlx::query(include_str!("queries/manifests.sql"))
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(manifest).collect()
+}
+
+/// Those in a state, oldest first, without bodies; of one root only where given.
+pub(super) async fn in_state(
+    connection: &mut SqliteConnection,
+    state: ManifestState,
+    root: Option<&IdempotencyKey>,
+) -> Result<Vec<Manifest>, StoreError> {
+    let rows = sqlx::query(include_str!("queries/manifests_in_state.sql"))
+        .bind(state_name(state))
+        .bind(root.map(|root| root.0.clone()))
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(manifest).collect()
+}
+
+/// One with its body; none once it is settled.
+pub(super) async fn batch(
+    connection: &mut SqliteConnection,
+    key: &IdempotencyKey,
+) -> Result<Option<Batch>, StoreError> {
+    let row = sqlx::query(include_str!("queries/batch.sql"))
+        .bind(key.0.clone())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    Ok(Some(Batch {
+        manifest: manifest(&row)?,
+        body: row.try_get::<Vec<u8>, _>(9)?.into(),
+    }))
+}
+
+/// Overwrites what may change.
+pub(super) async fn update(
+    connection: &mut SqliteConnection,
+    manifest: &Manifest,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("queries/update_manifest.sql"))
+        .bind(manifest.key.0.clone())
+        .bind(state_name(manifest.state))
+        .bind(manifest.attempts)
+        .bind(manifest.failed_passes)
+        .bind(manifest.last_error.clone())
+        .bind(manifest.last_status)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Removes one.
+pub(super) async fn remove(
+    connection: &mut SqliteConnection,
+    key: &IdempotencyKey,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("queries/remove_manifest.sql"))
+        .bind(key.0.clone())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
+    let ids = cells::required_text(row, 8)?;
+    Ok(Manifest {
+        key: IdempotencyKey(cells::required_text(row, 0)?),
+        root: IdempotencyKey(cells::required_text(row, 1)?),
+        state: state(&cells::required_text(row, 2)?)?,
+        attempts: cells::required_count(row, 3)?,
+        failed_passes: cells::required_count(row, 4)?,
+        last_error: cells::text(row, 5)?,
+        last_status: cells::integer(row, 6)?.and_then(|status| status.try_into().ok()),
+        claimed_at: cells::required_time(row, 7)?,
+        reading_ids: ReadingIds::decode(&ids)
+            .ok_or_else(|| errors::nonsense("upload_manifests.reading_ids"))?,
+    })
+}
+
+fn state_name(state: ManifestState) -> &'static str {
+    match state {
+        ManifestState::Live => STATES[0].1,
+        ManifestState::Part => STATES[1].1,
+        ManifestState::Suspect => STATES[2].1,
+        ManifestState::Parked => STATES[3].1,
+    }
+}
+
+fn state(name: &str) -> Result<ManifestState, StoreError> {
+    STATES
+        .iter()
+        .find(|(_, known)| *known == name)
+        .map(|(state, _)| *state)
+        .ok_or_else(|| errors::nonsense("upload_manifests.state"))
+}

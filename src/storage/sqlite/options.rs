@@ -1,0 +1,160 @@
+//! How connections to the file are set up.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::storage::StoreError;
+
+/// How long a call waits for another program's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call waits for its turn on a connection; longer than one neighbour's wait for a lock.
+const TURN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Readers besides the writer.
+const READERS: u32 = 2;
+/// Negative: KiB of pages that the writer keeps.
+const WRITER_CACHE: &str = "-8192";
+/// Negative: KiB of pages that each reader keeps.
+const READER_CACHE: &str = "-2048";
+/// What the write-ahead log may keep of the disk after a burst, in bytes.
+const JOURNAL_SIZE_LIMIT: &str = "67108864";
+/// Rows that the engine's thread may run ahead by; handing rows over one by one is what reading costs.
+const ROWS_AHEAD: usize = 1024;
+
+/// The pool of the one write connection. A pool, because that replaces a connection that broke.
+pub(super) async fn writer_pool(path: &Path) -> Result<SqlitePool, StoreError> {
+    let options = writer_options(path);
+    let pool = lasting_pool(1)
+        // A rollback may fail where SQLite had rolled back by itself, on a full disk for example; the
+        // connection would count itself inside a transaction for ever. The rollback is done by now, since
+        // the connection was asked for a sign of life before.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+        .connect_with(options)
+        .await?;
+    Ok(pool)
+}
+
+/// The pool of those who only look; connects when first used.
+pub(super) fn reader_pool(path: &Path) -> SqlitePool {
+    lasting_pool(READERS).connect_lazy_with(reader_options(path))
+}
+
+/// A connection that only looks.
+pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
+    shared_options(path)
+        .read_only(true)
+        .pragma("cache_size", READER_CACHE)
+}
+
+fn writer_options(path: &Path) -> SqliteConnectOptions {
+    shared_options(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged reading survives the loss of power.
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", WRITER_CACHE)
+        .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
+}
+
+fn shared_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        // None of our tables has any, and those of other programs must not keep readings from leaving.
+        .foreign_keys(false)
+        .row_buffer_size(ROWS_AHEAD)
+        .disable_statement_logging()
+}
+
+fn lasting_pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(TURN_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{Executor, Row};
+
+    async fn pool() -> (tempfile::TempDir, SqlitePool) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pool = writer_pool(&folder.path().join("sync.db"))
+            .await
+            .expect("a pool");
+        (folder, pool)
+    }
+
+    #[tokio::test]
+    async fn the_writer_is_set_up_to_survive_the_loss_of_power() {
+        let (_folder, pool) = pool().await;
+        for (pragma, expected) in [
+            (
+                "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous",
+                "2",
+            ),
+            ("SELECT journal_mode FROM pragma_journal_mode", "wal"),
+            (
+                "SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout",
+                "5000",
+            ),
+            (
+                "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys",
+                "0",
+            ),
+        ] {
+            let row = pool.fetch_one(pragma).await.expect(pragma);
+            assert_eq!(row.get::<String, _>(0), expected, "{pragma}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_does_not_spoil_the_next() {
+        let (_folder, pool) = pool().await;
+        let mut transaction = pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .expect("a transaction");
+        transaction
+            .execute("ROLLBACK")
+            .await
+            .expect("SQLite ends it");
+        drop(transaction);
+        let next = pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .expect("the next one");
+        next.commit().await.expect("it can be used");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_called_that_and_passes() {
+        let (_folder, pool) = pool().await;
+        pool.execute("CREATE TABLE t (x); PRAGMA max_page_count = 20")
+            .await
+            .expect("little room");
+        let mut transaction = pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .expect("a transaction");
+        let full = transaction
+            .execute("INSERT INTO t VALUES (zeroblob(1000000))")
+            .await
+            .expect_err("no room");
+        assert!(matches!(StoreError::from(full), StoreError::Full(_)));
+        drop(transaction);
+        let mut next = pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .expect("the next one");
+        next.execute("INSERT INTO t VALUES (1)")
+            .await
+            .expect("room for this");
+        next.commit().await.expect("it can be used");
+    }
+}

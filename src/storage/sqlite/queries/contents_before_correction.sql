@@ -1,0 +1,1 @@
+SELECT contents FROM quarantine_contents WHERE id = ?1

@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM meter_readings INDEXED BY meter_readings_pending
+WHERE is_synchronized IS NOT 1 AND id > ?1 AND id <= ?2

@@ -1,0 +1,1 @@
+INSERT INTO ingestion_keys (key, readings, fingerprint, created_at) VALUES (?1, ?2, ?3, ?4)

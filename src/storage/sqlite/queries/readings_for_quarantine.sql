@@ -1,0 +1,4 @@
+SELECT id, meter_external_id, timestamp, data_point, value, unit, retry_count, created_at
+FROM meter_readings
+WHERE id IN (SELECT value FROM json_each(?1))
+ORDER BY id

@@ -1,0 +1,1 @@
+ALTER TABLE meter_readings_rebuilt RENAME TO meter_readings

@@ -1,0 +1,2 @@
+UPDATE meter_readings SET retry_count = coalesce(retry_count, 0) + 1
+WHERE id IN (SELECT value FROM json_each(?1))

@@ -1,0 +1,1 @@
+SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'

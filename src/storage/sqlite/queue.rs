@@ -1,0 +1,33 @@
+//! How long the queue is and where it begins and ends.
+
+use sqlx::SqliteConnection;
+
+use super::cells;
+use crate::{
+    domain::census::Stretch,
+    storage::{QueueBounds, StoreError},
+};
+
+/// The lowest and the highest id, and the oldest pending reading's arrival; three seeks.
+pub(super) async fn bounds(connection: &mut SqliteConnection) -> Result<QueueBounds, StoreError> {
+    let row = sqlx::query(include_str!("queries/queue_bounds.sql"))
+        .fetch_one(connection)
+        .await?;
+    Ok(QueueBounds {
+        ids: cells::integer(&row, 0)?.zip(cells::integer(&row, 1)?),
+        oldest_pending_at: cells::time(&row, 2)?,
+    })
+}
+
+/// Pending readings in a stretch of ids; reads index entries only.
+pub(super) async fn count_pending(
+    connection: &mut SqliteConnection,
+    stretch: Stretch,
+) -> Result<u64, StoreError> {
+    let row = sqlx::query(include_str!("queries/count_pending.sql"))
+        .bind(stretch.after)
+        .bind(stretch.upper)
+        .fetch_one(connection)
+        .await?;
+    cells::required_count(&row, 0)
+}

@@ -1,0 +1,100 @@
+//! Takes readings out of the queue, or notes that their turn failed: by runs of ids, never one by one.
+
+use sqlx::SqliteConnection;
+
+use crate::{
+    domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
+    storage::StoreError,
+};
+
+/// From this length on a run is worth a statement of its own.
+const LONG_RUN: i64 = 16;
+/// Ids in one list at most.
+const LIST: usize = 4096;
+
+/// The same action for a run of ids and for a list.
+struct Action {
+    on_run: &'static str,
+    on_list: &'static str,
+}
+
+const DELETE: Action = Action {
+    on_run: include_str!("queries/delete_reading_run.sql"),
+    on_list: include_str!("queries/delete_reading_list.sql"),
+};
+const MARK: Action = Action {
+    on_run: include_str!("queries/mark_reading_run.sql"),
+    on_list: include_str!("queries/mark_reading_list.sql"),
+};
+const COUNT_RETRY: Action = Action {
+    on_run: include_str!("queries/retry_reading_run.sql"),
+    on_list: include_str!("queries/retry_reading_list.sql"),
+};
+
+/// Deletes readings.
+pub(super) async fn delete_readings(
+    connection: &mut SqliteConnection,
+    ids: &ReadingIds,
+) -> Result<(), StoreError> {
+    apply(connection, &DELETE, ids, None).await
+}
+
+/// Marks readings as synchronized `now`; those that are already keep their time.
+pub(super) async fn mark_synchronized(
+    connection: &mut SqliteConnection,
+    ids: &ReadingIds,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    apply(connection, &MARK, ids, Some(&now.to_stored())).await
+}
+
+/// Adds one to the retry count of readings.
+pub(super) async fn increment_retry_count(
+    connection: &mut SqliteConnection,
+    ids: &ReadingIds,
+) -> Result<(), StoreError> {
+    apply(connection, &COUNT_RETRY, ids, None).await
+}
+
+async fn apply(
+    connection: &mut SqliteConnection,
+    action: &Action,
+    ids: &ReadingIds,
+    time: Option<&str>,
+) -> Result<(), StoreError> {
+    let mut scattered = Vec::new();
+    for run in ids.runs() {
+        if run.end().saturating_sub(*run.start()) < LONG_RUN {
+            scattered.extend(run.clone());
+            continue;
+        }
+        let query = sqlx::query(action.on_run)
+            .bind(*run.start())
+            .bind(*run.end());
+        execute(connection, query, time).await?;
+    }
+    for list in scattered.chunks(LIST) {
+        let query = sqlx::query(action.on_list).bind(id_list(list));
+        execute(connection, query, time).await?;
+    }
+    Ok(())
+}
+
+async fn execute(
+    connection: &mut SqliteConnection,
+    query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    time: Option<&str>,
+) -> Result<(), StoreError> {
+    let query = match time {
+        Some(time) => query.bind(time.to_owned()),
+        None => query,
+    };
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// Ids as a JSON array, the form in which SQLite takes a list as one parameter.
+pub(super) fn id_list(ids: &[ReadingId]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("[{}]", ids.join(","))
+}

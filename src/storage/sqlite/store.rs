@@ -1,0 +1,105 @@
+//! The store's reads: takes a read connection and hands every question to the file that knows the answer.
+
+use async_trait::async_trait;
+
+use super::{
+    SqliteStore, disk, facts, manifests, meters, operation_log, quarantine, queue, readings,
+    transaction::SqliteTransaction,
+};
+use crate::{
+    domain::{
+        batch::{Batch, IdempotencyKey, Manifest},
+        census::Stretch,
+        meter::Meter,
+        quarantine::{QuarantineFilter, QuarantinedReading},
+        reading::ReadingRow,
+        sync_log::{SyncLogEntry, SyncStats},
+        timestamp::Timestamp,
+    },
+    storage::{Fact, Page, QueueBounds, StoreError, StoreTransaction, SyncStore, Window},
+};
+
+#[async_trait]
+impl SyncStore for SqliteStore {
+    async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError> {
+        // Immediate: a transaction that turned into a writer halfway could fail without waiting for the lock.
+        let transaction = self
+            .writer
+            .begin_with(include_str!("queries/begin.sql"))
+            .await?;
+        Ok(Box::new(SqliteTransaction::new(transaction)))
+    }
+
+    async fn foreign_version(&self) -> Result<i64, StoreError> {
+        self.foreign_changes.version().await
+    }
+
+    async fn queue_bounds(&self) -> Result<QueueBounds, StoreError> {
+        queue::bounds(&mut *self.reader().await?).await
+    }
+
+    async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError> {
+        queue::count_pending(&mut *self.reader().await?, stretch).await
+    }
+
+    async fn quarantined_count(&self) -> Result<u64, StoreError> {
+        quarantine::count(&mut *self.reader().await?).await
+    }
+
+    async fn manifests(&self) -> Result<Vec<Manifest>, StoreError> {
+        manifests::all(&mut *self.reader().await?).await
+    }
+
+    async fn batch(&self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError> {
+        manifests::batch(&mut *self.reader().await?, key).await
+    }
+
+    async fn fact(&self, fact: Fact) -> Result<Option<String>, StoreError> {
+        facts::recall(&mut *self.reader().await?, fact).await
+    }
+
+    async fn readings(
+        &self,
+        meter: Option<&str>,
+        since: Timestamp,
+        window: Window,
+    ) -> Result<Page<ReadingRow>, StoreError> {
+        readings::newest(&mut *self.reader().await?, meter, since, window).await
+    }
+
+    async fn meters(&self, window: Window) -> Result<Page<Meter>, StoreError> {
+        meters::page(&mut *self.reader().await?, window).await
+    }
+
+    async fn last_collection(&self) -> Result<Option<Timestamp>, StoreError> {
+        readings::last_collection(&mut *self.reader().await?).await
+    }
+
+    async fn sync_log(&self, window: Window) -> Result<Page<SyncLogEntry>, StoreError> {
+        operation_log::page(&mut *self.reader().await?, window).await
+    }
+
+    async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
+        operation_log::stats(&mut *self.reader().await?, since).await
+    }
+
+    async fn quarantine(
+        &self,
+        filter: &QuarantineFilter,
+        window: Window,
+    ) -> Result<Page<QuarantinedReading>, StoreError> {
+        quarantine::page(&mut *self.reader().await?, filter, window).await
+    }
+
+    async fn disk_free_bytes(&self) -> Option<u64> {
+        disk::free_bytes(&self.path).await
+    }
+
+    async fn close(&self) {
+        self.foreign_changes.close().await;
+        self.readers.close().await;
+        // The last connection to go folds the write-ahead log into the file.
+        self.writer.close().await;
+        self.lock.release();
+    }
+}

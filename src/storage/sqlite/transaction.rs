@@ -1,0 +1,222 @@
+//! The write transaction: keeps the connection and hands every operation to the file that knows it.
+
+use async_trait::async_trait;
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use super::{
+    claims, cleanup, facts, ingestion, manifests, meters, operation_log, quarantine, requeue,
+    settlement,
+};
+use crate::{
+    domain::{
+        batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
+        meter::{MeterChanges, MeterConfiguration},
+        quarantine::{QuarantineCorrection, QuarantineFilter},
+        reading::{RawReading, Reading},
+        reading_ids::ReadingIds,
+        timestamp::Timestamp,
+    },
+    storage::{
+        Fact, Ingested, QuarantineActionResult, QuarantineEntry, StoreError, StoreTransaction,
+    },
+};
+
+/// A transaction on the one write connection; rolled back when dropped, before the connection is used again.
+pub(super) struct SqliteTransaction {
+    transaction: Transaction<'static, Sqlite>,
+    has_savepoint: bool,
+    /// Set once SQLite may have ended the transaction by itself, so that nothing is committed piece by piece.
+    is_lost: bool,
+}
+
+impl SqliteTransaction {
+    /// Keeps a transaction that has begun.
+    pub(super) fn new(transaction: Transaction<'static, Sqlite>) -> Self {
+        Self {
+            transaction,
+            has_savepoint: false,
+            is_lost: false,
+        }
+    }
+
+    fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        if self.is_lost {
+            return Err(lost());
+        }
+        Ok(&mut self.transaction)
+    }
+}
+
+fn lost() -> StoreError {
+    StoreError::Failed("the transaction was undone after an earlier failure".to_owned())
+}
+
+#[async_trait]
+impl StoreTransaction for SqliteTransaction {
+    async fn set_savepoint(&mut self) -> Result<(), StoreError> {
+        if self.has_savepoint {
+            sqlx::query(include_str!("queries/release_savepoint.sql"))
+                .execute(self.connection()?)
+                .await?;
+            self.has_savepoint = false;
+        }
+        sqlx::query(include_str!("queries/set_savepoint.sql"))
+            .execute(self.connection()?)
+            .await?;
+        self.has_savepoint = true;
+        Ok(())
+    }
+
+    async fn return_to_savepoint(&mut self) -> Result<(), StoreError> {
+        let connection = self.connection()?;
+        let returned = sqlx::query(include_str!("queries/return_to_savepoint.sql"))
+            .execute(connection)
+            .await;
+        self.is_lost = returned.is_err();
+        returned?;
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        if self.is_lost {
+            return Err(lost());
+        }
+        Ok(self.transaction.commit().await?)
+    }
+
+    async fn insert_readings(
+        &mut self,
+        readings: &[Reading],
+        key: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Ingested, StoreError> {
+        ingestion::insert_readings(self.connection()?, readings, key, now).await
+    }
+
+    async fn claimable(
+        &mut self,
+        order: ClaimOrder,
+        limit: usize,
+    ) -> Result<Vec<RawReading>, StoreError> {
+        claims::claimable(self.connection()?, order, limit).await
+    }
+
+    async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        manifests::insert(self.connection()?, batch).await
+    }
+
+    async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError> {
+        manifests::batch(self.connection()?, key).await
+    }
+
+    async fn manifests_in(
+        &mut self,
+        state: ManifestState,
+        root: Option<&IdempotencyKey>,
+    ) -> Result<Vec<Manifest>, StoreError> {
+        manifests::in_state(self.connection()?, state, root).await
+    }
+
+    async fn update_manifest(&mut self, manifest: &Manifest) -> Result<(), StoreError> {
+        manifests::update(self.connection()?, manifest).await
+    }
+
+    async fn remove_manifest(&mut self, key: &IdempotencyKey) -> Result<(), StoreError> {
+        manifests::remove(self.connection()?, key).await
+    }
+
+    async fn delete_readings(&mut self, ids: &ReadingIds) -> Result<(), StoreError> {
+        settlement::delete_readings(self.connection()?, ids).await
+    }
+
+    async fn mark_synchronized(
+        &mut self,
+        ids: &ReadingIds,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        settlement::mark_synchronized(self.connection()?, ids, now).await
+    }
+
+    async fn increment_retry_count(&mut self, ids: &ReadingIds) -> Result<(), StoreError> {
+        settlement::increment_retry_count(self.connection()?, ids).await
+    }
+
+    async fn quarantine(
+        &mut self,
+        entries: &[QuarantineEntry],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        quarantine::set_aside(self.connection()?, entries, now).await
+    }
+
+    async fn append_sync_log(
+        &mut self,
+        batch_size: usize,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        operation_log::append(self.connection()?, batch_size, error, now).await
+    }
+
+    async fn upsert_meters(
+        &mut self,
+        meters: &[MeterConfiguration],
+        now: Timestamp,
+    ) -> Result<MeterChanges, StoreError> {
+        meters::upsert(self.connection()?, meters, now).await
+    }
+
+    async fn remember(&mut self, fact: Fact, value: Option<&str>) -> Result<(), StoreError> {
+        facts::remember(self.connection()?, fact, value).await
+    }
+
+    async fn requeue(
+        &mut self,
+        filter: &QuarantineFilter,
+        accept_double: bool,
+        now: Timestamp,
+    ) -> Result<QuarantineActionResult, StoreError> {
+        requeue::requeue(self.connection()?, filter, accept_double, now).await
+    }
+
+    async fn correct(
+        &mut self,
+        id: i64,
+        correction: &QuarantineCorrection,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        quarantine::correct(self.connection()?, id, correction, now).await
+    }
+
+    async fn discard(
+        &mut self,
+        filter: &QuarantineFilter,
+        now: Timestamp,
+    ) -> Result<QuarantineActionResult, StoreError> {
+        quarantine::discard(self.connection()?, filter, now).await
+    }
+
+    async fn delete_synchronized_before(
+        &mut self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        cleanup::synchronized_before(self.connection()?, before, limit).await
+    }
+
+    async fn delete_sync_log_before(
+        &mut self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        cleanup::sync_log_before(self.connection()?, before, limit).await
+    }
+
+    async fn delete_ingestion_keys_before(
+        &mut self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        cleanup::ingestion_keys_before(self.connection()?, before, limit).await
+    }
+}

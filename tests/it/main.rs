@@ -1,0 +1,8 @@
+//! The integration tests: one binary, a module for every room.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a helper that fails should fail its test"
+)]
+
+mod storage;

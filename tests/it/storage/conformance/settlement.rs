@@ -1,0 +1,187 @@
+//! Readings that leave the queue, and how long it is.
+
+use meterit_sync::{
+    domain::{
+        batch::{ClaimOrder, ManifestState},
+        census::Stretch,
+        reading_ids::ReadingIds,
+    },
+    storage::QueueBounds,
+};
+
+use crate::storage::site::*;
+
+pub async fn exactly_the_stored_readings_are_deleted(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(3000)).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .delete_readings(&ids("1-1000,1002,1004-1008,1500-1599,5000-5005"))
+        .await
+        .unwrap();
+    let every_third: ReadingIds = (2000..3000).filter(|id| id % 3 == 0).collect();
+    transaction.delete_readings(&every_third).await.unwrap();
+    transaction
+        .delete_readings(&ReadingIds::default())
+        .await
+        .unwrap();
+    let left = claimed(&mut *transaction, ClaimOrder::Oldest, 5000).await;
+    transaction.commit().await.unwrap();
+    let expected: ReadingIds = (1001..=3000)
+        .filter(|id| {
+            ![1002, 1004, 1005, 1006, 1007, 1008].contains(id)
+                && !(1500..=1599).contains(id)
+                && !every_third.iter().any(|deleted| deleted == *id)
+        })
+        .collect();
+    assert_eq!(left, expected.encode());
+}
+
+pub async fn marked_readings_leave_the_queue(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(100)).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .mark_synchronized(&ids("1-50,60"), now())
+        .await
+        .unwrap();
+    let later = time("2026-04-01 00:00");
+    transaction
+        .mark_synchronized(&ids("40-55"), later)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(pending(&*database).await, "56-59,61-100");
+    let at = |id| format!("SELECT synchronized_at FROM meter_readings WHERE id = {id}");
+    assert_eq!(
+        site.ask(&at(45)).await.as_deref(),
+        Some("2026-03-01 12:00:00.250")
+    );
+    assert_eq!(
+        site.ask(&at(55)).await.as_deref(),
+        Some("2026-04-01 00:00:00.000")
+    );
+}
+
+pub async fn retries_are_counted(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(100)).await;
+    site.execute("UPDATE meter_readings SET retry_count = NULL WHERE id = 3")
+        .await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .increment_retry_count(&ids("1-50,70"))
+        .await
+        .unwrap();
+    transaction.increment_retry_count(&ids("3")).await.unwrap();
+    transaction.commit().await.unwrap();
+    let count = |id| format!("SELECT retry_count FROM meter_readings WHERE id = {id}");
+    for (id, expected) in [(1, "1"), (3, "2"), (50, "1"), (51, "0"), (70, "1")] {
+        assert_eq!(
+            site.ask(&count(id)).await.as_deref(),
+            Some(expected),
+            "{id}"
+        );
+    }
+}
+
+pub async fn old_synchronized_readings_are_deleted_in_pieces(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(100)).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .mark_synchronized(&ids("1-30"), time("2026-02-01 00:00"))
+        .await
+        .unwrap();
+    transaction
+        .mark_synchronized(&ids("31-40"), now())
+        .await
+        .unwrap();
+    let before = time("2026-02-20 00:00");
+    assert_eq!(
+        transaction
+            .delete_synchronized_before(before, 20)
+            .await
+            .unwrap(),
+        20
+    );
+    assert_eq!(
+        transaction
+            .delete_synchronized_before(before, 20)
+            .await
+            .unwrap(),
+        10
+    );
+    assert_eq!(
+        transaction
+            .delete_synchronized_before(before, 20)
+            .await
+            .unwrap(),
+        0
+    );
+    transaction.commit().await.unwrap();
+    assert_eq!(pending(&*database).await, "41-100");
+    // What another program marked counts from its arrival.
+    site.execute(
+        "UPDATE meter_readings SET is_synchronized = TRUE, created_at = '2026-01-01 00:00:00' WHERE id > 98",
+    )
+    .await;
+    let mut transaction = database.begin().await.unwrap();
+    assert_eq!(
+        transaction
+            .delete_synchronized_before(before, 20)
+            .await
+            .unwrap(),
+        2
+    );
+}
+
+pub async fn the_queue_knows_its_bounds(site: &dyn Site) {
+    let database = site.open().await;
+    assert_eq!(
+        database.queue_bounds().await.unwrap(),
+        QueueBounds::default()
+    );
+    store(&*database, &readings(5)).await;
+    site.execute("UPDATE meter_readings SET created_at = '2026-02-02 02:02:02' WHERE id = 2")
+        .await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .mark_synchronized(&ids("1"), now())
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let bounds = database.queue_bounds().await.unwrap();
+    assert_eq!(bounds.ids, Some((1, 5)));
+    assert_eq!(bounds.oldest_pending_at, Some(time("2026-02-02 02:02:02")));
+}
+
+pub async fn stretches_are_counted(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(100)).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .mark_synchronized(&ids("5-9"), now())
+        .await
+        .unwrap();
+    // Readings on their way are still in the queue.
+    transaction
+        .insert_manifest(&batch("a", "1-4", ManifestState::Live))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    for (after, upper, expected) in [
+        (0, 10, 5),
+        (10, 20, 10),
+        (4, 9, 0),
+        (i64::MIN, i64::MAX, 95),
+        (100, 200, 0),
+    ] {
+        let stretch = Stretch { after, upper };
+        assert_eq!(
+            database.count_pending(stretch).await.unwrap(),
+            expected,
+            "{stretch:?}"
+        );
+    }
+}

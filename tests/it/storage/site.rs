@@ -1,0 +1,190 @@
+//! A database of its own for one test, and the short forms that the cases are written in.
+
+use async_trait::async_trait;
+use meterit_sync::{
+    domain::{
+        batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
+        quarantine::{QuarantineFilter, QuarantineReason},
+        reading::{RawReading, Reading},
+        reading_ids::ReadingIds,
+        timestamp::Timestamp,
+        value::ReadingValue,
+    },
+    storage::{QuarantineEntry, StoreTransaction, SyncStore, Window, sqlite::SqliteStore},
+};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+
+/// A database, and another program that uses it as well.
+#[async_trait]
+pub trait Site: Send + Sync {
+    /// Opens the database as the service does.
+    async fn open(&self) -> Box<dyn SyncStore>;
+    /// Runs plain SQL as another program does.
+    async fn execute(&self, sql: &str);
+    /// The first column of the first row as another program sees it, as text.
+    async fn ask(&self, sql: &str) -> Option<String>;
+}
+
+/// A SQLite file in a folder of its own.
+pub struct SqliteSite {
+    folder: tempfile::TempDir,
+}
+
+impl SqliteSite {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn file(&self) -> std::path::PathBuf {
+        self.folder.path().join("data").join("sync.db")
+    }
+
+    /// A connection as another program has it: nothing set but what it takes to wait for a lock.
+    pub async fn connect(&self) -> SqliteConnection {
+        std::fs::create_dir_all(self.file().parent().unwrap()).unwrap();
+        SqliteConnectOptions::new()
+            .filename(self.file())
+            .create_if_missing(true)
+            .foreign_keys(false)
+            .connect()
+            .await
+            .expect("another program's connection")
+    }
+}
+
+#[async_trait]
+impl Site for SqliteSite {
+    async fn open(&self) -> Box<dyn SyncStore> {
+        Box::new(SqliteStore::open(&self.file()).await.expect("the store"))
+    }
+
+    async fn execute(&self, sql: &str) {
+        let mut connection = self.connect().await;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .expect("another program's statement");
+        connection.close().await.unwrap();
+    }
+
+    async fn ask(&self, sql: &str) -> Option<String> {
+        let mut connection = self.connect().await;
+        let cast = format!("SELECT CAST(({sql}) AS TEXT)");
+        let row = sqlx::query(sqlx::AssertSqlSafe(cast))
+            .fetch_one(&mut connection)
+            .await
+            .expect("another program's question");
+        connection.close().await.unwrap();
+        row.get(0)
+    }
+}
+
+pub const ALL: Window = Window {
+    limit: 1000,
+    offset: 0,
+};
+
+pub fn any() -> QuarantineFilter {
+    QuarantineFilter::default()
+}
+
+pub fn time(text: &str) -> Timestamp {
+    Timestamp::parse_stored(text).expect("a time")
+}
+
+pub fn now() -> Timestamp {
+    time("2026-03-01 12:00:00.250")
+}
+
+pub fn key(text: &str) -> IdempotencyKey {
+    IdempotencyKey(text.to_owned())
+}
+
+pub fn reading(value: &str) -> Reading {
+    Reading {
+        meter_external_id: "M-1".to_owned(),
+        timestamp: time("2026-03-01 11:59:00"),
+        data_point: "energy_total".to_owned(),
+        value: ReadingValue::parse(value).expect("a number"),
+        unit: Some("kWh".to_owned()),
+    }
+}
+
+pub fn readings(count: usize) -> Vec<Reading> {
+    (0..count)
+        .map(|number| reading(&number.to_string()))
+        .collect()
+}
+
+pub fn ids(text: &str) -> ReadingIds {
+    ReadingIds::decode(text).expect("ids")
+}
+
+pub fn batch(name: &str, reading_ids: &str, state: ManifestState) -> Batch {
+    Batch {
+        manifest: Manifest {
+            key: key(name),
+            root: key(name),
+            reading_ids: ids(reading_ids),
+            attempts: 0,
+            failed_passes: 0,
+            state,
+            last_error: None,
+            last_status: None,
+            claimed_at: now(),
+        },
+        body: name.as_bytes().into(),
+    }
+}
+
+pub fn entry(reading_id: i64, reason: QuarantineReason) -> QuarantineEntry {
+    QuarantineEntry {
+        reading_id,
+        reason,
+        status: Some(400),
+        message: "value out of range".to_owned(),
+        key: Some(key("batch")),
+    }
+}
+
+/// Stores readings and commits.
+pub async fn store(store: &dyn SyncStore, readings: &[Reading]) {
+    let mut transaction = store.begin().await.unwrap();
+    transaction
+        .insert_readings(readings, None, now())
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// Sets readings aside and commits.
+pub async fn set_aside(store: &dyn SyncStore, entries: &[QuarantineEntry]) {
+    let mut transaction = store.begin().await.unwrap();
+    transaction.quarantine(entries, now()).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// The ids that would be claimed, as runs.
+pub async fn claimed(
+    transaction: &mut dyn StoreTransaction,
+    order: ClaimOrder,
+    limit: usize,
+) -> String {
+    id_runs(&transaction.claimable(order, limit).await.unwrap())
+}
+
+/// All pending ids that nobody holds, as runs.
+pub async fn pending(store: &dyn SyncStore) -> String {
+    let mut transaction = store.begin().await.unwrap();
+    claimed(&mut *transaction, ClaimOrder::Oldest, 100_000).await
+}
+
+fn id_runs(rows: &[RawReading]) -> String {
+    assert!(rows.is_sorted_by_key(|row| row.id));
+    rows.iter()
+        .map(|row| row.id)
+        .collect::<ReadingIds>()
+        .encode()
+}

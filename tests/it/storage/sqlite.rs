@@ -1,0 +1,221 @@
+//! SQLite: the conformance suite, and what is true of a file only.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt;
+use meterit_sync::{
+    domain::{batch::ClaimOrder, quarantine::QuarantineReason, reading::RawCell},
+    storage::{StoreError, SyncStore, sqlite::SqliteStore},
+};
+
+use super::site::*;
+
+conformance_suite!(SqliteSite::new());
+
+#[tokio::test]
+async fn a_second_instance_is_kept_out_until_the_first_is_gone() {
+    let site = SqliteSite::new();
+    let first = site.open().await;
+    let second = SqliteStore::open(&site.file()).await;
+    assert!(matches!(second, Err(StoreError::InUse(path)) if path.ends_with("sync.db")));
+    first.close().await;
+    site.open().await.close().await;
+    drop(site.open().await);
+    site.open().await;
+}
+
+#[tokio::test]
+async fn the_file_is_in_wal_mode_and_grows_no_duplicates_of_itself() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    store(&*database, &readings(10)).await;
+    let mode = site
+        .ask("SELECT journal_mode FROM pragma_journal_mode")
+        .await;
+    assert_eq!(mode.as_deref(), Some("wal"));
+    database.close().await;
+    assert!(
+        !site.file().with_extension("db-wal").exists(),
+        "closing folds the log into the file"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_reported() {
+    let site = SqliteSite::new();
+    std::fs::create_dir_all(site.file().parent().unwrap()).unwrap();
+    std::fs::write(
+        site.file(),
+        "this is no database, but long enough to be read as one".repeat(100),
+    )
+    .unwrap();
+    let refused = SqliteStore::open(&site.file())
+        .await
+        .expect_err("no database");
+    assert!(refused.to_string().contains("not a database"), "{refused}");
+}
+
+#[tokio::test]
+async fn ids_are_never_given_twice() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    store(&*database, &readings(10)).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction.delete_readings(&ids("1-10")).await.unwrap();
+    transaction.commit().await.unwrap();
+    database.close().await;
+    let database = site.open().await;
+    store(&*database, &readings(1)).await;
+    assert_eq!(pending(&*database).await, "11");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_transaction_undoes_it() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    store(&*database, &readings(2)).await;
+    for _ in 0..3 {
+        let crash = async {
+            let mut transaction = database.begin().await.unwrap();
+            transaction.delete_readings(&ids("1")).await.unwrap();
+            panic!("planned");
+        };
+        let crashed: Result<(), _> = AssertUnwindSafe(crash).catch_unwind().await;
+        assert!(crashed.is_err());
+        assert_eq!(pending(&*database).await, "1-2");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_cancelled_at_any_await_leaves_nothing() {
+    let site = SqliteSite::new();
+    let database: Arc<dyn SyncStore> = Arc::from(site.open().await);
+    store(&*database, &readings(500)).await;
+    for polls in 1..40 {
+        let writer = Arc::clone(&database);
+        let mut work = Box::pin(async move {
+            let mut transaction = writer.begin().await.unwrap();
+            transaction
+                .insert_readings(&readings(300), None, now())
+                .await
+                .unwrap();
+            transaction.delete_readings(&ids("1-400")).await.unwrap();
+            transaction
+                .claimable(ClaimOrder::Oldest, 100)
+                .await
+                .unwrap();
+            std::future::pending::<()>().await;
+        });
+        for _ in 0..polls {
+            assert!(futures_util::poll!(&mut work).is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(work);
+        assert_eq!(pending(&*database).await, "1-500", "after {polls} polls");
+    }
+}
+
+#[tokio::test]
+async fn another_programs_lock_is_waited_for() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    let mut other = site.connect().await;
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let release = async {
+        tokio::task::yield_now().await;
+        sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    };
+    let sent = [reading("1")];
+    tokio::join!(store(&*database, &sent), release);
+    assert_eq!(pending(&*database).await, "1");
+}
+
+#[tokio::test]
+async fn cells_are_claimed_as_they_lie() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    site.execute(
+        "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value, unit) VALUES \
+         (5, 1767225600, X'00FF', 'n/a', NULL), \
+         ('M-1', '2026-03-01T00:00:00Z', 'power', 9e999, CAST(X'FF' AS TEXT)), \
+         ('M-1', '2026-03-01 00:00:00', 'power', 0.1234567890123456, 'kW')",
+    )
+    .await;
+    let mut transaction = database.begin().await.unwrap();
+    let rows = transaction.claimable(ClaimOrder::Oldest, 10).await.unwrap();
+    assert_eq!(rows[0].meter_external_id, RawCell::Text("5".to_owned()));
+    assert_eq!(rows[0].timestamp, RawCell::Integer(1_767_225_600));
+    assert_eq!(rows[0].data_point, RawCell::Blob);
+    assert_eq!(rows[0].value, RawCell::Text("n/a".to_owned()));
+    assert_eq!(rows[0].unit, RawCell::Null);
+    assert_eq!(rows[1].value, RawCell::Real(f64::INFINITY));
+    assert_eq!(rows[1].unit, RawCell::Blob);
+    assert_eq!(rows[2].value, RawCell::Real(0.123_456_789_012_345_6));
+}
+
+#[tokio::test]
+async fn quarantine_keeps_every_digit_of_a_binary_number() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    let values = [
+        "0.1234567890123456",
+        "0.30000000000000004",
+        "1234567890.1234567",
+        "5e-324",
+    ];
+    for value in values {
+        site.execute(&format!(
+            "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+             VALUES ('M-1', '2026-03-01 00:00:00', 'power', {value})"
+        ))
+        .await;
+    }
+    let entries: Vec<_> = (1..=4)
+        .map(|id| entry(id, QuarantineReason::Refused))
+        .collect();
+    set_aside(&*database, &entries).await;
+    let page = database.quarantine(&any(), ALL).await.unwrap();
+    let kept: Vec<f64> = page
+        .items
+        .iter()
+        .rev()
+        .map(|entry| entry.value.as_deref().unwrap().parse().unwrap())
+        .collect();
+    let expected = values.map(|value| value.parse::<f64>().unwrap());
+    assert_eq!(kept, expected);
+    let mut transaction = database.begin().await.unwrap();
+    transaction.requeue(&any(), false, now()).await.unwrap();
+    let rows = transaction.claimable(ClaimOrder::Oldest, 10).await.unwrap();
+    let returned: Vec<_> = rows.into_iter().map(|row| row.value).collect();
+    assert_eq!(returned, expected.map(RawCell::Real));
+}
+
+#[tokio::test]
+async fn binary_data_does_not_return_as_words_about_it() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    site.execute(
+        "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+         VALUES (X'00', '2026-03-01 00:00:00', 'power', 1)",
+    )
+    .await;
+    set_aside(&*database, &[entry(1, QuarantineReason::Unreadable)]).await;
+    let mut transaction = database.begin().await.unwrap();
+    let result = transaction.requeue(&any(), true, now()).await.unwrap();
+    assert_eq!((result.affected, result.unreadable), (0, 1));
+}
+
+#[tokio::test]
+async fn the_room_on_the_disk_is_known() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    assert!(
+        database
+            .disk_free_bytes()
+            .await
+            .is_some_and(|bytes| bytes > 0)
+    );
+}
