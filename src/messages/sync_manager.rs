@@ -94,12 +94,6 @@ pub struct SyncManagerSnapshot {
     pub failing_since: Option<(PassEnd, Timestamp)>,
     /// The interval between passes in force, in minutes.
     pub interval_minutes: u64,
-    /// The interval that the Client System wants.
-    pub wanted_interval_minutes: Option<u64>,
-    /// The batch size in force.
-    pub batch_size: usize,
-    /// The batch size that the Client System wants.
-    pub wanted_batch_size: Option<usize>,
 }
 
 /// A pass under way.

@@ -8,12 +8,13 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Poll, ready},
     time::Duration,
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Supervised, dev::ContextFut};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
     backoff::Backoff,
@@ -62,6 +63,7 @@ pub struct Supervisor {
     board: Board,
     limit: IntensityLimit,
     escalations: mpsc::UnboundedSender<Escalation>,
+    tasks: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
 impl Supervisor {
@@ -83,6 +85,7 @@ impl Supervisor {
                 board,
                 limit,
                 escalations,
+                tasks: Arc::default(),
             },
             receiver,
         )
@@ -92,7 +95,15 @@ impl Supervisor {
     pub fn start<A: SupervisedActor>(&self, seat: Seat<A>, actor: A) {
         let future = seat.0.into_future(actor);
         let place = self.board.enter(A::NAME);
-        actix::spawn(self.clone().keep_alive(future, place));
+        let task = actix::spawn(self.clone().keep_alive(future, place));
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task.abort_handle());
+    }
+
+    /// Ends all actors for good. Actors hold each other's addresses, so they would never end by themselves.
+    pub fn end_all(&self) {
+        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
     }
 
     async fn keep_alive<A: SupervisedActor>(

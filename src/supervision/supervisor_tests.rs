@@ -1,6 +1,6 @@
 //! Every way in which an actor can fail, and what its callers see.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc};
 
 use actix::{
     ActorContext, ActorFutureExt, AsyncContext, Handler, Message, MessageResult, WrapFuture,

@@ -31,7 +31,7 @@ use crate::{
         outcome::CallFailure,
         pass::{PassEnd, PassReport, PassTrigger},
         schedule::SiteSeed,
-        status::SyncStatus,
+        status::{ConfigStatus, Effective, SyncStatus},
         timestamp::Timestamp,
     },
     messages::{
@@ -104,6 +104,8 @@ pub struct SyncManagerParts {
     pub status: Published<SyncStatus>,
     /// Where everything else is published.
     pub published: Published<SyncManagerSnapshot>,
+    /// Where the schedule in force is shown beside the Client System's wishes.
+    pub config_status: Published<ConfigStatus>,
     /// Planned failures.
     pub failure_points: FailurePoints,
 }
@@ -471,18 +473,26 @@ impl SyncManager {
     }
 
     fn publish_settings(&self) {
-        let (interval, batch_size) = (self.interval(), self.batch_size());
-        let running = self.state.running;
-        let wishes = self.state.wishes;
+        let (running, minutes) = (self.state.running, self.interval().as_secs() / 60);
         self.parts
             .status
             .update(|status| status.is_running = running);
         self.parts.published.update(|snapshot| {
             snapshot.running = running;
-            snapshot.interval_minutes = interval.as_secs() / 60;
-            snapshot.wanted_interval_minutes = wishes.sync_interval_minutes.map(u64::from);
-            snapshot.batch_size = batch_size;
-            snapshot.wanted_batch_size = wishes.batch_size;
+            snapshot.interval_minutes = minutes;
+        });
+        let (settings, wishes) = (&self.parts.settings, self.state.wishes);
+        self.parts.config_status.update(|config| {
+            config.sync_interval_minutes = Effective {
+                value: minutes,
+                pinned: settings.pinned_interval,
+                wanted: wishes.sync_interval_minutes.map(u64::from),
+            };
+            config.batch_size = Effective {
+                value: self.batch_size(),
+                pinned: settings.pinned_batch_size,
+                wanted: wishes.batch_size,
+            };
         });
     }
 

@@ -1,0 +1,229 @@
+//! The only place that wires everything. [`App::build`] binds, [`App::run_until_stopped`] serves.
+
+mod wiring;
+
+use std::{io, sync::Arc, time::Duration};
+
+use actix_web::{HttpServer, dev::ServerHandle};
+use tokio::sync::{mpsc, watch};
+use tracing_actix_web::TracingLogger;
+
+use self::wiring::Wired;
+use crate::{
+    clock::Clock,
+    control::Control,
+    domain::store::StoreError,
+    http,
+    messages::sync_manager::WindDown,
+    settings::{DatabaseSettings, Settings},
+    storage::{SyncStore, sqlite::SqliteStore},
+    supervision::{
+        ask::{ask, tell},
+        failure_points::FailurePoints,
+        intensity::IntensityLimit,
+        supervisor::Escalation,
+    },
+    telemetry::metrics::Metrics,
+};
+
+/// Threads that serve the local API; the actors have a thread of their own.
+const HTTP_WORKERS: usize = 2;
+/// An orderly end waits this long for the upload in flight and for open requests.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(25);
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The Sync Database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The local API's address is not to be had.
+    #[error("the local API cannot listen on {address}: {cause}; another program may use this port: choose another LOCAL_API_PORT, or stop that program")]
+    Listen {
+        /// What was tried.
+        address: String,
+        /// Why it failed.
+        cause: io::Error,
+    },
+    /// This version has no such storage.
+    #[error("DATABASE_URL names PostgreSQL, which this version does not support yet; use sqlite:PATH")]
+    UnsupportedDatabase,
+    /// The HTTP server cannot be set up.
+    #[error("the local API cannot be started: {0}")]
+    Server(io::Error),
+    /// The metrics contradict each other.
+    #[error("the metrics cannot be declared: {0}")]
+    Metrics(String),
+}
+
+impl StartError {
+    /// Whether only a person can change it, so that starting again by itself is of no use.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::UnsupportedDatabase | Self::Store(StoreError::InUse(_) | StoreError::Unsuitable(_))
+        )
+    }
+}
+
+/// How the service ended.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// Someone asked for it, and everything in flight was settled or left for the next start.
+    Stopped,
+    /// A part failed again and again; whoever supervises the process should start it anew.
+    Escalated(Escalation),
+}
+
+/// What a test may put in the place of the real thing.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The time.
+    pub clock: Clock,
+    /// Planned failures.
+    pub failure_points: FailurePoints,
+    /// How many restarts of an actor are too many.
+    pub intensity: IntensityLimit,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            failure_points: FailurePoints::default(),
+            intensity: IntensityLimit::default(),
+        }
+    }
+}
+
+/// A service that is set up and listens.
+pub struct App {
+    port: u16,
+    wired: Wired,
+    server: actix_web::dev::Server,
+    store: Arc<dyn SyncStore>,
+    escalations: mpsc::UnboundedReceiver<Escalation>,
+    stop: watch::Sender<bool>,
+}
+
+/// Ends a running service from elsewhere.
+#[derive(Clone, Debug)]
+pub struct StopHandle(watch::Sender<bool>);
+
+impl StopHandle {
+    /// Asks for an orderly end.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl App {
+    /// Opens the Sync Database, starts the actors and binds the local API. Has to be called on an actix system,
+    /// whose thread the actors then live on.
+    ///
+    /// # Errors
+    /// When the database or the address cannot be used.
+    pub async fn build(settings: Settings, surroundings: Surroundings) -> Result<Self, StartError> {
+        // Installed once per process; whoever came first did the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let store = open_store(&settings.database).await?;
+        let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
+        let (wired, escalations) = wiring::wire(&settings, surroundings, &store, &metrics).await?;
+        let server = listen(&settings, &wired.control, &metrics)?;
+        let port = server.1;
+        tracing::info!(
+            address = %settings.local_api.host,
+            port,
+            client_system = settings.client_system.api_url,
+            "the service has started"
+        );
+        Ok(Self { port, wired, server: server.0, store, escalations, stop: watch::Sender::new(false) })
+    }
+
+    /// The port of the local API.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Every operator action, in process.
+    pub fn control(&self) -> Control {
+        self.wired.control.clone()
+    }
+
+    /// Ends the service from elsewhere.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle(self.stop.clone())
+    }
+
+    /// Serves until someone asks for the end or a part fails beyond repair.
+    ///
+    /// # Errors
+    /// When the HTTP server fails.
+    pub async fn run_until_stopped(mut self) -> io::Result<Ending> {
+        let server = self.server;
+        let handle = server.handle();
+        let mut serving = actix::spawn(server);
+        let mut stopped = self.stop.subscribe();
+        let ending = tokio::select! {
+            served = &mut serving => {
+                served.map_err(io::Error::other)??;
+                Ending::Stopped
+            }
+            _ = stopped.wait_for(|stopped| *stopped) => Ending::Stopped,
+            Some(escalation) = self.escalations.recv() => Ending::Escalated(escalation),
+        };
+        tracing::info!("the service is ending");
+        take_leave(&self.wired, &handle, &ending).await;
+        self.wired.supervisor.end_all();
+        // The aborted actors let go of the database only when their tasks have been polled once more.
+        tokio::task::yield_now().await;
+        self.store.close().await;
+        tracing::info!("the service has ended");
+        Ok(ending)
+    }
+}
+
+async fn open_store(settings: &DatabaseSettings) -> Result<Arc<dyn SyncStore>, StartError> {
+    match settings {
+        DatabaseSettings::Sqlite { path } => Ok(Arc::new(SqliteStore::open(path).await?)),
+        DatabaseSettings::Postgres { .. } => Err(StartError::UnsupportedDatabase),
+    }
+}
+
+fn listen(settings: &Settings, control: &Control, metrics: &Metrics) -> Result<(actix_web::dev::Server, u16), StartError> {
+    let (control, metrics) = (control.clone(), metrics.clone());
+    let address = (settings.local_api.host, settings.local_api.port);
+    let server = HttpServer::new(move || {
+        actix_web::App::new()
+            .wrap(TracingLogger::default())
+            .configure(http::configure(control.clone(), metrics.clone()))
+    })
+    .workers(HTTP_WORKERS)
+    .shutdown_timeout(5)
+    .disable_signals()
+    .bind(address)
+    .map_err(|cause| StartError::Listen { address: format!("{}:{}", address.0, address.1), cause })?;
+    let port = server.addrs().first().map_or(address.1, std::net::SocketAddr::port);
+    Ok((server.run(), port))
+}
+
+/// Lets the upload in flight finish and be settled; whatever does not end in time is found again by the next
+/// start, under its old key.
+async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending) {
+    if matches!(ending, Ending::Escalated(_)) {
+        server.stop(false).await;
+        return;
+    }
+    let farewell = async {
+        let settled = async {
+            if ask(&wired.wind_down, WindDown).await.is_err() {
+                tell(&wired.wind_down, WindDown);
+            }
+            wired.sync_manager.wait_until(|snapshot| snapshot.current_pass.is_none()).await;
+        };
+        tokio::join!(settled, server.stop(true));
+    };
+    if tokio::time::timeout(LONGEST_FAREWELL, farewell).await.is_err() {
+        tracing::warn!("an upload did not end in time; it will be repeated under its old key after the next start");
+    }
+}

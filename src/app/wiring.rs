@@ -1,0 +1,246 @@
+//! Who knows whom: builds the actors and gives each the addresses that it may talk to.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use actix::Recipient;
+use secrecy::ExposeSecret;
+use tokio::sync::mpsc;
+
+use super::{StartError, Surroundings};
+use crate::{
+    actors::{
+        api_client::{ApiClient, ApiClientParts, Exchanges, ServerKnowledge},
+        config_downloader::{ConfigDownloader, ConfigDownloaderParts},
+        connectivity_monitor::{ConnectivityMonitor, ConnectivityMonitorParts},
+        database_writer::{DatabaseWriter, DatabaseWriterParts},
+        heartbeat::{Heartbeat, HeartbeatParts},
+        sync_manager::{DeliveryLine, SyncCounters, SyncManager, SyncManagerParts},
+    },
+    control::{Control, Parts, Patience},
+    domain::{event::EventKind, schedule::SiteSeed, store::Fact},
+    messages::{
+        api_client::PostHeartbeat,
+        events::EventBus,
+        sync_manager::{ApplyWishes, SyncManagerSnapshot, WindDown},
+    },
+    settings::Settings,
+    storage::SyncStore,
+    supervision::{
+        board::Board,
+        published::Published,
+        supervisor::{Escalation, Seat, Supervisor},
+    },
+    telemetry::metrics::Metrics,
+};
+
+/// Messages that wait in an actor's mailbox at the most.
+const MAILBOX: usize = 256;
+/// Beyond a call's own timeout; then something other than the Client System is slow.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// The running actors, as far as the app needs them.
+pub(super) struct Wired {
+    pub(super) control: Control,
+    pub(super) supervisor: Supervisor,
+    pub(super) wind_down: Recipient<WindDown>,
+    pub(super) sync_manager: Published<SyncManagerSnapshot>,
+}
+
+/// Builds and starts all actors.
+pub(super) async fn wire(
+    settings: &Settings,
+    surroundings: Surroundings,
+    store: &Arc<dyn SyncStore>,
+    metrics: &Metrics,
+) -> Result<(Wired, mpsc::UnboundedReceiver<Escalation>), StartError> {
+    let Surroundings { clock, failure_points, intensity } = surroundings;
+    let events = EventBus::default();
+    let board = board(&clock, &events);
+    let (supervisor, escalations) = Supervisor::new(clock.clone(), board.clone(), intensity);
+    let seed = SiteSeed::new(settings.client_system.api_key.expose_secret());
+    let call_patience = settings.client_system.timeout + MARGIN;
+
+    let writer = Seat::<DatabaseWriter>::with_capacity(MAILBOX);
+    let api = Seat::<ApiClient>::with_capacity(MAILBOX);
+    let monitor = Seat::<ConnectivityMonitor>::with_capacity(MAILBOX);
+    let manager = Seat::<SyncManager>::with_capacity(MAILBOX);
+    let heartbeat = Seat::<Heartbeat>::with_capacity(MAILBOX);
+    let downloader = Seat::<ConfigDownloader>::with_capacity(MAILBOX);
+    let (writer_address, api_address) = (writer.address(), api.address());
+    let (monitor_address, manager_address) = (monitor.address(), manager.address());
+    let (heartbeat_address, downloader_address) = (heartbeat.address(), downloader.address());
+
+    let connectivity = Published::default();
+    let api_snapshot = Published::default();
+    let database = Published::default();
+    let sync_status = Published::default();
+    let sync_manager = Published::default();
+    let heartbeat_status = Published::default();
+    let config_status = Published::default();
+
+    let control = Control::new(Parts {
+        start_sync: manager_address.clone().recipient(),
+        stop_sync: manager_address.clone().recipient(),
+        trigger_sync: manager_address.clone().recipient(),
+        trigger_sync_and_wait: manager_address.clone().recipient(),
+        force_check: monitor_address.clone().recipient(),
+        send_heartbeat: heartbeat_address.recipient(),
+        download_now: downloader_address.clone().recipient(),
+        insert_readings: writer_address.clone().recipient(),
+        requeue_quarantined: writer_address.clone().recipient(),
+        correct_quarantined: writer_address.clone().recipient(),
+        discard_quarantined: writer_address.clone().recipient(),
+        sync_status: sync_status.clone(),
+        sync_manager: sync_manager.clone(),
+        connectivity: connectivity.clone(),
+        api_client: api_snapshot.clone(),
+        database: database.clone(),
+        heartbeat: heartbeat_status.clone(),
+        config: config_status.clone(),
+        board,
+        events: events.clone(),
+        clock: clock.clone(),
+        store: store.clone(),
+        started_at: clock.now().into(),
+        automatic: settings.sync.auto,
+        patience: Patience::for_calls_of(settings.client_system.timeout),
+    });
+
+    supervisor.start(
+        writer,
+        DatabaseWriter::new(DatabaseWriterParts {
+            settings: settings.sync.clone(),
+            seed,
+            clock: clock.clone(),
+            store: store.clone(),
+            fresh_readings: manager_address.clone().recipient(),
+            published: database,
+            failure_points: failure_points.clone(),
+        }),
+    );
+    let knowledge = ServerKnowledge::load(store.as_ref(), clock.now().into()).await?;
+    let observed = metrics.clone();
+    supervisor.start(
+        api,
+        ApiClient::new(ApiClientParts {
+            settings: settings.client_system.clone(),
+            clock: clock.clone(),
+            knowledge: Rc::new(knowledge),
+            exchanges: Rc::new(Exchanges::default()),
+            evidence: monitor_address.clone().recipient(),
+            remember: writer_address.clone().recipient(),
+            published: api_snapshot.clone(),
+            observer: Rc::new(move |class, took| observed.observe_upload(class, took)),
+            failure_points: failure_points.clone(),
+        }),
+    );
+    supervisor.start(
+        monitor,
+        ConnectivityMonitor::new(ConnectivityMonitorParts {
+            settings: settings.connectivity.clone(),
+            probed_url: format!("{}/health", settings.client_system.api_url),
+            check_patience: call_patience,
+            clock: clock.clone(),
+            api_client: api_address.clone().recipient(),
+            subscribers: vec![manager_address.clone().recipient(), downloader_address.recipient()],
+            events: events.clone(),
+            api_snapshot: api_snapshot.clone(),
+            published: connectivity.clone(),
+            failure_points: failure_points.clone(),
+        }),
+    );
+    supervisor.start(
+        manager,
+        SyncManager::new(SyncManagerParts {
+            settings: settings.sync.clone(),
+            upload_timeout: settings.client_system.timeout,
+            wishes: remembered_wishes(store.as_ref()).await?,
+            seed,
+            clock: clock.clone(),
+            store: store.clone(),
+            line: DeliveryLine {
+                upload: api_address.clone().recipient(),
+                claim: writer_address.clone().recipient(),
+                begin: writer_address.clone().recipient(),
+                settle: writer_address.clone().recipient(),
+                judge: writer_address.clone().recipient(),
+                remember: writer_address.clone().recipient(),
+                clock: clock.clone(),
+                failure_points: failure_points.clone(),
+            },
+            authenticate: api_address.clone().recipient(),
+            connectivity: connectivity.clone(),
+            api_snapshot,
+            events,
+            counters: Arc::new(SyncCounters::default()),
+            status: sync_status,
+            published: sync_manager.clone(),
+            config_status: config_status.clone(),
+            failure_points: failure_points.clone(),
+        }),
+    );
+    supervisor.start(
+        heartbeat,
+        Heartbeat::new(HeartbeatParts {
+            settings: settings.heartbeat.clone(),
+            seed,
+            clock: clock.clone(),
+            patience: call_patience,
+            api_client: api_address.clone().recipient(),
+            report: heartbeat_report(&control),
+            connectivity: connectivity.clone(),
+            published: heartbeat_status,
+            failure_points: failure_points.clone(),
+        }),
+    );
+    supervisor.start(
+        downloader,
+        ConfigDownloader::new(ConfigDownloaderParts {
+            settings: settings.config_download.clone(),
+            seed,
+            clock,
+            patience: call_patience,
+            api_client: api_address.recipient(),
+            apply_meters: writer_address.clone().recipient(),
+            remember: writer_address.recipient(),
+            wishes: manager_address.clone().recipient(),
+            connectivity,
+            published: config_status,
+            failure_points,
+        }),
+    );
+    let wired = Wired { control, supervisor, wind_down: manager_address.recipient(), sync_manager };
+    Ok((wired, escalations))
+}
+
+fn board(clock: &crate::clock::Clock, events: &EventBus) -> Board {
+    let (told, time) = (events.clone(), clock.clone());
+    let listener = move |actor, failure: &str| {
+        told.tell(time.now().into(), EventKind::ActorRestarted { actor, failure: failure.to_owned() });
+    };
+    Board::new(clock.clone(), Arc::new(listener))
+}
+
+fn heartbeat_report(control: &Control) -> Rc<dyn Fn() -> PostHeartbeat> {
+    let control = control.clone();
+    Rc::new(move || {
+        let status = control.status();
+        PostHeartbeat {
+            status: status.state,
+            queue_size: status.sync.queue_size,
+            last_collection: control.last_collection(),
+            uptime: status.uptime_s,
+        }
+    })
+}
+
+/// What the last good configuration asked for, so that a start without a link keeps to it.
+async fn remembered_wishes(store: &dyn SyncStore) -> Result<ApplyWishes, StartError> {
+    let remembered = store.fact(Fact::Configuration).await?;
+    let json: Option<serde_json::Value> = remembered.and_then(|text| serde_json::from_str(&text).ok());
+    let number = |field: &str| json.as_ref().and_then(|json| json.get(field)?.as_u64());
+    Ok(ApplyWishes {
+        sync_interval_minutes: number("sync_interval_minutes").and_then(|minutes| u32::try_from(minutes).ok()),
+        batch_size: number("batch_size").and_then(|size| usize::try_from(size).ok()),
+    })
+}
