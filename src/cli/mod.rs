@@ -1,9 +1,12 @@
 //! The commands, and what their exit codes mean: 0 done, 1 failed while running, 2 wrong settings or arguments.
 
 mod check_config;
+mod demo;
+mod duration;
+mod run;
+mod simulate;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -18,29 +21,36 @@ pub struct Cli {
     config: Option<PathBuf>,
 
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service (also without any command)
+    Run,
     /// Print the effective settings and where each value came from, secrets redacted
     CheckConfig,
+    /// Show everything at work: meters, the service and a Client System, all on this machine
+    Demo(demo::DemoArguments),
+    /// Pretend to be a part of the world around the service
+    #[command(subcommand)]
+    Simulate(simulate::Simulation),
 }
 
 impl Cli {
     /// Executes the chosen command and says how it ended.
     pub fn execute(self) -> ExitCode {
-        match self.command {
+        match self.command.unwrap_or(Command::Run) {
+            Command::Run => with_settings(self.config, run::execute),
             Command::CheckConfig => with_settings(self.config, check_config::execute),
+            Command::Demo(arguments) => demo::execute(&arguments),
+            Command::Simulate(simulation) => simulate::execute(simulation),
         }
     }
 }
 
 /// Loads the settings for a command that needs them; without usable settings it ends with exit code 2.
-fn with_settings(
-    config_file: Option<PathBuf>,
-    command: impl FnOnce(Loaded) -> ExitCode,
-) -> ExitCode {
+fn with_settings(config_file: Option<PathBuf>, command: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
     match Settings::load(&LoadOptions::from_process(config_file)) {
         Ok(loaded) => command(loaded),
         Err(error) => {
@@ -48,4 +58,10 @@ fn with_settings(
             ExitCode::from(2)
         }
     }
+}
+
+/// Says what went wrong and ends with exit code 1.
+fn failed(what: impl std::fmt::Display) -> ExitCode {
+    eprintln!("meterit-sync: {what}");
+    ExitCode::FAILURE
 }

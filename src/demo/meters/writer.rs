@@ -79,6 +79,18 @@ impl MeterWriter {
         self.committed
     }
 
+    /// Readings that lie in the database now: those that wait, and those in quarantine.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn left_behind(&mut self) -> sqlx::Result<(u64, u64)> {
+        let waiting = "SELECT count(*) FROM meter_readings WHERE is_synchronized IS NOT 1";
+        let quarantined = "SELECT count(*) FROM quarantined_readings";
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut self.connection).await?;
+        let quarantined: i64 = sqlx::query_scalar(quarantined).fetch_one(&mut self.connection).await?;
+        Ok((waiting.unsigned_abs(), quarantined.unsigned_abs()))
+    }
+
     /// Closes the connection in good order.
     ///
     /// # Errors

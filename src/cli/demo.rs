@@ -1,0 +1,114 @@
+//! `demo`: meters, the service and a Client System on one machine, an outage if wanted, and an account at the
+//! end that takes its numbers from the meters and the Client System, never from the service between them.
+
+mod account;
+mod site;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Args;
+
+use self::{account::Account, site::DemoSite};
+use super::{duration, failed, run::stop_on_signals};
+use crate::{
+    app::{App, Surroundings},
+    clock::Clock,
+    demo::live_view::LiveView,
+    settings::{LogFormat, LoggingSettings, Settings},
+    telemetry,
+};
+
+/// Between two looks at everything.
+const FRAME: Duration = Duration::from_millis(250);
+/// After the meters have stopped, the queue may take this long to drain.
+const LONGEST_DRAIN: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
+    /// Readings that already wait when the demonstration begins
+    #[arg(long, default_value_t = 20_000, value_name = "READINGS")]
+    backlog: u64,
+    /// Let the Client System be away for so long, after a quarter of the duration
+    #[arg(long, value_parser = duration::parse, value_name = "TIME")]
+    outage: Option<Duration>,
+    /// End after so long; without it, Ctrl-C ends the demonstration
+    #[arg(long, value_parser = duration::parse, value_name = "TIME")]
+    duration: Option<Duration>,
+    /// Keep the Sync Database in this folder instead of a temporary one
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// How many meters the site has
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    meters: u32,
+    /// Limit calls to the Client System to 100 in 15 minutes, as deployed
+    #[arg(long)]
+    rate_limit: bool,
+    /// The port of the local API; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+}
+
+/// Runs the demonstration. Exit code 0 only if nothing was lost or doubled.
+pub(super) fn execute(arguments: &DemoArguments) -> ExitCode {
+    let logging = LoggingSettings { filter: "error,actix_http=off,actix_server=off".to_owned(), format: LogFormat::Readable };
+    if let Err(error) = telemetry::logging::install(&logging) {
+        return failed(error);
+    }
+    match actix::System::new().block_on(demonstrate(arguments)) {
+        Ok(account) => {
+            print!("{account}");
+            if account.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => failed(format_args!("the demonstration failed: {error}")),
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+async fn demonstrate(arguments: &DemoArguments) -> Result<Account, Failure> {
+    let mut site = DemoSite::prepare(arguments)?;
+    let app = App::build(settings(arguments, &site)?, Surroundings::default()).await?;
+    let (stop, control) = (app.stop_handle(), app.control());
+    let (interrupted, mut interruption) = tokio::sync::watch::channel(false);
+    stop_on_signals(move || drop(interrupted.send(true)))?;
+    println!("Client System  {}", site.client_system_url());
+    println!("Sync Database  {}", site.database().display());
+    println!("Status         http://127.0.0.1:{}/status", app.port());
+    println!("Dashboard      not part of this version; /status and /metrics tell everything\n");
+    let served = actix::spawn(app.run_until_stopped());
+
+    site.open(arguments.backlog).await?;
+    let clock = Clock::system();
+    let mut view = LiveView::on_stdout();
+    let outage_at = arguments.duration.map_or(Duration::from_secs(15), |duration| duration / 4);
+    while !*interruption.borrow() && arguments.duration.is_none_or(|duration| clock.elapsed() < duration) {
+        site.advance(clock.elapsed(), arguments.outage.filter(|_| clock.elapsed() >= outage_at)).await?;
+        view.show(&site.view(&control.status(), clock.elapsed()))?;
+        tokio::select! {
+            () = clock.sleep(FRAME) => {}
+            _ = interruption.changed() => {}
+        }
+    }
+    let drained_by = clock.elapsed() + LONGEST_DRAIN;
+    while clock.elapsed() < drained_by && site.waiting().await? > 0 {
+        view.show(&site.view(&control.status(), clock.elapsed()))?;
+        clock.sleep(FRAME).await;
+    }
+    stop.stop();
+    served.await??;
+    Ok(site.close().await?)
+}
+
+fn settings(arguments: &DemoArguments, site: &DemoSite) -> Result<Settings, Failure> {
+    let (url, port) = (site.client_system_url(), arguments.port.to_string());
+    let database = format!("sqlite:{}", site.database().display());
+    Ok(Settings::from_overrides(&[
+        ("client_api_url", &url),
+        ("client_api_key", site.api_key()),
+        ("database_url", &database),
+        ("local_api_port", &port),
+        ("sync_interval_minutes", "1"),
+        ("connectivity_check_interval_ms", "10000"),
+        ("heartbeat_interval_ms", "10000"),
+    ])?)
+}

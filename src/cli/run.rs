@@ -1,0 +1,66 @@
+//! `run`: the service, from its settings until someone ends it.
+
+use std::{io, process::ExitCode};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failed;
+use crate::{
+    app::{App, Ending, StartError, Surroundings},
+    settings::{Loaded, Settings},
+    telemetry,
+};
+
+/// Exit code of a failure that starting again cannot mend, as for wrong settings.
+const NEEDS_A_PERSON: u8 = 2;
+
+/// Serves until a signal or a failure beyond repair.
+pub(super) fn execute(loaded: Loaded) -> ExitCode {
+    if let Err(error) = telemetry::logging::install(&loaded.settings.logging) {
+        return failed(error);
+    }
+    telemetry::panics::log_panics();
+    for warning in &loaded.report.warnings {
+        tracing::warn!(warning, "a setting has no effect");
+    }
+    actix::System::new().block_on(serve(loaded.settings))
+}
+
+async fn serve(settings: Settings) -> ExitCode {
+    let app = match App::build(settings, Surroundings::default()).await {
+        Ok(app) => app,
+        Err(error) => return refused(&error),
+    };
+    let handle = app.stop_handle();
+    let stop = move || handle.stop();
+    if let Err(error) = stop_on_signals(stop) {
+        return failed(format_args!("signals cannot be received: {error}"));
+    }
+    match app.run_until_stopped().await {
+        Ok(Ending::Stopped) => ExitCode::SUCCESS,
+        Ok(Ending::Escalated(escalation)) => {
+            failed(format_args!("{escalation}; nothing is lost, and a new start takes up where this one ended"))
+        }
+        Err(error) => failed(format_args!("the local API failed: {error}")),
+    }
+}
+
+fn refused(error: &StartError) -> ExitCode {
+    tracing::error!(%error, "the service does not start");
+    eprintln!("meterit-sync: {error}");
+    if error.needs_a_person() { ExitCode::from(NEEDS_A_PERSON) } else { ExitCode::FAILURE }
+}
+
+/// SIGTERM and Ctrl-C ask for an orderly end.
+pub(super) fn stop_on_signals(stop: impl FnOnce() + 'static) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    actix::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop();
+    });
+    Ok(())
+}
