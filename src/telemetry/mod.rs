@@ -1,3 +1,4 @@
 //! What the service tells about itself while it runs.
 
 pub mod logging;
+pub mod metrics;
