@@ -15,8 +15,8 @@
 pub mod cli;
 /// Where "now" comes from.
 pub mod clock;
-// /// Every operator action, once, as typed methods; HTTP is thin over it.
-// pub mod control;
+/// Every operator action, once, as typed methods; HTTP is thin over it.
+pub mod control;
 // /// The Client System and the meters of a pretended site, for demonstrations and tests.
 // pub mod demo;
 /// Readings, meters, batches, outcomes, the link, status: pure, no input or output.
