@@ -21,8 +21,8 @@ pub mod control;
 // pub mod demo;
 /// Readings, meters, batches, outcomes, the link, status: pure, no input or output.
 pub mod domain;
-// /// The local API, one file per resource.
-// pub mod http;
+/// The local API, one file per resource.
+pub mod http;
 /// What may be said to an actor: one file per recipient.
 pub mod messages;
 /// What the operator may decide: one file per section; loads, validates, redacts.
