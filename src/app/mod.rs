@@ -38,7 +38,9 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The local API's address is not to be had.
-    #[error("the local API cannot listen on {address}: {cause}; another program may use this port: choose another LOCAL_API_PORT, or stop that program")]
+    #[error(
+        "the local API cannot listen on {address}: {cause}; another program may use this port: choose another LOCAL_API_PORT, or stop that program"
+    )]
     Listen {
         /// What was tried.
         address: String,
@@ -46,7 +48,9 @@ pub enum StartError {
         cause: io::Error,
     },
     /// This version has no such storage.
-    #[error("DATABASE_URL names PostgreSQL, which this version does not support yet; use sqlite:PATH")]
+    #[error(
+        "DATABASE_URL names PostgreSQL, which this version does not support yet; use sqlite:PATH"
+    )]
     UnsupportedDatabase,
     /// The HTTP server cannot be set up.
     #[error("the local API cannot be started: {0}")]
@@ -61,7 +65,8 @@ impl StartError {
     pub fn needs_a_person(&self) -> bool {
         matches!(
             self,
-            Self::UnsupportedDatabase | Self::Store(StoreError::InUse(_) | StoreError::Unsuitable(_))
+            Self::UnsupportedDatabase
+                | Self::Store(StoreError::InUse(_) | StoreError::Unsuitable(_))
         )
     }
 }
@@ -137,7 +142,14 @@ impl App {
             client_system = settings.client_system.api_url,
             "the service has started"
         );
-        Ok(Self { port, wired, server: server.0, store, escalations, stop: watch::Sender::new(false) })
+        Ok(Self {
+            port,
+            wired,
+            server: server.0,
+            store,
+            escalations,
+            stop: watch::Sender::new(false),
+        })
     }
 
     /// The port of the local API.
@@ -190,7 +202,11 @@ async fn open_store(settings: &DatabaseSettings) -> Result<Arc<dyn SyncStore>, S
     }
 }
 
-fn listen(settings: &Settings, control: &Control, metrics: &Metrics) -> Result<(actix_web::dev::Server, u16), StartError> {
+fn listen(
+    settings: &Settings,
+    control: &Control,
+    metrics: &Metrics,
+) -> Result<(actix_web::dev::Server, u16), StartError> {
     let (control, metrics) = (control.clone(), metrics.clone());
     let address = (settings.local_api.host, settings.local_api.port);
     let server = HttpServer::new(move || {
@@ -202,8 +218,14 @@ fn listen(settings: &Settings, control: &Control, metrics: &Metrics) -> Result<(
     .shutdown_timeout(5)
     .disable_signals()
     .bind(address)
-    .map_err(|cause| StartError::Listen { address: format!("{}:{}", address.0, address.1), cause })?;
-    let port = server.addrs().first().map_or(address.1, std::net::SocketAddr::port);
+    .map_err(|cause| StartError::Listen {
+        address: format!("{}:{}", address.0, address.1),
+        cause,
+    })?;
+    let port = server
+        .addrs()
+        .first()
+        .map_or(address.1, std::net::SocketAddr::port);
     Ok((server.run(), port))
 }
 
@@ -219,11 +241,19 @@ async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending) {
             if ask(&wired.wind_down, WindDown).await.is_err() {
                 tell(&wired.wind_down, WindDown);
             }
-            wired.sync_manager.wait_until(|snapshot| snapshot.current_pass.is_none()).await;
+            wired
+                .sync_manager
+                .wait_until(|snapshot| snapshot.current_pass.is_none())
+                .await;
         };
         tokio::join!(settled, server.stop(true));
     };
-    if tokio::time::timeout(LONGEST_FAREWELL, farewell).await.is_err() {
-        tracing::warn!("an upload did not end in time; it will be repeated under its old key after the next start");
+    if tokio::time::timeout(LONGEST_FAREWELL, farewell)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "an upload did not end in time; it will be repeated under its old key after the next start"
+        );
     }
 }

@@ -17,9 +17,10 @@ use crate::{
         sync_manager::{DeliveryLine, SyncCounters, SyncManager, SyncManagerParts},
     },
     control::{Control, Parts, Patience},
-    domain::{event::EventKind, schedule::SiteSeed, store::Fact},
+    domain::{event::EventKind, schedule::SiteSeed, status::SyncStatus, store::Fact},
     messages::{
         api_client::PostHeartbeat,
+        database_writer::DatabaseSnapshot,
         events::EventBus,
         sync_manager::{ApplyWishes, SyncManagerSnapshot, WindDown},
     },
@@ -53,7 +54,11 @@ pub(super) async fn wire(
     store: &Arc<dyn SyncStore>,
     metrics: &Metrics,
 ) -> Result<(Wired, mpsc::UnboundedReceiver<Escalation>), StartError> {
-    let Surroundings { clock, failure_points, intensity } = surroundings;
+    let Surroundings {
+        clock,
+        failure_points,
+        intensity,
+    } = surroundings;
     let events = EventBus::default();
     let board = board(&clock, &events);
     let (supervisor, escalations) = Supervisor::new(clock.clone(), board.clone(), intensity);
@@ -73,8 +78,15 @@ pub(super) async fn wire(
     let connectivity = Published::default();
     let api_snapshot = Published::default();
     let database = Published::default();
-    let sync_status = Published::default();
-    let sync_manager = Published::default();
+    // Before the sync manager has spoken for itself: it is about to start.
+    let sync_status = Published::new(SyncStatus {
+        is_running: true,
+        ..SyncStatus::default()
+    });
+    let sync_manager = Published::new(SyncManagerSnapshot {
+        running: true,
+        ..SyncManagerSnapshot::default()
+    });
     let heartbeat_status = Published::default();
     let config_status = Published::default();
 
@@ -114,7 +126,7 @@ pub(super) async fn wire(
             clock: clock.clone(),
             store: store.clone(),
             fresh_readings: manager_address.clone().recipient(),
-            published: database,
+            published: database.clone(),
             failure_points: failure_points.clone(),
         }),
     );
@@ -142,7 +154,10 @@ pub(super) async fn wire(
             check_patience: call_patience,
             clock: clock.clone(),
             api_client: api_address.clone().recipient(),
-            subscribers: vec![manager_address.clone().recipient(), downloader_address.recipient()],
+            subscribers: vec![
+                manager_address.clone().recipient(),
+                downloader_address.recipient(),
+            ],
             events: events.clone(),
             api_snapshot: api_snapshot.clone(),
             published: connectivity.clone(),
@@ -187,7 +202,7 @@ pub(super) async fn wire(
             clock: clock.clone(),
             patience: call_patience,
             api_client: api_address.clone().recipient(),
-            report: heartbeat_report(&control),
+            report: heartbeat_report(&control, &database),
             connectivity: connectivity.clone(),
             published: heartbeat_status,
             failure_points: failure_points.clone(),
@@ -209,26 +224,40 @@ pub(super) async fn wire(
             failure_points,
         }),
     );
-    let wired = Wired { control, supervisor, wind_down: manager_address.recipient(), sync_manager };
+    let wired = Wired {
+        control,
+        supervisor,
+        wind_down: manager_address.recipient(),
+        sync_manager,
+    };
     Ok((wired, escalations))
 }
 
 fn board(clock: &crate::clock::Clock, events: &EventBus) -> Board {
     let (told, time) = (events.clone(), clock.clone());
     let listener = move |actor, failure: &str| {
-        told.tell(time.now().into(), EventKind::ActorRestarted { actor, failure: failure.to_owned() });
+        told.tell(
+            time.now().into(),
+            EventKind::ActorRestarted {
+                actor,
+                failure: failure.to_owned(),
+            },
+        );
     };
     Board::new(clock.clone(), Arc::new(listener))
 }
 
-fn heartbeat_report(control: &Control) -> Rc<dyn Fn() -> PostHeartbeat> {
-    let control = control.clone();
+fn heartbeat_report(
+    control: &Control,
+    database: &Published<DatabaseSnapshot>,
+) -> Rc<dyn Fn() -> PostHeartbeat> {
+    let (control, database) = (control.clone(), database.clone());
     Rc::new(move || {
         let status = control.status();
         PostHeartbeat {
             status: status.state,
             queue_size: status.sync.queue_size,
-            last_collection: control.last_collection(),
+            last_collection: database.read(|snapshot| snapshot.last_collection),
             uptime: status.uptime_s,
         }
     })
@@ -237,10 +266,12 @@ fn heartbeat_report(control: &Control) -> Rc<dyn Fn() -> PostHeartbeat> {
 /// What the last good configuration asked for, so that a start without a link keeps to it.
 async fn remembered_wishes(store: &dyn SyncStore) -> Result<ApplyWishes, StartError> {
     let remembered = store.fact(Fact::Configuration).await?;
-    let json: Option<serde_json::Value> = remembered.and_then(|text| serde_json::from_str(&text).ok());
+    let json: Option<serde_json::Value> =
+        remembered.and_then(|text| serde_json::from_str(&text).ok());
     let number = |field: &str| json.as_ref().and_then(|json| json.get(field)?.as_u64());
     Ok(ApplyWishes {
-        sync_interval_minutes: number("sync_interval_minutes").and_then(|minutes| u32::try_from(minutes).ok()),
+        sync_interval_minutes: number("sync_interval_minutes")
+            .and_then(|minutes| u32::try_from(minutes).ok()),
         batch_size: number("batch_size").and_then(|size| usize::try_from(size).ok()),
     })
 }

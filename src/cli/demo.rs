@@ -50,14 +50,21 @@ pub(super) struct DemoArguments {
 
 /// Runs the demonstration. Exit code 0 only if nothing was lost or doubled.
 pub(super) fn execute(arguments: &DemoArguments) -> ExitCode {
-    let logging = LoggingSettings { filter: "error,actix_http=off,actix_server=off".to_owned(), format: LogFormat::Readable };
+    let logging = LoggingSettings {
+        filter: "error,actix_http=off,actix_server=off".to_owned(),
+        format: LogFormat::Readable,
+    };
     if let Err(error) = telemetry::logging::install(&logging) {
         return failed(error);
     }
     match actix::System::new().block_on(demonstrate(arguments)) {
         Ok(account) => {
             print!("{account}");
-            if account.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if account.is_good() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => failed(format_args!("the demonstration failed: {error}")),
     }
@@ -70,7 +77,9 @@ async fn demonstrate(arguments: &DemoArguments) -> Result<Account, Failure> {
     let app = App::build(settings(arguments, &site)?, Surroundings::default()).await?;
     let (stop, control) = (app.stop_handle(), app.control());
     let (interrupted, mut interruption) = tokio::sync::watch::channel(false);
-    stop_on_signals(move || drop(interrupted.send(true)))?;
+    stop_on_signals(move || {
+        interrupted.send_replace(true);
+    })?;
     println!("Client System  {}", site.client_system_url());
     println!("Sync Database  {}", site.database().display());
     println!("Status         http://127.0.0.1:{}/status", app.port());
@@ -80,9 +89,19 @@ async fn demonstrate(arguments: &DemoArguments) -> Result<Account, Failure> {
     site.open(arguments.backlog).await?;
     let clock = Clock::system();
     let mut view = LiveView::on_stdout();
-    let outage_at = arguments.duration.map_or(Duration::from_secs(15), |duration| duration / 4);
-    while !*interruption.borrow() && arguments.duration.is_none_or(|duration| clock.elapsed() < duration) {
-        site.advance(clock.elapsed(), arguments.outage.filter(|_| clock.elapsed() >= outage_at)).await?;
+    let outage_at = arguments
+        .duration
+        .map_or(Duration::from_secs(15), |duration| duration / 4);
+    while !*interruption.borrow()
+        && arguments
+            .duration
+            .is_none_or(|duration| clock.elapsed() < duration)
+    {
+        site.advance(
+            clock.elapsed(),
+            arguments.outage.filter(|_| clock.elapsed() >= outage_at),
+        )
+        .await?;
         view.show(&site.view(&control.status(), clock.elapsed()))?;
         tokio::select! {
             () = clock.sleep(FRAME) => {}
@@ -96,7 +115,7 @@ async fn demonstrate(arguments: &DemoArguments) -> Result<Account, Failure> {
     }
     stop.stop();
     served.await??;
-    Ok(site.close().await?)
+    site.close().await
 }
 
 fn settings(arguments: &DemoArguments, site: &DemoSite) -> Result<Settings, Failure> {

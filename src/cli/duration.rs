@@ -8,13 +8,17 @@ use std::time::Duration;
 /// In words, when it is none of these.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is no duration; write 250ms, 20s, 5m or 2h"))?;
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text:?} is no duration; write 250ms, 20s, 5m or 2h"))?;
     match &text[digits.len()..] {
         "ms" => Ok(Duration::from_millis(number)),
         "" | "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
         "h" => Ok(Duration::from_secs(number.saturating_mul(3600))),
-        unit => Err(format!("{unit:?} is no unit of time; write 250ms, 20s, 5m or 2h")),
+        unit => Err(format!(
+            "{unit:?} is no unit of time; write 250ms, 20s, 5m or 2h"
+        )),
     }
 }
 

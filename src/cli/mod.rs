@@ -50,7 +50,10 @@ impl Cli {
 }
 
 /// Loads the settings for a command that needs them; without usable settings it ends with exit code 2.
-fn with_settings(config_file: Option<PathBuf>, command: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
+fn with_settings(
+    config_file: Option<PathBuf>,
+    command: impl FnOnce(Loaded) -> ExitCode,
+) -> ExitCode {
     match Settings::load(&LoadOptions::from_process(config_file)) {
         Ok(loaded) => command(loaded),
         Err(error) => {

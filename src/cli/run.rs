@@ -38,9 +38,9 @@ async fn serve(settings: Settings) -> ExitCode {
     }
     match app.run_until_stopped().await {
         Ok(Ending::Stopped) => ExitCode::SUCCESS,
-        Ok(Ending::Escalated(escalation)) => {
-            failed(format_args!("{escalation}; nothing is lost, and a new start takes up where this one ended"))
-        }
+        Ok(Ending::Escalated(escalation)) => failed(format_args!(
+            "{escalation}; nothing is lost, and a new start takes up where this one ended"
+        )),
         Err(error) => failed(format_args!("the local API failed: {error}")),
     }
 }
@@ -48,7 +48,11 @@ async fn serve(settings: Settings) -> ExitCode {
 fn refused(error: &StartError) -> ExitCode {
     tracing::error!(%error, "the service does not start");
     eprintln!("meterit-sync: {error}");
-    if error.needs_a_person() { ExitCode::from(NEEDS_A_PERSON) } else { ExitCode::FAILURE }
+    if error.needs_a_person() {
+        ExitCode::from(NEEDS_A_PERSON)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// SIGTERM and Ctrl-C ask for an orderly end.

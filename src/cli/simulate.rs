@@ -1,15 +1,13 @@
 //! `simulate`: the other side alone, for whoever wants to try the service or a client of their own against it.
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
 
 use super::{duration, failed};
-use crate::demo::client_system::{ClientSystem, ClientSystemOptions, Deduplication, FaultRule, RateLimit, Rollback};
+use crate::demo::client_system::{
+    ClientSystem, ClientSystemOptions, Deduplication, FaultRule, RateLimit, Rollback,
+};
 
 /// What to pretend.
 #[derive(Debug, Subcommand)]
@@ -67,16 +65,28 @@ pub(super) fn execute(Simulation::ClientSystem(arguments): Simulation) -> ExitCo
 fn options(arguments: &ClientSystemArguments) -> Result<ClientSystemOptions, String> {
     let faults = match &arguments.faults {
         None => Vec::new(),
-        Some(file) => FaultRule::from_file(file)
-            .map_err(|error| format!("the faults in {} cannot be used: {error}; a JSON list of rules is expected", file.display()))?,
+        Some(file) => FaultRule::from_file(file).map_err(|error| {
+            format!(
+                "the faults in {} cannot be used: {error}; a JSON list of rules is expected",
+                file.display()
+            )
+        })?,
     };
     Ok(ClientSystemOptions {
         port: arguments.port,
         control_port: arguments.control_port,
         api_key: arguments.api_key.clone(),
         rate_limit: arguments.rate_limit.then_some(RateLimit::DEPLOYED),
-        rollback: if arguments.savepoints { Rollback::Savepoint } else { Rollback::Aborting },
-        deduplication: if arguments.deduplicate { Deduplication::ReplayAnswer } else { Deduplication::Off },
+        rollback: if arguments.savepoints {
+            Rollback::Savepoint
+        } else {
+            Rollback::Aborting
+        },
+        deduplication: if arguments.deduplicate {
+            Deduplication::ReplayAnswer
+        } else {
+            Deduplication::Off
+        },
         time_per_reading: arguments.time_per_reading.unwrap_or(Duration::ZERO),
         keep_readings: false,
         faults,
@@ -85,8 +95,14 @@ fn options(arguments: &ClientSystemArguments) -> Result<ClientSystemOptions, Str
 }
 
 fn serve(client_system: &ClientSystem, api_key: &str) -> ExitCode {
-    println!("Client System  {}  (X-API-Key: {api_key})", client_system.base_url());
-    println!("Control API    {}/_simulator/ledger", client_system.control_url());
+    println!(
+        "Client System  {}  (X-API-Key: {api_key})",
+        client_system.base_url()
+    );
+    println!(
+        "Control API    {}/_simulator/ledger",
+        client_system.control_url()
+    );
     let waited = actix::System::new().block_on(until_signal());
     match waited {
         Ok(()) => ExitCode::SUCCESS,

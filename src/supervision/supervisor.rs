@@ -96,12 +96,20 @@ impl Supervisor {
         let future = seat.0.into_future(actor);
         let place = self.board.enter(A::NAME);
         let task = actix::spawn(self.clone().keep_alive(future, place));
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task.abort_handle());
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(task.abort_handle());
     }
 
     /// Ends all actors for good. Actors hold each other's addresses, so they would never end by themselves.
     pub fn end_all(&self) {
-        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for task in self
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
             task.abort();
         }
     }

@@ -1,8 +1,6 @@
 //! A group of changes in one transaction. One that fails does not undo its neighbours; nobody hears of
 //! success before the commit.
 
-use std::{cell::RefCell, rc::Rc};
-
 use actix::dev::OneshotSender;
 use async_trait::async_trait;
 
@@ -59,10 +57,7 @@ pub(super) struct Work<M: WriteOperation> {
 }
 
 impl<M: WriteOperation> Work<M> {
-    pub(super) fn new(
-        message: M,
-        slot: Rc<RefCell<Option<OneshotSender<Result<M::Reply, StoreError>>>>>,
-    ) -> Self {
+    pub(super) fn new(message: M, slot: super::Slot<M::Reply>) -> Self {
         Self {
             message,
             slot,

@@ -218,10 +218,10 @@ impl Pass {
             return Ok(Some(batch));
         }
         self.part_is_next = !self.part_is_next && self.isolation.has_parts();
-        if self.part_is_next {
-            if let Some(batch) = self.begin_part().await? {
-                return Ok(Some(batch));
-            }
+        if self.part_is_next
+            && let Some(batch) = self.begin_part().await?
+        {
+            return Ok(Some(batch));
         }
         if let Some(batch) = self.claim().await? {
             return Ok(Some((batch, Source::Claim)));

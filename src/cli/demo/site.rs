@@ -14,7 +14,9 @@ use super::{DemoArguments, Failure, account::Account};
 use crate::{
     clock::Clock,
     demo::{
-        client_system::{ClientSystem, ClientSystemOptions, RateLimit, ServedConfiguration, ServedMeter},
+        client_system::{
+            ClientSystem, ClientSystemOptions, RateLimit, ServedConfiguration, ServedMeter,
+        },
         live_view::{Event, View},
         meters::{MeterReading, MeterWriter, MeteredSite, Readings},
     },
@@ -51,7 +53,11 @@ struct Meters {
 
 impl DemoSite {
     pub(super) fn prepare(arguments: &DemoArguments) -> io::Result<Self> {
-        let temporary = if arguments.data_dir.is_none() { Some(TempDir::with_prefix("meterit-sync-demo-")?) } else { None };
+        let temporary = if arguments.data_dir.is_none() {
+            Some(TempDir::with_prefix("meterit-sync-demo-")?)
+        } else {
+            None
+        };
         let folder = match (&arguments.data_dir, &temporary) {
             (Some(folder), _) => folder.clone(),
             (None, Some(temporary)) => temporary.path().to_owned(),
@@ -60,8 +66,18 @@ impl DemoSite {
         std::fs::create_dir_all(&folder)?;
         let now = Clock::system().now();
         let minute = Duration::from_secs(60);
-        let metered = MeteredSite::with_backlog(u64::from(now.timestamp().unsigned_abs() as u32), arguments.meters, minute, now, arguments.backlog);
-        let meter = |id: String| ServedMeter { name: format!("Meter {id}"), external_id: id, ..ServedMeter::default() };
+        let metered = MeteredSite::with_backlog(
+            u64::from(now.timestamp().unsigned_abs() as u32),
+            arguments.meters,
+            minute,
+            now,
+            arguments.backlog,
+        );
+        let meter = |id: String| ServedMeter {
+            name: format!("Meter {id}"),
+            external_id: id,
+            ..ServedMeter::default()
+        };
         let options = ClientSystemOptions {
             rate_limit: arguments.rate_limit.then_some(RateLimit::DEPLOYED),
             configuration: ServedConfiguration {
@@ -104,19 +120,34 @@ impl DemoSite {
         let mut readings = self.metered.readings();
         let backlog = usize::try_from(backlog)?;
         let waiting: Vec<MeterReading> = readings.by_ref().take(backlog).collect();
-        writer.insert_backlog(waiting, ROWS_AT_A_TIME, |_| {}).await?;
-        self.meters = Some(Meters { writer, readings, next_measurement: Duration::ZERO });
+        writer
+            .insert_backlog(waiting, ROWS_AT_A_TIME, |_| {})
+            .await?;
+        self.meters = Some(Meters {
+            writer,
+            readings,
+            next_measurement: Duration::ZERO,
+        });
         Ok(())
     }
 
     /// Lets the meters measure, and the outage begin when its time has come.
-    pub(super) async fn advance(&mut self, now: Duration, outage: Option<Duration>) -> Result<(), Failure> {
+    pub(super) async fn advance(
+        &mut self,
+        now: Duration,
+        outage: Option<Duration>,
+    ) -> Result<(), Failure> {
         if let Some(length) = outage.filter(|_| !self.outage_begun) {
             self.outage_begun = true;
-            self.tell(now, format!("the Client System goes away for {} s", length.as_secs()));
+            self.tell(
+                now,
+                format!("the Client System goes away for {} s", length.as_secs()),
+            );
             self.client_system.set_down_for(length);
         }
-        let Some(meters) = &mut self.meters else { return Ok(()) };
+        let Some(meters) = &mut self.meters else {
+            return Ok(());
+        };
         if now >= meters.next_measurement {
             meters.next_measurement = now + MEASURE_EVERY;
             meters.writer.insert(&meters.readings.next_tick()).await?;
@@ -133,13 +164,23 @@ impl DemoSite {
     }
 
     pub(super) fn view(&mut self, status: &ServiceStatus, now: Duration) -> View {
-        let written = self.meters.as_ref().map_or(0, |meters| meters.writer.committed());
+        let written = self
+            .meters
+            .as_ref()
+            .map_or(0, |meters| meters.writer.committed());
         let (stored, delivered) = self.client_system.delivered();
         self.note_events(status, now);
-        self.largest_queue = if status.queue.pending == 0 { 0 } else { self.largest_queue.max(status.queue.pending) };
+        self.largest_queue = if status.queue.pending == 0 {
+            0
+        } else {
+            self.largest_queue.max(status.queue.pending)
+        };
         View {
             elapsed: now,
-            state: serde_json::to_value(status.state).ok().and_then(|state| state.as_str().map(ToOwned::to_owned)).unwrap_or_default(),
+            state: serde_json::to_value(status.state)
+                .ok()
+                .and_then(|state| state.as_str().map(ToOwned::to_owned))
+                .unwrap_or_default(),
             reason: status.reason.clone(),
             is_connected: status.connectivity.is_connected,
             queue: status.queue.pending,
@@ -154,16 +195,31 @@ impl DemoSite {
 
     fn rate(&mut self, now: Duration, delivered: u64) -> f64 {
         self.rates.push_back((now, delivered));
-        while self.rates.front().is_some_and(|(at, _)| now.saturating_sub(*at) > RATE_WINDOW) {
+        while self
+            .rates
+            .front()
+            .is_some_and(|(at, _)| now.saturating_sub(*at) > RATE_WINDOW)
+        {
             self.rates.pop_front();
         }
-        let Some((first, before)) = self.rates.front() else { return 0.0 };
+        let Some((first, before)) = self.rates.front() else {
+            return 0.0;
+        };
         let seconds = now.saturating_sub(*first).as_secs_f64();
-        if seconds > 0.0 { (delivered - before) as f64 / seconds } else { 0.0 }
+        if seconds > 0.0 {
+            (delivered - before) as f64 / seconds
+        } else {
+            0.0
+        }
     }
 
     fn note_events(&mut self, status: &ServiceStatus, now: Duration) {
-        let news: Vec<_> = status.recent_events.iter().take_while(|event| Some(event.at.0) > self.last_told).cloned().collect();
+        let news: Vec<_> = status
+            .recent_events
+            .iter()
+            .take_while(|event| Some(event.at.0) > self.last_told)
+            .cloned()
+            .collect();
         for event in news.iter().rev() {
             if let Some(text) = words(&event.kind) {
                 self.tell(now, text);
@@ -178,7 +234,9 @@ impl DemoSite {
 
     /// Ends the meters and the Client System and settles the account.
     pub(super) async fn close(mut self) -> Result<Account, Failure> {
-        let Some(mut meters) = self.meters.take() else { return Ok(Account::default()) };
+        let Some(mut meters) = self.meters.take() else {
+            return Ok(Account::default());
+        };
         let (queued, quarantined) = meters.writer.left_behind().await?;
         let ledger = self.client_system.ledger();
         let account = Account {
@@ -197,14 +255,25 @@ impl DemoSite {
 fn words(event: &crate::domain::event::EventKind) -> Option<String> {
     use crate::domain::{connectivity::LinkChange, event::EventKind};
     match event {
-        EventKind::Link { change: LinkChange::Connected, .. } => Some("the Client System is reachable".to_owned()),
-        EventKind::Link { change: LinkChange::Disconnected, reason } => {
-            Some(format!("the Client System is out of reach: {}", reason.as_deref().unwrap_or("no answer")))
+        EventKind::Link {
+            change: LinkChange::Connected,
+            ..
+        } => Some("the Client System is reachable".to_owned()),
+        EventKind::Link {
+            change: LinkChange::Disconnected,
+            reason,
+        } => Some(format!(
+            "the Client System is out of reach: {}",
+            reason.as_deref().unwrap_or("no answer")
+        )),
+        EventKind::PassFinished(report) if report.delivered > 0 => Some(format!(
+            "a pass delivered {} readings: {}",
+            report.delivered,
+            report.end.describe()
+        )),
+        EventKind::ActorRestarted { actor, failure } => {
+            Some(format!("the {actor} was restarted: {failure}"))
         }
-        EventKind::PassFinished(report) if report.delivered > 0 => {
-            Some(format!("a pass delivered {} readings: {}", report.delivered, report.end.describe()))
-        }
-        EventKind::ActorRestarted { actor, failure } => Some(format!("the {actor} was restarted: {failure}")),
         EventKind::PassStarted { .. } | EventKind::PassFinished(_) => None,
     }
 }
@@ -212,6 +281,9 @@ fn words(event: &crate::domain::event::EventKind) -> Option<String> {
 impl std::fmt::Debug for DemoSite {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let folder: &Path = &self.folder;
-        formatter.debug_struct("DemoSite").field("folder", &folder).finish_non_exhaustive()
+        formatter
+            .debug_struct("DemoSite")
+            .field("folder", &folder)
+            .finish_non_exhaustive()
     }
 }

@@ -86,8 +86,12 @@ impl MeterWriter {
     pub async fn left_behind(&mut self) -> sqlx::Result<(u64, u64)> {
         let waiting = "SELECT count(*) FROM meter_readings WHERE is_synchronized IS NOT 1";
         let quarantined = "SELECT count(*) FROM quarantined_readings";
-        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut self.connection).await?;
-        let quarantined: i64 = sqlx::query_scalar(quarantined).fetch_one(&mut self.connection).await?;
+        let waiting: i64 = sqlx::query_scalar(waiting)
+            .fetch_one(&mut self.connection)
+            .await?;
+        let quarantined: i64 = sqlx::query_scalar(quarantined)
+            .fetch_one(&mut self.connection)
+            .await?;
         Ok((waiting.unsigned_abs(), quarantined.unsigned_abs()))
     }
 

@@ -1,0 +1,358 @@
+//! Why an operator's action was not carried out, in kinds that stay the same over versions.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{
+    domain::{
+        outcome::CallFailure,
+        pass::{PassEnd, PassReport},
+        store::StoreError,
+        timestamp::Timestamp,
+    },
+    messages::sync_manager::TriggerRefusal,
+    supervision::ask::AskError,
+};
+
+/// The kinds of problems. Their names are a contract with whoever handles them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProblemKind {
+    /// A pass runs already.
+    PassAlreadyRunning,
+    /// Synchronisation is stopped.
+    SynchronisationStopped,
+    /// A pass was cut short by a restart.
+    PassInterrupted,
+    /// A batch failed too often for this pass.
+    UploadGivenUp,
+    /// The Client System cannot be reached.
+    ClientSystemOffline,
+    /// The Client System wants to be left alone for a while.
+    ClientSystemHeld,
+    /// The Client System does not accept the key.
+    ClientSystemUnauthorized,
+    /// The Client System refuses everything, or is not what we think it is.
+    ClientSystemMisconfigured,
+    /// The Client System did not answer.
+    ClientSystemSilent,
+    /// The Client System refused the call.
+    ClientSystemRefused,
+    /// The Client System's answer makes no sense.
+    ClientSystemUnintelligible,
+    /// A part of the service is being restarted.
+    PartRestarting,
+    /// A part of the service does not answer.
+    PartSilent,
+    /// The Sync Database is locked by another program.
+    DatabaseBusy,
+    /// The Sync Database cannot be used.
+    DatabaseUnavailable,
+    /// The disk holds no more.
+    DiskFull,
+    /// The idempotency key came with other readings before.
+    IdempotencyKeyReused,
+    /// There is no such thing.
+    NotFound,
+    /// What was asked makes no sense.
+    InvalidRequest,
+    /// Some readings make no sense.
+    InvalidReadings,
+    /// The request is too large.
+    TooLarge,
+    /// The reading may be stored already.
+    PossiblyStored,
+    /// The reading still cannot be sent.
+    Unreadable,
+}
+
+impl ProblemKind {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// The kind in a few words.
+    pub fn title(self) -> &'static str {
+        self.words().1
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::PassAlreadyRunning => ("pass-already-running", "A sync pass is already running"),
+            Self::SynchronisationStopped => {
+                ("synchronisation-stopped", "Synchronisation is stopped")
+            }
+            Self::PassInterrupted => ("pass-interrupted", "The sync pass was interrupted"),
+            Self::UploadGivenUp => ("upload-given-up", "The upload was given up for this pass"),
+            Self::ClientSystemOffline => (
+                "client-system-offline",
+                "The Client System is not reachable",
+            ),
+            Self::ClientSystemHeld => (
+                "client-system-held",
+                "The Client System asked to be left alone",
+            ),
+            Self::ClientSystemUnauthorized => (
+                "client-system-unauthorized",
+                "The Client System does not accept the API key",
+            ),
+            Self::ClientSystemMisconfigured => (
+                "client-system-misconfigured",
+                "The Client System does not answer as it should",
+            ),
+            Self::ClientSystemSilent => {
+                ("client-system-silent", "The Client System did not answer")
+            }
+            Self::ClientSystemRefused => (
+                "client-system-refused",
+                "The Client System refused the call",
+            ),
+            Self::ClientSystemUnintelligible => (
+                "client-system-unintelligible",
+                "The Client System's answer cannot be understood",
+            ),
+            Self::PartRestarting => (
+                "part-restarting",
+                "A part of the service is being restarted",
+            ),
+            Self::PartSilent => ("part-silent", "A part of the service does not answer"),
+            Self::DatabaseBusy => ("database-busy", "The Sync Database is locked"),
+            Self::DatabaseUnavailable => {
+                ("database-unavailable", "The Sync Database cannot be used")
+            }
+            Self::DiskFull => ("disk-full", "The disk is full"),
+            Self::IdempotencyKeyReused => (
+                "idempotency-key-reused",
+                "The idempotency key was used before",
+            ),
+            Self::NotFound => ("not-found", "There is no such thing"),
+            Self::InvalidRequest => ("invalid-request", "The request makes no sense"),
+            Self::InvalidReadings => ("invalid-readings", "Some readings are not valid"),
+            Self::TooLarge => ("too-large", "The request is too large"),
+            Self::PossiblyStored => ("possibly-stored", "The reading may be stored already"),
+            Self::Unreadable => ("unreadable", "The reading cannot be sent as it is"),
+        }
+    }
+}
+
+/// What is wrong with one reading of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReadingProblem {
+    /// The reading's position in the request, from 0; blank lines do not count.
+    pub index: usize,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Why an operator's action was not carried out. The display says what happened, what it means and what to do.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No pass was started.
+    #[error("{}", refusal_words(.0))]
+    Refused(TriggerRefusal),
+    /// The Client System wants to be left alone.
+    #[error(
+        "the Client System asked to be left alone until {until}; nothing was sent, and uploading resumes by itself then"
+    )]
+    Held {
+        /// Until when.
+        until: Timestamp,
+        /// How long from now.
+        wait: Duration,
+    },
+    /// The pass ended before the queue was empty.
+    #[error(
+        "{}; {} readings were uploaded before, the others are kept in the Sync Database. {}",
+        report.end.describe(), report.delivered, pass_advice(&report.end)
+    )]
+    PassFailed {
+        /// What it did.
+        report: Box<PassReport>,
+        /// How long the Client System wants to be left alone.
+        wait: Option<Duration>,
+    },
+    /// A part of the service did not answer.
+    #[error(transparent)]
+    Unanswered(#[from] AskError),
+    /// A part of the service did not answer, so that it is open whether the readings were stored.
+    #[error(
+        "{0}. Whether the readings were stored is not known: send them again with the same Idempotency-Key, then nothing is doubled"
+    )]
+    StoringUnanswered(AskError),
+    /// A part of the service is being restarted.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The Sync Database did not do what was asked.
+    #[error("{}{}", .0, store_advice(.0))]
+    Store(#[from] StoreError),
+    /// A call to the Client System failed.
+    #[error("{}; {}", .0, call_advice(.0))]
+    Call(CallFailure),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// What was asked makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// Some readings make no sense, so that none was stored.
+    #[error(
+        "{} of the readings are not valid, so none was stored; correct what `errors` names by index, or leave those out, and send the request again",
+        problems.len() + more
+    )]
+    InvalidReadings {
+        /// The first of them.
+        problems: Vec<ReadingProblem>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// The request is too large.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A reading that may be stored already is not sent again without consent.
+    #[error(
+        "the Client System may have this reading already, so it was left in quarantine; look there, then discard it, or re-queue it with accept_double=true if a second copy does no harm"
+    )]
+    PossiblyStored,
+    /// A reading that cannot be sent stays in quarantine.
+    #[error(
+        "the reading still cannot be sent, so it was left in quarantine: {0}; correct it with PATCH first"
+    )]
+    Unreadable(String),
+}
+
+impl ControlError {
+    /// The stable kind.
+    pub fn kind(&self) -> ProblemKind {
+        match self {
+            Self::Refused(refusal) => refusal_kind(refusal),
+            Self::Held { .. } => ProblemKind::ClientSystemHeld,
+            Self::PassFailed { report, .. } => pass_kind(&report.end),
+            Self::Unanswered(error) | Self::StoringUnanswered(error) => match error {
+                AskError::Restarting => ProblemKind::PartRestarting,
+                AskError::TimedOut => ProblemKind::PartSilent,
+            },
+            Self::Unavailable(_) => ProblemKind::PartRestarting,
+            Self::Store(error) => store_kind(error),
+            Self::Call(failure) => call_kind(failure),
+            Self::NotFound(_) => ProblemKind::NotFound,
+            Self::Invalid(_) => ProblemKind::InvalidRequest,
+            Self::InvalidReadings { .. } => ProblemKind::InvalidReadings,
+            Self::TooLarge(_) => ProblemKind::TooLarge,
+            Self::PossiblyStored => ProblemKind::PossiblyStored,
+            Self::Unreadable(_) => ProblemKind::Unreadable,
+        }
+    }
+
+    /// After how long asking again may help; none where time alone does not help or nobody can tell.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Held { wait, .. } => Some(*wait),
+            Self::PassFailed { wait, .. } => *wait,
+            _ => match self.kind() {
+                ProblemKind::PartRestarting
+                | ProblemKind::PartSilent
+                | ProblemKind::DatabaseBusy => Some(Duration::from_secs(1)),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn refusal_kind(refusal: &TriggerRefusal) -> ProblemKind {
+    match refusal {
+        TriggerRefusal::AlreadyRunning => ProblemKind::PassAlreadyRunning,
+        TriggerRefusal::Stopped => ProblemKind::SynchronisationStopped,
+        TriggerRefusal::Offline(_) => ProblemKind::ClientSystemOffline,
+        TriggerRefusal::Held(_) => ProblemKind::ClientSystemHeld,
+        TriggerRefusal::Restarted => ProblemKind::PartRestarting,
+    }
+}
+
+fn refusal_words(refusal: &TriggerRefusal) -> String {
+    let more = match refusal {
+        TriggerRefusal::AlreadyRunning => {
+            "; it uploads all readings that it finds, and `?wait=true` waits for the outcome"
+        }
+        TriggerRefusal::Offline(_) => {
+            "; the readings are kept, and uploading resumes by itself as soon as it answers"
+        }
+        TriggerRefusal::Held(_) => "; uploading resumes by itself then",
+        TriggerRefusal::Stopped | TriggerRefusal::Restarted => "",
+    };
+    format!("{refusal}{more}")
+}
+
+fn pass_kind(end: &PassEnd) -> ProblemKind {
+    match end {
+        PassEnd::Stopped => ProblemKind::SynchronisationStopped,
+        PassEnd::Offline { .. } => ProblemKind::ClientSystemOffline,
+        PassEnd::Held { .. } => ProblemKind::ClientSystemHeld,
+        PassEnd::Unauthorized { .. } => ProblemKind::ClientSystemUnauthorized,
+        PassEnd::Misconfigured { .. } => ProblemKind::ClientSystemMisconfigured,
+        PassEnd::GivenUp { .. } => ProblemKind::UploadGivenUp,
+        PassEnd::DatabaseFailed { .. } => ProblemKind::DatabaseUnavailable,
+        // A pass that drained the queue is no failure; if it is told as one, something cut it short.
+        PassEnd::Interrupted { .. } | PassEnd::Drained => ProblemKind::PassInterrupted,
+    }
+}
+
+fn pass_advice(end: &PassEnd) -> &'static str {
+    match end {
+        PassEnd::Stopped => "Start synchronisation with POST /api/v1/sync/start",
+        PassEnd::Offline { .. } => "Uploading resumes by itself as soon as it answers",
+        PassEnd::Held { .. } => "Uploading resumes by itself then",
+        PassEnd::Unauthorized { .. } => "Check CLIENT_API_KEY with the Client System's operator",
+        PassEnd::Misconfigured { .. } => {
+            "Check CLIENT_API_URL, and with the Client System's operator what it takes"
+        }
+        PassEnd::GivenUp { .. } => "The next pass repeats the same batch first",
+        PassEnd::DatabaseFailed { .. } => "The next pass tries again",
+        PassEnd::Interrupted { .. } | PassEnd::Drained => "Ask again in a moment",
+    }
+}
+
+fn store_kind(error: &StoreError) -> ProblemKind {
+    match error {
+        StoreError::Busy(_) => ProblemKind::DatabaseBusy,
+        StoreError::Full(_) => ProblemKind::DiskFull,
+        StoreError::KeyReused(_) => ProblemKind::IdempotencyKeyReused,
+        StoreError::InUse(_) | StoreError::Unsuitable(_) | StoreError::Failed(_) => {
+            ProblemKind::DatabaseUnavailable
+        }
+    }
+}
+
+fn store_advice(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Busy(_) => "; nothing was changed, ask again in a moment",
+        StoreError::Full(_) => "; nothing was changed, make room there, then ask again",
+        StoreError::Failed(_) => "; `/status` tells when it works again",
+        StoreError::KeyReused(_) | StoreError::InUse(_) | StoreError::Unsuitable(_) => "",
+    }
+}
+
+fn call_kind(failure: &CallFailure) -> ProblemKind {
+    match failure {
+        CallFailure::Unreachable(_) => ProblemKind::ClientSystemOffline,
+        CallFailure::NoAnswer(_) => ProblemKind::ClientSystemSilent,
+        CallFailure::Held(_) => ProblemKind::ClientSystemHeld,
+        CallFailure::Unauthorized { .. } => ProblemKind::ClientSystemUnauthorized,
+        CallFailure::Refused { .. } => ProblemKind::ClientSystemRefused,
+        CallFailure::Unintelligible(_) => ProblemKind::ClientSystemUnintelligible,
+    }
+}
+
+fn call_advice(failure: &CallFailure) -> &'static str {
+    match failure {
+        CallFailure::Unauthorized { .. } => {
+            "check CLIENT_API_KEY with the Client System's operator"
+        }
+        CallFailure::Refused { .. } | CallFailure::Unintelligible(_) => {
+            "if it stays so, check CLIENT_API_URL"
+        }
+        CallFailure::Unreachable(_) | CallFailure::NoAnswer(_) | CallFailure::Held(_) => {
+            "it is tried again by itself on the next occasion"
+        }
+    }
+}

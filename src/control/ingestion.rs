@@ -1,0 +1,372 @@
+//! New readings on their way in: parsed and judged here, once, so that the inside never has to ask again.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use chrono::Datelike;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use tracing::Span;
+
+use super::{Control, ControlError, ReadingProblem};
+use crate::{
+    domain::{
+        quarantine::QuarantineCorrection,
+        reading::{DATA_POINT_MAX, METER_EXTERNAL_ID_MAX, Reading, UNIT_MAX},
+        store::Ingested,
+        timestamp::Timestamp,
+        value::ReadingValue,
+    },
+    messages::database_writer::InsertReadings,
+    supervision::ask::ask_within,
+};
+
+/// The most readings in one request.
+pub const MOST_READINGS: usize = 10_000;
+/// The most bytes in one request.
+pub const MOST_BYTES: usize = 10 * 1024 * 1024;
+/// The most readings whose faults are listed.
+const MOST_PROBLEMS: usize = 100;
+/// The most characters of an idempotency key.
+const KEY_MAX: usize = 255;
+/// Digits beyond this are no measurement; the columns hold fifteen.
+const NUMBER_MAX: usize = 64;
+/// Bodies larger than this are parsed away from the thread that serves requests.
+const QUICKLY_PARSED_BYTES: usize = 32 * 1024;
+/// Measurements outside of these years come from a clock that is wrong.
+const YEARS: std::ops::RangeInclusive<i32> = 1970..=2100;
+
+/// In which form readings come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFormat {
+    /// A JSON array of readings, or an object with the array as `readings`.
+    Json,
+    /// One reading in JSON per line.
+    Lines,
+}
+
+impl Control {
+    /// Stores readings, all or none; answers only after they are durable. With a key, a repetition of the same
+    /// contents stores nothing and says so.
+    ///
+    /// # Errors
+    /// When a reading or the key makes no sense, there are too many, the key was used for other readings, or
+    /// the database writer cannot do it.
+    pub async fn store_readings(
+        &self,
+        body: impl AsRef<[u8]> + Send + 'static,
+        format: BodyFormat,
+        key: Option<String>,
+    ) -> Result<Ingested, ControlError> {
+        if let Some(key) = &key {
+            check_key(key)?;
+        }
+        let readings = parse_where_it_fits(body, format).await?;
+        let message = InsertReadings {
+            readings,
+            key,
+            span: Span::current(),
+        };
+        let patience = self.parts.patience.short;
+        Ok(ask_within(&self.parts.insert_readings, message, patience)
+            .await
+            .map_err(ControlError::StoringUnanswered)??)
+    }
+}
+
+fn check_key(key: &str) -> Result<(), ControlError> {
+    let sound =
+        (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if sound {
+        return Ok(());
+    }
+    Err(ControlError::Invalid(format!(
+        "the Idempotency-Key is not valid, so nothing was stored; allowed are 1 to {KEY_MAX} visible ASCII characters without spaces"
+    )))
+}
+
+async fn parse_where_it_fits(
+    body: impl AsRef<[u8]> + Send + 'static,
+    format: BodyFormat,
+) -> Result<Vec<Reading>, ControlError> {
+    if body.as_ref().len() <= QUICKLY_PARSED_BYTES {
+        return parse(body.as_ref(), format);
+    }
+    tokio::task::spawn_blocking(move || parse(body.as_ref(), format))
+        .await
+        .unwrap_or_else(|failure| {
+            Err(ControlError::Unavailable(format!(
+                "the readings could not be parsed, so none was stored: {failure}"
+            )))
+        })
+}
+
+/// Reads all readings of a request.
+pub(super) fn parse(body: &[u8], format: BodyFormat) -> Result<Vec<Reading>, ControlError> {
+    if body.len() > MOST_BYTES {
+        return Err(ControlError::TooLarge(format!(
+            "the request holds {} bytes, more than the {MOST_BYTES} that are taken at once, so nothing was stored; send the readings in several requests",
+            body.len()
+        )));
+    }
+    let body = std::str::from_utf8(body).map_err(|error| malformed(&error))?;
+    match format {
+        BodyFormat::Json => parse_array(body),
+        BodyFormat::Lines => parse_lines(body),
+    }
+}
+
+fn parse_array(body: &str) -> Result<Vec<Reading>, ControlError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        readings: Bounded<'a>,
+    }
+    let found = if body.trim_start().starts_with('{') {
+        serde_json::from_str::<Envelope<'_>>(body).map(|envelope| envelope.readings)
+    } else {
+        serde_json::from_str::<Bounded<'_>>(body)
+    }
+    .map_err(|error| malformed(&error))?;
+    check_count(found.count)?;
+    judge_all(found.items.into_iter().map(RawValue::get))
+}
+
+fn parse_lines(body: &str) -> Result<Vec<Reading>, ControlError> {
+    let lines = || body.lines().filter(|line| !line.trim().is_empty());
+    check_count(lines().count())?;
+    judge_all(lines())
+}
+
+fn malformed(error: &dyn fmt::Display) -> ControlError {
+    ControlError::Invalid(format!(
+        "the body cannot be read, so nothing was stored: {error}; send a JSON array of readings, an object {{\"readings\": […]}}, or one reading per line as application/x-ndjson"
+    ))
+}
+
+fn check_count(count: usize) -> Result<(), ControlError> {
+    match count {
+        0 => Err(ControlError::Invalid(
+            "the request holds no reading, so nothing was stored".to_owned(),
+        )),
+        1..=MOST_READINGS => Ok(()),
+        _ => Err(ControlError::TooLarge(format!(
+            "the request holds {count} readings, more than the {MOST_READINGS} that are taken at once, so nothing was stored; send them in several requests"
+        ))),
+    }
+}
+
+fn judge_all<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<Reading>, ControlError> {
+    let mut readings = Vec::new();
+    let mut problems = Vec::new();
+    let mut more = 0;
+    for (index, text) in texts.enumerate() {
+        match judge(text) {
+            Ok(reading) => readings.push(reading),
+            Err(reason) if problems.len() < MOST_PROBLEMS => {
+                problems.push(ReadingProblem { index, reason });
+            }
+            Err(_) => more += 1,
+        }
+    }
+    if problems.is_empty() {
+        Ok(readings)
+    } else {
+        Err(ControlError::InvalidReadings { problems, more })
+    }
+}
+
+/// A reading as it comes in. The value stays text, so that no digit is lost.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Incoming<'a> {
+    #[serde(borrow)]
+    meter_external_id: Cow<'a, str>,
+    #[serde(borrow)]
+    timestamp: Cow<'a, str>,
+    #[serde(borrow)]
+    data_point: Cow<'a, str>,
+    #[serde(borrow)]
+    value: &'a RawValue,
+    #[serde(borrow)]
+    unit: Option<Cow<'a, str>>,
+}
+
+fn judge(text: &str) -> Result<Reading, String> {
+    // Serde would take an array of the values in the fields' order as well.
+    if !text.trim_start().starts_with('{') {
+        return Err("a JSON object is expected".to_owned());
+    }
+    let incoming: Incoming<'_> =
+        serde_json::from_str(text).map_err(|error| without_place(&error))?;
+    let timestamp = Timestamp::parse_zoned(&incoming.timestamp);
+    let value = ReadingValue::parse(incoming.value.get());
+    let problems = [
+        name_problem(
+            "meter_external_id",
+            &incoming.meter_external_id,
+            METER_EXTERNAL_ID_MAX,
+        ),
+        name_problem("data_point", &incoming.data_point, DATA_POINT_MAX),
+        unit_problem(incoming.unit.as_deref()),
+        timestamp.map_or_else(|| Some(NO_TIME.to_owned()), timestamp_problem),
+        value
+            .as_ref()
+            .map_or_else(|| Some(NO_NUMBER.to_owned()), value_problem),
+    ];
+    match (timestamp, value, join(problems)) {
+        (Some(timestamp), Some(value), None) => Ok(Reading {
+            meter_external_id: incoming.meter_external_id.into_owned(),
+            timestamp,
+            data_point: incoming.data_point.into_owned(),
+            value,
+            unit: incoming.unit.map(Cow::into_owned),
+        }),
+        (_, _, problems) => Err(problems.unwrap_or_default()),
+    }
+}
+
+/// What is wrong with a correction, judged like a new reading.
+pub(super) fn correction_problem(correction: &QuarantineCorrection) -> Option<String> {
+    let name = |field, name: &Option<String>, longest| {
+        name.as_deref()
+            .and_then(|name| name_problem(field, name, longest))
+    };
+    let value = correction.value.as_deref().and_then(|text| {
+        ReadingValue::parse(text)
+            .map_or_else(|| Some(NO_NUMBER.to_owned()), |value| value_problem(&value))
+    });
+    join([
+        name(
+            "meter_external_id",
+            &correction.meter_external_id,
+            METER_EXTERNAL_ID_MAX,
+        ),
+        name("data_point", &correction.data_point, DATA_POINT_MAX),
+        unit_problem(correction.unit.as_ref().and_then(Option::as_deref)),
+        correction.timestamp.and_then(timestamp_problem),
+        value,
+    ])
+}
+
+const NO_TIME: &str =
+    "timestamp: a time in RFC 3339 with a zone is expected, such as 2026-01-01T00:00:00.000Z";
+const NO_NUMBER: &str = "value: a JSON number is expected";
+
+fn name_problem(field: &str, name: &str, longest: usize) -> Option<String> {
+    let length = name.chars().count();
+    if name.trim().is_empty() {
+        Some(format!("{field}: is empty"))
+    } else if length > longest {
+        Some(format!(
+            "{field}: holds {length} characters, at most {longest} are allowed"
+        ))
+    } else {
+        control_character(field, name)
+    }
+}
+
+fn unit_problem(unit: Option<&str>) -> Option<String> {
+    let unit = unit?;
+    let length = unit.chars().count();
+    if length > UNIT_MAX {
+        return Some(format!(
+            "unit: holds {length} characters, at most {UNIT_MAX} are allowed"
+        ));
+    }
+    control_character("unit", unit)
+}
+
+fn control_character(field: &str, text: &str) -> Option<String> {
+    let found = text.chars().find(|character| character.is_control())?;
+    Some(format!(
+        "{field}: holds the control character {}",
+        found.escape_unicode()
+    ))
+}
+
+fn timestamp_problem(timestamp: Timestamp) -> Option<String> {
+    let year = timestamp.0.year();
+    if !YEARS.contains(&year) {
+        return Some(format!(
+            "timestamp: the year {year} is outside of {} to {}",
+            YEARS.start(),
+            YEARS.end()
+        ));
+    }
+    // Chrono shows the 61st second of a minute as more than a billion nanoseconds; hardly anybody else can.
+    (timestamp.0.timestamp_subsec_nanos() >= 1_000_000_000)
+        .then(|| "timestamp: leap seconds are not taken".to_owned())
+}
+
+fn value_problem(value: &ReadingValue) -> Option<String> {
+    if value.as_str().len() > NUMBER_MAX {
+        Some(format!(
+            "value: is written with more than {NUMBER_MAX} characters"
+        ))
+    } else if value.fits_numeric_15_3() {
+        None
+    } else {
+        Some(format!(
+            "value: {value} does not fit; at most 12 digits before and 3 after the decimal point are kept"
+        ))
+    }
+}
+
+fn join<const N: usize>(problems: [Option<String>; N]) -> Option<String> {
+    let found: Vec<String> = problems.into_iter().flatten().collect();
+    (!found.is_empty()).then(|| found.join("; "))
+}
+
+/// serde_json says at which line and column of the reading it stopped; the reading's index says more.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) if error.is_data() => text[..end].to_owned(),
+        _ => text,
+    }
+}
+
+/// The elements of an array; past the most that are allowed, only their number.
+struct Bounded<'a> {
+    items: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bounded<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(BoundedVisitor(PhantomData))
+    }
+}
+
+struct BoundedVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for BoundedVisitor<'a> {
+    type Value = Bounded<'a>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array of readings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < MOST_READINGS {
+            match elements.next_element::<&'de RawValue>()? {
+                Some(item) => items.push(item),
+                None => break,
+            }
+        }
+        let mut count = items.len();
+        while count >= MOST_READINGS && elements.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(Bounded { items, count })
+    }
+}
+
+#[cfg(test)]
+#[path = "ingestion_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+//! Tests of what is taken in and what is refused.
+
+use super::*;
+
+const SOUND: &str = r#"{"meter_external_id":"M-1","timestamp":"2026-01-01T01:00:00+01:00","data_point":"energy_total","value":12.340,"unit":"kWh"}"#;
+
+fn with(field: &str, value: &str) -> String {
+    let mut fields: Vec<(String, String)> = [
+        ("meter_external_id", r#""M-1""#),
+        ("timestamp", r#""2026-01-01T00:00:00Z""#),
+        ("data_point", r#""power""#),
+        ("value", "1.5"),
+        ("unit", r#""kW""#),
+    ]
+    .into_iter()
+    .filter(|(name, _)| *name != field)
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    fields.push((field.to_owned(), value.to_owned()));
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+fn json(body: &str) -> Result<Vec<Reading>, ControlError> {
+    parse(body.as_bytes(), BodyFormat::Json)
+}
+
+fn problems(error: ControlError) -> (Vec<ReadingProblem>, usize) {
+    match error {
+        ControlError::InvalidReadings { problems, more } => (problems, more),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn array_object_and_lines_mean_the_same() {
+    let expected = json(&format!("[{SOUND},{SOUND}]")).expect("an array");
+    assert_eq!(expected.len(), 2);
+    assert_eq!(expected[0].value.as_str(), "12.340");
+    assert_eq!(
+        expected[0].timestamp.to_string(),
+        "2026-01-01T00:00:00.000Z"
+    );
+    assert_eq!(
+        json(&format!(" {{\"readings\":[{SOUND},{SOUND}]}}")).expect("an object"),
+        expected
+    );
+    let lines = format!("{SOUND}\r\n\n  \n{SOUND}");
+    assert_eq!(
+        parse(lines.as_bytes(), BodyFormat::Lines).expect("lines"),
+        expected
+    );
+}
+
+#[test]
+fn a_unit_may_be_null_or_absent() {
+    let null = json(&format!("[{}]", with("unit", "null"))).expect("valid");
+    assert_eq!(null[0].unit, None);
+    let absent = r#"[{"meter_external_id":"M","timestamp":"2026-01-01T00:00:00Z","data_point":"p","value":1}]"#;
+    assert_eq!(json(absent).expect("valid")[0].unit, None);
+}
+
+#[test]
+fn every_bad_field_is_named() {
+    let long = |length| format!("\"{}\"", "ä".repeat(length));
+    for (field, value) in [
+        ("meter_external_id", r#""""#.to_owned()),
+        ("meter_external_id", r#"" ""#.to_owned()),
+        ("meter_external_id", long(256)),
+        ("meter_external_id", r#""a\u0000b""#.to_owned()),
+        ("data_point", long(101)),
+        ("data_point", r#""a\nb""#.to_owned()),
+        ("unit", long(51)),
+        ("unit", r#""\u007f""#.to_owned()),
+        ("timestamp", r#""2026-01-01T00:00:00""#.to_owned()),
+        ("timestamp", r#""2016-12-31T23:59:60Z""#.to_owned()),
+        ("timestamp", r#""1969-12-31T23:59:59Z""#.to_owned()),
+        ("timestamp", r#""2101-01-01T00:00:00Z""#.to_owned()),
+        ("value", r#""1.5""#.to_owned()),
+        ("value", "null".to_owned()),
+        ("value", "true".to_owned()),
+        ("value", "1e12".to_owned()),
+        ("value", "0.0001".to_owned()),
+        ("value", format!("1.{}", "0".repeat(100))),
+        ("colour", r#""red""#.to_owned()),
+    ] {
+        let body = format!("[{SOUND},{}]", with(field, &value));
+        let (found, more) = problems(json(&body).expect_err(&body));
+        assert_eq!((found.len(), more), (1, 0), "{body}");
+        assert_eq!(found[0].index, 1);
+        assert!(found[0].reason.contains(field), "{}", found[0].reason);
+    }
+    assert!(json(&format!("[{}]", with("meter_external_id", &long(255)))).is_ok());
+}
+
+#[test]
+fn doubled_and_missing_fields_and_other_shapes_are_refused() {
+    let doubled = SOUND.replacen('{', r#"{"v\u0061lue":1,"#, 1);
+    for (item, word) in [
+        (doubled.as_str(), "duplicate field"),
+        (r#"{"meter_external_id":"M-1"}"#, "missing field"),
+        ("17", "object"),
+        (r#"["M-1","2026-01-01T00:00:00Z","p",1,"kW"]"#, "object"),
+    ] {
+        let (found, _) = problems(json(&format!("[{item}]")).expect_err(item));
+        assert!(found[0].reason.contains(word), "{}", found[0].reason);
+        assert!(!found[0].reason.contains("line"), "{}", found[0].reason);
+    }
+}
+
+#[test]
+fn all_faults_of_a_reading_are_told_at_once() {
+    let body = r#"[{"meter_external_id":"","timestamp":"soon","data_point":"","value":"x"}]"#;
+    let (found, _) = problems(json(body).expect_err("bad"));
+    for field in ["meter_external_id", "timestamp", "data_point", "value"] {
+        assert!(found[0].reason.contains(field), "{}", found[0].reason);
+    }
+}
+
+#[test]
+fn the_list_of_faults_is_bounded() {
+    let body = format!("[{}]", vec!["{}"; 150].join(","));
+    let (found, more) = problems(json(&body).expect_err("bad"));
+    assert_eq!((found.len(), more), (100, 50));
+    assert_eq!(found[99].index, 99);
+}
+
+#[test]
+fn a_malformed_line_is_a_fault_of_its_reading() {
+    let body = format!("{SOUND}\n\n{{\"meter");
+    let error = parse(body.as_bytes(), BodyFormat::Lines).expect_err("bad");
+    assert_eq!(problems(error).0[0].index, 1);
+}
+
+#[test]
+fn bodies_that_are_no_list_are_refused_as_a_whole() {
+    for body in [
+        "",
+        "[",
+        "null",
+        "17",
+        "[]",
+        r#"{"readings":[]}"#,
+        r#"{"readings":[],"more":1}"#,
+        "[] []",
+    ] {
+        assert!(
+            matches!(json(body), Err(ControlError::Invalid(_))),
+            "{body}"
+        );
+    }
+    assert!(matches!(
+        parse(b"[\"\xff\"]", BodyFormat::Json),
+        Err(ControlError::Invalid(_))
+    ));
+}
+
+#[test]
+fn too_many_and_too_much_are_refused() {
+    let most = vec!["{}"; MOST_READINGS].join(",");
+    assert!(matches!(
+        json(&format!("[{most}]")),
+        Err(ControlError::InvalidReadings { .. })
+    ));
+    assert!(matches!(
+        json(&format!("[{most},{{}}]")),
+        Err(ControlError::TooLarge(_))
+    ));
+    let lines = "{}\n".repeat(MOST_READINGS + 1);
+    assert!(matches!(
+        parse(lines.as_bytes(), BodyFormat::Lines),
+        Err(ControlError::TooLarge(_))
+    ));
+    assert!(matches!(
+        parse(&vec![b' '; MOST_BYTES + 1], BodyFormat::Json),
+        Err(ControlError::TooLarge(_))
+    ));
+}
+
+#[test]
+fn keys_are_visible_ascii() {
+    assert!(check_key("2f1c-9").is_ok());
+    for key in ["", "a b", "ä", &"k".repeat(256)] {
+        assert!(check_key(key).is_err(), "{key}");
+    }
+}

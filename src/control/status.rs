@@ -1,0 +1,298 @@
+//! The whole truth in one structure, composed from published snapshots alone: no message, no read of the Sync
+//! Database, so that it costs nothing and holds when a part hangs.
+
+use chrono::TimeDelta;
+
+use super::{Control, words};
+use crate::{
+    domain::{
+        connectivity::ConnectivityStatus,
+        pass::PassEnd,
+        status::{ActorState, ActorStatus, QueueStatus, ServiceStatus, State, SyncStatus},
+        timestamp::Timestamp,
+    },
+    messages::{
+        api_client::ApiClientSnapshot, database_writer::DatabaseSnapshot,
+        sync_manager::SyncManagerSnapshot,
+    },
+};
+
+/// Events that are shown along with the status.
+const SHOWN_EVENTS: usize = 20;
+/// The first count of the queue may take this long without anything being wrong.
+const FIRST_COUNT_SECONDS: f64 = 30.0;
+/// A reading may wait for this many intervals without anything being wrong.
+const PATIENT_INTERVALS: i64 = 3;
+
+/// The state in a word and a sentence, and since when.
+#[derive(Debug)]
+struct Verdict {
+    state: State,
+    reason: String,
+    since: Timestamp,
+}
+
+impl Verdict {
+    fn new(state: State, since: Timestamp, reason: String) -> Self {
+        Self {
+            state,
+            reason,
+            since,
+        }
+    }
+}
+
+/// Everything that a verdict is based on, read at one moment.
+struct Evidence {
+    now: Timestamp,
+    started_at: Timestamp,
+    automatic: bool,
+    manager: SyncManagerSnapshot,
+    connectivity: ConnectivityStatus,
+    api_client: ApiClientSnapshot,
+    database: DatabaseSnapshot,
+    actors: Vec<ActorStatus>,
+}
+
+impl Control {
+    /// How the service fares.
+    pub fn status(&self) -> ServiceStatus {
+        let parts = &self.parts;
+        let evidence = self.evidence();
+        let verdict = evidence.verdict();
+        ServiceStatus {
+            state: verdict.state,
+            reason: verdict.reason,
+            since: verdict.since,
+            sync: SyncStatus {
+                queue_size: evidence.database.queue.pending,
+                is_client_connected: evidence.connectivity.is_connected,
+                ..parts.sync_status.get()
+            },
+            connectivity: evidence.connectivity,
+            queue: evidence.database.queue,
+            heartbeat: parts.heartbeat.get(),
+            config: parts.config.get(),
+            last_pass: evidence.manager.last_pass,
+            recent_events: parts.events.recent(SHOWN_EVENTS),
+            actors: evidence.actors,
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_s: parts.clock.elapsed().saturating_sub(self.started).as_secs(),
+        }
+    }
+
+    /// The snapshot ages; the times that it counts are brought up to now.
+    pub(super) fn with_current_times(&self, status: ConnectivityStatus) -> ConnectivityStatus {
+        let now = self.now();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole, never negative seconds"
+        )]
+        let lasted = status
+            .since
+            .map_or(0, |since| now.seconds_since(since) as u64);
+        let known_down = is_known_down(&status);
+        ConnectivityStatus {
+            uptime: if status.is_connected { lasted } else { 0 },
+            downtime: if known_down { lasted } else { 0 },
+            held_until: self
+                .parts
+                .api_client
+                .read(|client| client.held_until)
+                .filter(|until| *until > now),
+            ..status
+        }
+    }
+
+    fn evidence(&self) -> Evidence {
+        let parts = &self.parts;
+        Evidence {
+            now: self.now(),
+            started_at: parts.started_at,
+            automatic: parts.automatic,
+            manager: parts.sync_manager.get(),
+            connectivity: self.with_current_times(parts.connectivity.get()),
+            api_client: parts.api_client.get(),
+            database: parts.database.get(),
+            actors: parts.board.actors(),
+        }
+    }
+}
+
+/// Before the first evidence nothing is known, which is not the same as an outage.
+fn is_known_down(status: &ConnectivityStatus) -> bool {
+    !status.is_connected && status.consecutive_failures > 0
+}
+
+impl Evidence {
+    /// The first condition that holds, in the order that the contract gives.
+    fn verdict(&self) -> Verdict {
+        self.stopped()
+            .or_else(|| self.paused(State::Misconfigured))
+            .or_else(|| self.paused(State::Unauthorized))
+            .or_else(|| self.offline())
+            .or_else(|| self.rate_limited())
+            .or_else(|| self.degraded())
+            .or_else(|| self.syncing())
+            .unwrap_or_else(|| self.ok())
+    }
+
+    fn queue(&self) -> &QueueStatus {
+        &self.database.queue
+    }
+
+    fn stopped(&self) -> Option<Verdict> {
+        (!self.manager.running).then(|| {
+            Verdict::new(
+                State::Stopped,
+                self.manager.stopped_since.unwrap_or(self.started_at),
+                words::stopped(self.queue()),
+            )
+        })
+    }
+
+    fn paused(&self, state: State) -> Option<Verdict> {
+        let (end, since) = self.manager.pause.as_ref()?;
+        let reason = match (state, end) {
+            (State::Misconfigured, PassEnd::Misconfigured { .. }) => {
+                words::misconfigured(end, self.queue())
+            }
+            (State::Unauthorized, PassEnd::Unauthorized { .. }) => {
+                words::unauthorized(end, self.queue())
+            }
+            _ => return None,
+        };
+        Some(Verdict::new(state, *since, reason))
+    }
+
+    fn offline(&self) -> Option<Verdict> {
+        let link = &self.connectivity;
+        is_known_down(link).then(|| {
+            let since = link.since.or(link.last_failed_connection);
+            Verdict::new(
+                State::Offline,
+                since.unwrap_or(self.started_at),
+                words::offline(link.last_error.as_deref(), self.queue()),
+            )
+        })
+    }
+
+    fn rate_limited(&self) -> Option<Verdict> {
+        let until = self
+            .api_client
+            .held_until
+            .filter(|until| *until > self.now)?;
+        Some(Verdict::new(
+            State::RateLimited,
+            self.api_client.held_since.unwrap_or(self.started_at),
+            words::rate_limited(until, self.queue()),
+        ))
+    }
+
+    fn degraded(&self) -> Option<Verdict> {
+        let (since, reason) = self
+            .database_failing()
+            .or_else(|| self.actor_down())
+            .or_else(|| self.not_counted())
+            .or_else(|| self.failing())
+            .or_else(|| self.parked())
+            .or_else(|| self.too_old())?;
+        Some(Verdict::new(State::Degraded, since, reason))
+    }
+
+    fn database_failing(&self) -> Option<(Timestamp, String)> {
+        let (words, since) = self.database.failing_since.as_ref()?;
+        Some((*since, words::database_failing(words)))
+    }
+
+    fn actor_down(&self) -> Option<(Timestamp, String)> {
+        // One that has ended needs a person, one that is being restarted does not.
+        let actor = self
+            .actors
+            .iter()
+            .find(|actor| actor.state == ActorState::Stopped)
+            .or_else(|| {
+                self.actors
+                    .iter()
+                    .find(|actor| actor.state == ActorState::Restarting)
+            })?;
+        Some((
+            actor.last_failure_at.unwrap_or(self.started_at),
+            words::actor_down(actor),
+        ))
+    }
+
+    fn not_counted(&self) -> Option<(Timestamp, String)> {
+        let overdue =
+            !self.database.counted && self.now.seconds_since(self.started_at) > FIRST_COUNT_SECONDS;
+        overdue.then(|| (self.started_at, words::not_counted()))
+    }
+
+    fn failing(&self) -> Option<(Timestamp, String)> {
+        let (end, since) = self.manager.failing_since.as_ref()?;
+        Some((*since, words::failing(end, self.queue())))
+    }
+
+    fn parked(&self) -> Option<(Timestamp, String)> {
+        (self.queue().parked_batches > 0).then(|| {
+            // When the first batch was parked is not published; its readings wait at least since the oldest.
+            let since = self.queue().oldest_pending_at.unwrap_or(self.started_at);
+            (since, words::parked(self.queue()))
+        })
+    }
+
+    fn too_old(&self) -> Option<(Timestamp, String)> {
+        let oldest = self.queue().oldest_pending_at?;
+        // Nothing could leave while the service was off or the link was down.
+        let chance = oldest
+            .max(self.started_at)
+            .max(self.connectivity.since.unwrap_or(self.started_at));
+        let due = self.after_patience(chance);
+        let explained = !self.automatic || self.pass_proceeds();
+        (self.now > due && !explained).then(|| (due, words::too_old(oldest, self.queue())))
+    }
+
+    /// Whether a pass takes readings away, or has not had the time to.
+    fn pass_proceeds(&self) -> bool {
+        self.manager.current_pass.as_ref().is_some_and(|pass| {
+            self.queue().drain_rate_per_s > 0.0 || self.now <= self.after_patience(pass.started_at)
+        })
+    }
+
+    fn after_patience(&self, since: Timestamp) -> Timestamp {
+        let minutes = i64::try_from(self.manager.interval_minutes.max(1)).unwrap_or(i64::MAX);
+        let patience = TimeDelta::try_minutes(minutes.saturating_mul(PATIENT_INTERVALS))
+            .and_then(|patience| since.0.checked_add_signed(patience));
+        patience.map_or(since, Timestamp)
+    }
+
+    fn syncing(&self) -> Option<Verdict> {
+        let pass = self.manager.current_pass.as_ref()?;
+        Some(Verdict::new(
+            State::Syncing,
+            pass.started_at,
+            words::syncing(pass.delivered, self.queue()),
+        ))
+    }
+
+    fn ok(&self) -> Verdict {
+        let last_pass = self.manager.last_pass.as_ref();
+        let since = [
+            last_pass.map(|pass| pass.finished_at),
+            self.connectivity.since,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.started_at, Timestamp::max);
+        Verdict::new(
+            State::Ok,
+            since,
+            words::ok(self.queue(), self.connectivity.is_connected, self.automatic),
+        )
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,225 @@
+//! Tests of the state in a word: each condition, and which one wins.
+
+use chrono::DateTime;
+
+use super::*;
+use crate::messages::sync_manager::CurrentPass;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp(DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds))
+}
+
+/// A service in order, started at 0, looked at after a thousand seconds.
+fn in_order() -> Evidence {
+    Evidence {
+        now: at(1_000),
+        started_at: at(0),
+        automatic: true,
+        manager: SyncManagerSnapshot {
+            running: true,
+            interval_minutes: 5,
+            ..SyncManagerSnapshot::default()
+        },
+        connectivity: ConnectivityStatus {
+            is_connected: true,
+            since: Some(at(5)),
+            ..ConnectivityStatus::default()
+        },
+        api_client: ApiClientSnapshot::default(),
+        database: DatabaseSnapshot {
+            counted: true,
+            ..DatabaseSnapshot::default()
+        },
+        actors: Vec::new(),
+    }
+}
+
+fn actor(state: ActorState) -> ActorStatus {
+    ActorStatus {
+        name: "sync manager",
+        state,
+        restarts: 1,
+        generation: 2,
+        last_failure: Some("a panic".into()),
+        last_failure_at: Some(at(900)),
+    }
+}
+
+type Spoil = fn(&mut Evidence);
+
+const SYNCING: Spoil = |evidence| {
+    evidence.manager.current_pass = Some(CurrentPass {
+        id: 1,
+        started_at: at(990),
+        delivered: 1,
+    });
+};
+const DEGRADED: Spoil = |evidence| evidence.actors = vec![actor(ActorState::Restarting)];
+const RATE_LIMITED: Spoil = |evidence| {
+    evidence.api_client.held_until = Some(at(1_001));
+    evidence.api_client.held_since = Some(at(950));
+};
+const OFFLINE: Spoil = |evidence| {
+    evidence.connectivity.is_connected = false;
+    evidence.connectivity.consecutive_failures = 3;
+    evidence.connectivity.since = Some(at(800));
+    evidence.connectivity.last_error = Some("connection refused".into());
+};
+const UNAUTHORIZED: Spoil = |evidence| {
+    let words = "Invalid API key".to_owned();
+    evidence.manager.pause = Some((PassEnd::Unauthorized { words }, at(700)));
+};
+const MISCONFIGURED: Spoil = |evidence| {
+    let words = "404".to_owned();
+    evidence.manager.pause = Some((PassEnd::Misconfigured { words }, at(600)));
+};
+const STOPPED: Spoil = |evidence| {
+    evidence.manager.running = false;
+    evidence.manager.stopped_since = Some(at(500));
+};
+
+#[test]
+fn each_state_has_its_time_and_the_first_in_the_order_wins() {
+    let mut evidence = in_order();
+    let verdict = evidence.verdict();
+    assert_eq!((verdict.state, verdict.since), (State::Ok, at(5)));
+    for (spoil, state, since) in [
+        (SYNCING, State::Syncing, at(990)),
+        (DEGRADED, State::Degraded, at(900)),
+        (RATE_LIMITED, State::RateLimited, at(950)),
+        (OFFLINE, State::Offline, at(800)),
+        (UNAUTHORIZED, State::Unauthorized, at(700)),
+        (MISCONFIGURED, State::Misconfigured, at(600)),
+        (STOPPED, State::Stopped, at(500)),
+    ] {
+        let mut alone = in_order();
+        spoil(&mut alone);
+        assert_eq!(alone.verdict().state, state);
+        spoil(&mut evidence);
+        let verdict = evidence.verdict();
+        assert_eq!((verdict.state, verdict.since), (state, since));
+        assert!(verdict.reason.ends_with('.'), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn an_unknown_link_is_not_offline() {
+    let mut evidence = in_order();
+    evidence.connectivity = ConnectivityStatus::default();
+    let verdict = evidence.verdict();
+    assert_eq!((verdict.state, verdict.since), (State::Ok, at(0)));
+    assert!(verdict.reason.contains("not known yet"));
+}
+
+#[test]
+fn a_hold_that_is_over_holds_nothing() {
+    let mut evidence = in_order();
+    evidence.api_client.held_until = Some(at(1_000));
+    assert_eq!(evidence.verdict().state, State::Ok);
+}
+
+#[test]
+fn whatever_needs_attention_is_degraded() {
+    let cases: [(Spoil, i64, &str); 6] = [
+        (
+            |evidence| {
+                evidence.database.failing_since = Some(("locked".into(), at(10)));
+            },
+            10,
+            "locked",
+        ),
+        (
+            |evidence| evidence.actors = vec![actor(ActorState::Stopped)],
+            900,
+            "restart of the service",
+        ),
+        (|evidence| evidence.database.counted = false, 0, "counted"),
+        (
+            |evidence| {
+                let words = "the Client System failed (500)".to_owned();
+                evidence.manager.failing_since = Some((PassEnd::GivenUp { words }, at(20)));
+            },
+            20,
+            "(500)",
+        ),
+        (
+            |evidence| {
+                evidence.database.queue.parked_batches = 2;
+                evidence.database.queue.oldest_pending_at = Some(at(30));
+            },
+            30,
+            "2 batches",
+        ),
+        (
+            |evidence| {
+                evidence.database.queue.pending = 7;
+                evidence.database.queue.oldest_pending_at = Some(at(40));
+            },
+            940,
+            "7 readings",
+        ),
+    ];
+    for (spoil, since, word) in cases {
+        let mut evidence = in_order();
+        spoil(&mut evidence);
+        let verdict = evidence.verdict();
+        assert_eq!(
+            (verdict.state, verdict.since),
+            (State::Degraded, at(since)),
+            "{word}"
+        );
+        assert!(verdict.reason.contains(word), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn the_first_count_may_take_a_moment() {
+    let mut evidence = in_order();
+    evidence.database.counted = false;
+    evidence.now = at(30);
+    assert_eq!(evidence.verdict().state, State::Ok);
+}
+
+#[test]
+fn old_readings_are_no_alarm_while_something_explains_them() {
+    let old = || {
+        let mut evidence = in_order();
+        evidence.database.queue.pending = 7;
+        evidence.database.queue.oldest_pending_at = Some(at(-100_000));
+        evidence
+    };
+    assert_eq!(old().verdict().state, State::Degraded);
+
+    let mut just_started = old();
+    just_started.now = at(100);
+    assert_eq!(just_started.verdict().state, State::Ok);
+
+    let mut just_reachable = old();
+    just_reachable.connectivity.since = Some(at(950));
+    assert_eq!(just_reachable.verdict().state, State::Ok);
+
+    let mut draining = old();
+    SYNCING(&mut draining);
+    assert_eq!(draining.verdict().state, State::Syncing);
+
+    let mut stuck = draining;
+    stuck.now = at(5_000);
+    assert_eq!(stuck.verdict().state, State::Degraded);
+    stuck.database.queue.drain_rate_per_s = 1.0;
+    assert_eq!(stuck.verdict().state, State::Syncing);
+
+    let mut by_hand = old();
+    by_hand.automatic = false;
+    let verdict = by_hand.verdict();
+    assert_eq!(verdict.state, State::Ok);
+    assert!(verdict.reason.contains("ENABLE_AUTO_SYNC"));
+}
+
+#[test]
+fn quarantine_is_mentioned_but_no_alarm() {
+    let mut evidence = in_order();
+    evidence.database.queue.quarantined = 3;
+    let verdict = evidence.verdict();
+    assert_eq!(verdict.state, State::Ok);
+    assert!(verdict.reason.contains("3 readings are in quarantine"));
+}

@@ -1,0 +1,151 @@
+//! The sentences in which `/status` explains a state: what happened, what it means, what will fix it.
+
+use crate::domain::{
+    pass::PassEnd,
+    status::{ActorState, ActorStatus, QueueStatus},
+    timestamp::Timestamp,
+};
+
+pub(super) fn stopped(queue: &QueueStatus) -> String {
+    format!(
+        "Synchronisation is stopped; {}; POST /api/v1/sync/start resumes the uploading.",
+        kept(queue)
+    )
+}
+
+pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus) -> String {
+    format!(
+        "The Client System does not take what is sent ({}), so uploading pauses; {}; check CLIENT_API_URL, and with the Client System's operator what it takes; a probe every few minutes or a trigger resumes the uploading.",
+        end.describe(),
+        kept(queue)
+    )
+}
+
+pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus) -> String {
+    format!(
+        "The Client System does not accept the API key ({}), so uploading pauses; {}; a valid CLIENT_API_KEY, or its acceptance there, which is probed every few minutes, resumes the uploading.",
+        end.describe(),
+        kept(queue)
+    )
+}
+
+pub(super) fn offline(error: Option<&str>, queue: &QueueStatus) -> String {
+    format!(
+        "The Client System cannot be reached ({}); {}; uploading resumes by itself as soon as it answers.",
+        error.unwrap_or("no connection came about"),
+        kept(queue)
+    )
+}
+
+pub(super) fn rate_limited(until: Timestamp, queue: &QueueStatus) -> String {
+    format!(
+        "The Client System asked to be left alone until {until}; {}; uploading resumes by itself then.",
+        kept(queue)
+    )
+}
+
+pub(super) fn actor_down(actor: &ActorStatus) -> String {
+    let failure = actor.last_failure.as_deref().unwrap_or("no reason known");
+    match actor.state {
+        ActorState::Stopped => format!(
+            "The {} has ended ({failure}), so its work stands still; the readings are kept; a restart of the service brings it back.",
+            actor.name
+        ),
+        ActorState::Restarting | ActorState::Running => format!(
+            "The {} failed ({failure}) and is being restarted; the readings are kept, and its work goes on in a moment.",
+            actor.name
+        ),
+    }
+}
+
+pub(super) fn database_failing(words: &str) -> String {
+    format!(
+        "The Sync Database cannot be used ({words}), so nothing is taken out of it or stored in it; it is tried again by itself, and works again once that cause is removed."
+    )
+}
+
+pub(super) fn not_counted() -> String {
+    "The queue has not been counted since the start, so its size is not known yet; the count goes on by itself as soon as the Sync Database answers.".to_owned()
+}
+
+pub(super) fn parked(queue: &QueueStatus) -> String {
+    format!(
+        "{} failed in several passes and were set back while the others proceed; their readings are kept and tried again with more time; the sync log says what the Client System answered.",
+        counted(queue.parked_batches, "batch", "batches")
+    )
+}
+
+pub(super) fn failing(end: &PassEnd, queue: &QueueStatus) -> String {
+    format!(
+        "The last passes did not empty the queue ({}); {}; the next pass tries again by itself.",
+        end.describe(),
+        kept(queue)
+    )
+}
+
+pub(super) fn too_old(oldest: Timestamp, queue: &QueueStatus) -> String {
+    format!(
+        "Readings have been waiting since {oldest}, longer than three sync intervals; {}; if the next pass does not take them, the sync log says why.",
+        kept(queue)
+    )
+}
+
+pub(super) fn syncing(delivered: u64, queue: &QueueStatus) -> String {
+    let pace = queue.eta_s.map_or_else(String::new, |seconds| {
+        format!("; at this pace the queue is empty in {}", lasting(seconds))
+    });
+    format!(
+        "A pass is uploading: {} delivered so far, {} to go{pace}.",
+        counted(delivered, "reading", "readings"),
+        queue.pending
+    )
+}
+
+pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> String {
+    let waiting = match (queue.pending, automatic) {
+        (0, _) => "All readings are uploaded".to_owned(),
+        (count, true) => format!(
+            "{} wait for the next pass",
+            counted(count, "reading", "readings")
+        ),
+        (count, false) => format!(
+            "{} wait for a trigger, for ENABLE_AUTO_SYNC is false",
+            counted(count, "reading", "readings")
+        ),
+    };
+    let link = if known_link {
+        ""
+    } else {
+        "; whether the Client System answers is not known yet"
+    };
+    let quarantine = match queue.quarantined {
+        0 => String::new(),
+        count => format!(
+            "; {} in quarantine until somebody corrects, re-queues or discards them (GET /api/v1/quarantine)",
+            counted(count, "reading is", "readings are")
+        ),
+    };
+    format!("{waiting}{link}{quarantine}.")
+}
+
+fn kept(queue: &QueueStatus) -> String {
+    match queue.pending {
+        0 => "no reading waits".to_owned(),
+        1 => "1 reading is kept in the Sync Database".to_owned(),
+        count => format!("{count} readings are kept in the Sync Database"),
+    }
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn lasting(seconds: f64) -> String {
+    if seconds < 90.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 5_400.0 {
+        format!("{:.0} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3_600.0)
+    }
+}

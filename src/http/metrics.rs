@@ -1,0 +1,72 @@
+//! `/metrics`: the text form of Prometheus.
+
+use actix_web::{
+    HttpResponse,
+    http::{Method, header::CONTENT_TYPE},
+    web::{self, Data, ServiceConfig},
+};
+
+use super::{problem::Problem, routing::resource};
+use crate::{
+    control::Control,
+    domain::{
+        status::{ActorState, ServiceStatus},
+        timestamp::Timestamp,
+    },
+    telemetry::metrics::{Metrics, Mirrored},
+};
+
+pub(super) fn routes(service: &mut ServiceConfig) {
+    resource(service, "/metrics", [(Method::GET, web::to(show))]);
+}
+
+async fn show(control: Data<Control>, metrics: Data<Metrics>) -> Result<HttpResponse, Problem> {
+    let mirrored = mirrored(&control.status(), control.clock().now().into());
+    let text = metrics
+        .render(&mirrored)
+        .map_err(|error| Problem::internal(&error))?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, Metrics::MEDIA_TYPE))
+        .body(text))
+}
+
+fn mirrored(status: &ServiceStatus, now: Timestamp) -> Mirrored {
+    let queue = &status.queue;
+    Mirrored {
+        queue_readings: queue.pending,
+        in_flight_readings: queue.in_flight,
+        quarantined_readings: queue.quarantined,
+        parked_batches: queue.parked_batches,
+        oldest_pending_age_seconds: queue
+            .oldest_pending_at
+            .map_or(0.0, |oldest| now.seconds_since(oldest)),
+        drain_rate: queue.drain_rate_per_s,
+        disk_free_bytes: queue.disk_free_bytes,
+        uploaded_readings: status.sync.total_synced,
+        failed_readings: status.sync.total_failed,
+        possibly_doubled_uploads: queue.possibly_doubled_uploads,
+        passes: status.last_pass.as_ref().map_or(0, |pass| pass.id),
+        client_system_connected: status.connectivity.is_connected,
+        state: name_of(status),
+        actors: status
+            .actors
+            .iter()
+            .map(|actor| {
+                (
+                    actor.name,
+                    actor.state == ActorState::Running,
+                    actor.restarts,
+                )
+            })
+            .collect(),
+        uptime_seconds: status.uptime_s,
+    }
+}
+
+/// The name under which `/status` tells the state.
+fn name_of(status: &ServiceStatus) -> String {
+    serde_json::to_value(status.state)
+        .ok()
+        .and_then(|name| name.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}

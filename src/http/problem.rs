@@ -1,0 +1,212 @@
+//! Problems on the wire: RFC 9457, with types that stay the same over versions.
+
+use std::{fmt, time::Duration};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use serde::Serialize;
+
+use crate::{
+    control::{ControlError, ProblemKind, ReadingProblem},
+    domain::pass::PassReport,
+};
+
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(super) struct Problem(Box<Content>);
+
+#[derive(Debug, Serialize)]
+struct Content {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    #[serde(serialize_with = "as_number")]
+    status: StatusCode,
+    detail: String,
+    /// What is wrong with which reading.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ReadingProblem>,
+    /// How many bad readings the list does not name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_errors: Option<usize>,
+    /// The pass that ended before the queue was empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Box<PassReport>>,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+    #[serde(skip)]
+    allow: Option<HeaderValue>,
+}
+
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    fn new(status: StatusCode, name: &str, title: &'static str, detail: String) -> Self {
+        Self(Box::new(Content {
+            kind: format!("urn:meterit-sync:problem:{name}"),
+            title,
+            status,
+            detail,
+            errors: Vec::new(),
+            more_errors: None,
+            report: None,
+            retry_after: None,
+            allow: None,
+        }))
+    }
+
+    fn of_kind(kind: ProblemKind, detail: String) -> Self {
+        Self::new(status_of(kind), kind.name(), kind.title(), detail)
+    }
+
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        Self::of_kind(ProblemKind::InvalidRequest, detail.into())
+    }
+
+    pub(super) fn not_found(detail: String) -> Self {
+        Self::of_kind(ProblemKind::NotFound, detail)
+    }
+
+    pub(super) fn too_large(most_bytes: usize) -> Self {
+        Self::of_kind(
+            ProblemKind::TooLarge,
+            format!(
+                "the body holds more than the {most_bytes} bytes that are taken at once, so nothing was done; send less at once"
+            ),
+        )
+    }
+
+    pub(super) fn wrong_method(method: &str, allowed: &str) -> Self {
+        let mut problem = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "The method is not allowed here",
+            format!("{method} is not possible here; use {allowed}"),
+        );
+        problem.0.allow = HeaderValue::from_str(allowed).ok();
+        problem
+    }
+
+    pub(super) fn unsupported_media_type(detail: String) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "The body's form is not understood",
+            detail,
+        )
+    }
+
+    pub(super) fn unhealthy(name: &str, title: &'static str, troubles: &[String]) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            name,
+            title,
+            format!("{}; `/status` says more", troubles.join("; ")),
+        )
+    }
+
+    pub(super) fn internal(detail: &dyn fmt::Display) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal-error",
+            "The service made a mistake",
+            format!("{detail}; readings are not affected"),
+        )
+    }
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        let mut problem = Self::of_kind(error.kind(), error.to_string());
+        problem.0.retry_after = error.retry_after();
+        match error {
+            ControlError::PassFailed { report, .. } => problem.0.report = Some(report),
+            ControlError::InvalidReadings { problems, more } => {
+                problem.0.errors = problems;
+                problem.0.more_errors = (more > 0).then_some(more);
+            }
+            _ => {}
+        }
+        problem
+    }
+}
+
+fn status_of(kind: ProblemKind) -> StatusCode {
+    match kind {
+        ProblemKind::InvalidRequest | ProblemKind::InvalidReadings => StatusCode::BAD_REQUEST,
+        ProblemKind::NotFound => StatusCode::NOT_FOUND,
+        ProblemKind::PassAlreadyRunning
+        | ProblemKind::SynchronisationStopped
+        | ProblemKind::IdempotencyKeyReused
+        | ProblemKind::PossiblyStored
+        | ProblemKind::Unreadable => StatusCode::CONFLICT,
+        ProblemKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ProblemKind::ClientSystemUnauthorized
+        | ProblemKind::ClientSystemMisconfigured
+        | ProblemKind::ClientSystemRefused
+        | ProblemKind::ClientSystemUnintelligible
+        | ProblemKind::UploadGivenUp => StatusCode::BAD_GATEWAY,
+        ProblemKind::ClientSystemSilent => StatusCode::GATEWAY_TIMEOUT,
+        ProblemKind::ClientSystemOffline
+        | ProblemKind::ClientSystemHeld
+        | ProblemKind::PassInterrupted
+        | ProblemKind::PartRestarting
+        | ProblemKind::PartSilent
+        | ProblemKind::DatabaseBusy
+        | ProblemKind::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ProblemKind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let content = &self.0;
+        let mut response = HttpResponse::build(content.status);
+        response.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
+        if let Some(wait) = content.retry_after {
+            response.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
+        }
+        if let Some(allow) = &content.allow {
+            response.insert_header((header::ALLOW, allow.clone()));
+        }
+        response.json(content)
+    }
+}
+
+/// Rounded up, for coming back a moment too early costs a request more.
+fn whole_seconds(wait: Duration) -> u64 {
+    let whole = wait.as_secs();
+    let started = u64::from(wait.subsec_nanos() > 0);
+    whole.saturating_add(started).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_up() {
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(1_001)), 2);
+        assert_eq!(whole_seconds(Duration::from_secs(900)), 900);
+    }
+}
