@@ -127,7 +127,7 @@ fn settings(arguments: &DemoArguments, site: &DemoSite) -> Result<Settings, Fail
         ("database_url", &database),
         ("local_api_port", &port),
         ("sync_interval_minutes", "1"),
-        ("connectivity_check_interval_ms", "10000"),
-        ("heartbeat_interval_ms", "10000"),
+        ("connectivity_check_interval_ms", "1000"),
+        ("heartbeat_interval_ms", "5000"),
     ])?)
 }
