@@ -83,7 +83,7 @@ async fn demonstrate(arguments: &DemoArguments) -> Result<Account, Failure> {
     println!("Client System  {}", site.client_system_url());
     println!("Sync Database  {}", site.database().display());
     println!("Status         http://127.0.0.1:{}/status", app.port());
-    println!("Dashboard      not part of this version; /status and /metrics tell everything\n");
+    println!("Dashboard      http://127.0.0.1:{}/\n", app.port());
     let served = actix::spawn(app.run_until_stopped());
 
     site.open(arguments.backlog).await?;

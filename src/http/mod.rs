@@ -2,6 +2,7 @@
 
 mod config;
 mod connectivity;
+mod dashboard;
 mod events;
 mod health;
 mod heartbeat;
@@ -29,6 +30,7 @@ pub fn configure(control: Control, metrics: Metrics) -> impl FnOnce(&mut Service
         service
             .app_data(Data::new(control))
             .app_data(Data::new(metrics))
+            .configure(dashboard::routes)
             .configure(status::routes)
             .configure(health::routes)
             .configure(metrics::routes)

@@ -262,7 +262,7 @@ impl Pass {
     }
 
     async fn claim(&mut self) -> Result<Option<Batch>, Broken> {
-        self.open_fresh_turn_if_due().await?;
+        self.open_fresh_turn_if_due();
         if self.fresh.open {
             self.fresh.is_next = !self.fresh.is_next;
             if self.fresh.is_next {
@@ -279,13 +279,12 @@ impl Pass {
         self.claim_in(ClaimOrder::Oldest).await
     }
 
-    async fn open_fresh_turn_if_due(&mut self) -> Result<(), Broken> {
+    fn open_fresh_turn_if_due(&mut self) {
         let now = self.kit.clock.elapsed();
         if now.saturating_sub(self.fresh.last_turn) >= FRESH_TURN_EVERY {
             self.fresh.last_turn = now;
             self.fresh.open = true;
         }
-        Ok(())
     }
 
     async fn claim_in(&mut self, order: ClaimOrder) -> Result<Option<Batch>, Broken> {
