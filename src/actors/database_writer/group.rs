@@ -1,10 +1,9 @@
 //! A group of changes in one transaction. One that fails does not undo its neighbours; nobody hears of
 //! success before the commit.
 
-use actix::dev::OneshotSender;
 use async_trait::async_trait;
 
-use super::{AFTER_FAILURE, DatabaseWriterParts, operations::WriteOperation};
+use super::{AFTER_FAILURE, Asker, DatabaseWriterParts, Slot, operations::WriteOperation};
 use crate::{
     domain::{reading_ids::ReadingIds, store::StoreError},
     storage::StoreTransaction,
@@ -52,12 +51,12 @@ pub(super) trait Pending {
 /// A message with the place for its answer.
 pub(super) struct Work<M: WriteOperation> {
     message: M,
-    slot: super::Slot<M::Reply>,
+    slot: Slot<M::Reply>,
     reply: Option<Result<M::Reply, StoreError>>,
 }
 
 impl<M: WriteOperation> Work<M> {
-    pub(super) fn new(message: M, slot: super::Slot<M::Reply>) -> Self {
+    pub(super) fn new(message: M, slot: Slot<M::Reply>) -> Self {
         Self {
             message,
             slot,
@@ -69,10 +68,7 @@ impl<M: WriteOperation> Work<M> {
 #[async_trait(?Send)]
 impl<M: WriteOperation> Pending for Work<M> {
     fn is_abandoned(&self) -> bool {
-        self.slot
-            .borrow()
-            .as_ref()
-            .is_none_or(OneshotSender::is_closed)
+        matches!(&*self.slot.borrow(), Asker::Waiting(sender) if sender.is_closed())
     }
 
     async fn apply(
@@ -93,16 +89,10 @@ impl<M: WriteOperation> Pending for Work<M> {
     }
 
     fn answer(self: Box<Self>, group: Result<(), StoreError>) {
-        let Some(sender) = self.slot.borrow_mut().take() else {
-            return;
-        };
-        let answer = match (group, self.reply) {
-            (Err(error), _) => Err(error),
-            (Ok(()), Some(reply)) => reply,
-            (Ok(()), None) => Err(StoreError::Failed("the change was passed over".to_owned())),
-        };
-        // Whoever asked may have gone meanwhile.
-        let _ = sender.send(answer);
+        let Self { slot, reply, .. } = *self;
+        let passed_over = || Err(StoreError::Failed("the change was passed over".to_owned()));
+        let answer = group.and_then(|()| reply.unwrap_or_else(passed_over));
+        slot.borrow_mut().answer(answer);
     }
 }
 

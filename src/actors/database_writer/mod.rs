@@ -136,53 +136,65 @@ impl SupervisedActor for DatabaseWriter {
     const NAME: &'static str = "database_writer";
 }
 
-/// Where the answer to a message goes once its change is durable.
-pub struct Deferred<T>(Rc<RefCell<Option<OneshotSender<T>>>>);
+/// Who gets the answer to a message.
+enum Asker<T> {
+    /// Not known yet: the handler has not returned.
+    Unknown,
+    /// Nobody wants an answer.
+    Nobody,
+    /// Someone who waits, unless the channel is closed.
+    Waiting(OneshotSender<T>),
+}
 
-impl<M, T: 'static> MessageResponse<DatabaseWriter, M> for Deferred<T>
+impl<T> Asker<T> {
+    fn answer(&mut self, answer: T) {
+        if let Self::Waiting(sender) = std::mem::replace(self, Self::Nobody) {
+            // Whoever asked may have gone meanwhile.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+type Answer<R> = Result<R, StoreError>;
+type Slot<R> = Rc<RefCell<Asker<Answer<R>>>>;
+
+/// Where the answer to a message goes once its change is durable.
+pub struct Deferred<R>(Slot<R>);
+
+impl<M, R: 'static> MessageResponse<DatabaseWriter, M> for Deferred<R>
 where
-    M: Message<Result = T>,
+    M: Message<Result = Answer<R>>,
 {
-    fn handle(self, _: &mut Context<DatabaseWriter>, sender: Option<OneshotSender<T>>) {
-        // A refusal is answered at once: then the place holds no slot to be filled.
-        *self.0.borrow_mut() = sender;
+    fn handle(self, _: &mut Context<DatabaseWriter>, sender: Option<OneshotSender<Answer<R>>>) {
+        *self.0.borrow_mut() = sender.map_or(Asker::Nobody, Asker::Waiting);
     }
 }
 
 impl<M> Handler<M> for DatabaseWriter
 where
-    M: WriteOperation
-        + Message<Result = Result<<M as WriteOperation>::Reply, StoreError>>
-        + 'static,
+    M: WriteOperation + Message<Result = Answer<<M as WriteOperation>::Reply>> + 'static,
 {
-    type Result = Deferred<Result<M::Reply, StoreError>>;
+    type Result = Deferred<M::Reply>;
 
     fn handle(&mut self, message: M, context: &mut Self::Context) -> Self::Result {
         self.parts.failure_points.pass("database_writer.handler");
-        let reply = Rc::new(RefCell::new(None));
+        let slot = Rc::new(RefCell::new(Asker::Unknown));
         if self.desk.waiting.borrow().len() >= Self::LARGEST_QUEUE {
-            refuse_as_busy(reply.clone(), context);
+            refuse_as_busy(slot.clone(), context);
         } else {
-            self.desk
-                .waiting
-                .borrow_mut()
-                .push_back(Box::new(Work::new(message, reply.clone())));
+            let work = Work::new(message, slot.clone());
+            self.desk.waiting.borrow_mut().push_back(Box::new(work));
             self.desk.arrived.notify_one();
         }
-        Deferred(reply)
+        Deferred(slot)
     }
 }
 
-type Slot<R> = Rc<RefCell<Option<OneshotSender<Result<R, StoreError>>>>>;
-
-/// The slot is filled only after the handler returned, so the refusal is a future of the actor.
+/// The asker is known only after the handler returned, so the refusal is a future of the actor.
 fn refuse_as_busy<R: 'static>(slot: Slot<R>, context: &mut Context<DatabaseWriter>) {
     when_done(tokio::task::yield_now(), context, move |(), _, _| {
-        if let Some(sender) = slot.borrow_mut().take() {
-            let busy = StoreError::Busy("too many changes are waiting to be written".to_owned());
-            // Whoever asked may have gone.
-            let _ = sender.send(Err(busy));
-        }
+        let busy = StoreError::Busy("too many changes are waiting to be written".to_owned());
+        slot.borrow_mut().answer(Err(busy));
     });
 }
 

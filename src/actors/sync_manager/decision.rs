@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     domain::{
         batch::{ManifestState, Settlement},
-        outcome::UploadOutcome,
+        outcome::{RejectedReading, UploadOutcome},
         pass::PassEnd,
         timestamp::Timestamp,
     },
@@ -33,6 +33,8 @@ pub(super) struct Tries {
     pub(super) max_retries: u32,
     /// Passes in a row in which it was given up.
     pub(super) failed_passes: u32,
+    /// Whether it is a part of a batch that was refused.
+    pub(super) is_part: bool,
     /// Where its manifest stands.
     pub(super) state: ManifestState,
     /// The time of the outcome.
@@ -103,7 +105,7 @@ pub(super) fn decide(outcome: &UploadOutcome, tries: Tries) -> Decision {
             status,
             named,
             words,
-        } => settle(isolate(*status, named, words, tries.length), Next::GoOn),
+        } => settle(isolate(*status, named, words, tries), Next::GoOn),
         UploadOutcome::TooLarge(words) if tries.length > 1 => {
             settle(halve(413, words, tries.length), Next::GoOn)
         }
@@ -149,13 +151,10 @@ fn postpone(words: String, end: PassEnd) -> Decision {
     )
 }
 
-/// The named readings are set aside when the server names some but not all; else halves find the bad ones.
-fn isolate(
-    status: u16,
-    named: &[crate::domain::outcome::RejectedReading],
-    words: &str,
-    length: usize,
-) -> Settlement {
+/// The named readings are set aside when the server names some but not all; else halves find the bad ones. Some
+/// servers name one reading at a time: what is left of a part is halved as well, so that its good readings show.
+fn isolate(status: u16, named: &[RejectedReading], words: &str, tries: Tries) -> Settlement {
+    let length = tries.length;
     if length == 1 {
         let words = named
             .first()
@@ -166,11 +165,20 @@ fn isolate(
     if named.is_empty() || named.len() >= length {
         return halve(status, words, length);
     }
-    let rest = (0..length)
+    let mut rest: Vec<usize> = (0..length)
         .filter(|position| !named.iter().any(|named| named.position == *position))
         .collect();
+    let behind = if tries.is_part && rest.len() > 1 {
+        rest.split_off(rest.len().div_ceil(2))
+    } else {
+        Vec::new()
+    };
+    let parts = [rest, behind]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
     Settlement::Split {
-        parts: vec![rest],
+        parts,
         suspects: named.to_vec(),
         status,
         words: words.to_owned(),

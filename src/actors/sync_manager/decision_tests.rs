@@ -11,6 +11,7 @@ fn tries() -> Tries {
         failures: 0,
         max_retries: 5,
         failed_passes: 0,
+        is_part: false,
         state: ManifestState::Live,
         now: Timestamp(DateTime::UNIX_EPOCH),
     }
@@ -187,6 +188,18 @@ fn a_pause_is_never_cut_short() {
 fn refusals_isolate() {
     let named = decide(&refusal(&[2, 5]), tries());
     assert_eq!(parts_of(&named), [8]);
+    let named_in_part = decide(
+        &refusal(&[2, 5]),
+        Tries {
+            is_part: true,
+            ..tries()
+        },
+    );
+    assert_eq!(
+        parts_of(&named_in_part),
+        [4, 4],
+        "one name at a time must not take a request each"
+    );
     assert_eq!(parts_of(&decide(&refusal(&[]), tries())), [5, 5]);
     assert_eq!(
         parts_of(&decide(&refusal(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), tries())),

@@ -130,6 +130,8 @@ struct State {
     schedule: Option<SpawnHandle>,
     retry: Option<SpawnHandle>,
     fresh: Option<SpawnHandle>,
+    /// Readings were announced while a pass ran, perhaps too late for it.
+    fresh_since_start: bool,
     wishes: ApplyWishes,
 }
 
@@ -150,6 +152,7 @@ impl State {
             schedule: None,
             retry: None,
             fresh: None,
+            fresh_since_start: false,
             wishes: parts.wishes,
         }
     }
@@ -196,6 +199,7 @@ impl SyncManager {
         self.check_start(trigger)?;
         let id = self.parts.counters.passes.fetch_add(1, Ordering::Relaxed) + 1;
         self.state.pass = Some(id);
+        self.state.fresh_since_start = false;
         self.state.interruption.send_replace(Interruption::None);
         let pass = Pass::new(self.kit(id, trigger, span));
         when_done(pass.run(), context, Self::finish_pass);
@@ -363,6 +367,7 @@ impl SyncManager {
             PassEnd::DatabaseFailed { .. } | PassEnd::Interrupted { .. } => {
                 self.retry_after(AFTER_FAILURE, PassTrigger::Schedule, context)
             }
+            PassEnd::Drained if self.state.fresh_since_start => self.arm_fresh_pass(context),
             PassEnd::Drained
             | PassEnd::Stopped
             | PassEnd::Offline { .. }
@@ -494,6 +499,27 @@ impl SyncManager {
                 wanted: wishes.batch_size,
             };
         });
+    }
+
+    /// Announced readings do not wait for the schedule, but a pass for them comes only every so often.
+    fn arm_fresh_pass(&mut self, context: &mut Context<Self>) {
+        if self.state.fresh.is_some() || self.requests_are_scarce() {
+            return;
+        }
+        let ended = self.state.last_pass_ended;
+        let since = ended.map(|ended| self.parts.clock.elapsed().saturating_sub(ended));
+        let delay = since.map_or(Duration::ZERO, |since| {
+            FRESH_PASS_EVERY.saturating_sub(since)
+        });
+        self.state.fresh = Some(after(
+            &self.parts.clock,
+            delay,
+            context,
+            |manager, context| {
+                manager.state.fresh = None;
+                manager.start_by_itself(PassTrigger::FreshReadings, context);
+            },
+        ));
     }
 
     fn requests_are_scarce(&self) -> bool {
@@ -633,25 +659,11 @@ impl Handler<FreshReadings> for SyncManager {
         self.parts
             .failure_points
             .pass("sync_manager.fresh_readings");
-        if self.state.pass.is_some() || self.state.fresh.is_some() || self.requests_are_scarce() {
-            return;
+        if self.state.pass.is_some() {
+            self.state.fresh_since_start = true;
+        } else {
+            self.arm_fresh_pass(context);
         }
-        let since_last = self
-            .state
-            .last_pass_ended
-            .map(|ended| self.parts.clock.elapsed().saturating_sub(ended));
-        let delay = since_last.map_or(Duration::ZERO, |since| {
-            FRESH_PASS_EVERY.saturating_sub(since)
-        });
-        self.state.fresh = Some(after(
-            &self.parts.clock,
-            delay,
-            context,
-            |manager, context| {
-                manager.state.fresh = None;
-                manager.start_by_itself(PassTrigger::FreshReadings, context);
-            },
-        ));
     }
 }
 

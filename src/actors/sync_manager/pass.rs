@@ -340,6 +340,7 @@ impl Pass {
         let (clock, max_retries) = (self.kit.clock.clone(), self.kit.max_retries);
         let manifest = &batch.manifest;
         let (length, failed_passes, state) = (batch.len(), manifest.failed_passes, manifest.state);
+        let is_part = manifest.root != manifest.key;
         let decide = move |outcome: &UploadOutcome| {
             decide(
                 outcome,
@@ -348,6 +349,7 @@ impl Pass {
                     failures,
                     max_retries,
                     failed_passes,
+                    is_part,
                     state,
                     now: clock.now().into(),
                 },
