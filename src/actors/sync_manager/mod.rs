@@ -126,7 +126,8 @@ struct State {
     /// Who waits for the pass after that.
     waiting: Vec<oneshot::Sender<PassReport>>,
     follow_up: Option<PassTrigger>,
-    last_pass_ended: Option<Duration>,
+    /// When announced readings last started a pass.
+    last_fresh_pass: Option<Duration>,
     schedule: Option<SpawnHandle>,
     retry: Option<SpawnHandle>,
     fresh: Option<SpawnHandle>,
@@ -148,7 +149,7 @@ impl State {
             joined: Vec::new(),
             waiting: Vec::new(),
             follow_up: None,
-            last_pass_ended: None,
+            last_fresh_pass: None,
             schedule: None,
             retry: None,
             fresh: None,
@@ -290,7 +291,6 @@ impl SyncManager {
             .failure_points
             .pass("sync_manager.finish_pass");
         manager.state.pass = None;
-        manager.state.last_pass_ended = Some(manager.parts.clock.elapsed());
         manager.log_end(&report);
         manager.publish_end(&report);
         manager
@@ -506,8 +506,8 @@ impl SyncManager {
         if self.state.fresh.is_some() || self.requests_are_scarce() {
             return;
         }
-        let ended = self.state.last_pass_ended;
-        let since = ended.map(|ended| self.parts.clock.elapsed().saturating_sub(ended));
+        let last = self.state.last_fresh_pass;
+        let since = last.map(|last| self.parts.clock.elapsed().saturating_sub(last));
         let delay = since.map_or(Duration::ZERO, |since| {
             FRESH_PASS_EVERY.saturating_sub(since)
         });
@@ -517,6 +517,7 @@ impl SyncManager {
             context,
             |manager, context| {
                 manager.state.fresh = None;
+                manager.state.last_fresh_pass = Some(manager.parts.clock.elapsed());
                 manager.start_by_itself(PassTrigger::FreshReadings, context);
             },
         ));
