@@ -28,8 +28,10 @@ use crate::{
 
 /// Threads that serve the local API; the actors have a thread of their own.
 const HTTP_WORKERS: usize = 2;
-/// An orderly end waits this long for the upload in flight and for open requests.
-const LONGEST_FAREWELL: Duration = Duration::from_secs(25);
+/// An orderly end waits for the upload in flight, which ends by its own timeout, and so much longer for it to be
+/// settled; but never beyond what supervisors of processes usually grant.
+const FAREWELL_MARGIN: Duration = Duration::from_secs(5);
+const LONGEST_FAREWELL: Duration = Duration::from_secs(80);
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +111,7 @@ pub struct App {
     store: Arc<dyn SyncStore>,
     escalations: mpsc::UnboundedReceiver<Escalation>,
     stop: watch::Sender<bool>,
+    farewell: Duration,
 }
 
 /// Ends a running service from elsewhere.
@@ -131,6 +134,7 @@ impl App {
     pub async fn build(settings: Settings, surroundings: Surroundings) -> Result<Self, StartError> {
         // Installed once per process; whoever came first did the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let farewell = (settings.client_system.timeout + FAREWELL_MARGIN).min(LONGEST_FAREWELL);
         let store = open_store(&settings.database).await?;
         let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
         let (wired, escalations) = wiring::wire(&settings, surroundings, &store, &metrics).await?;
@@ -149,6 +153,7 @@ impl App {
             store,
             escalations,
             stop: watch::Sender::new(false),
+            farewell,
         })
     }
 
@@ -185,7 +190,7 @@ impl App {
             Some(escalation) = self.escalations.recv() => Ending::Escalated(escalation),
         };
         tracing::info!("the service is ending");
-        take_leave(&self.wired, &handle, &ending).await;
+        take_leave(&self.wired, &handle, &ending, self.farewell).await;
         self.wired.supervisor.end_all();
         // The aborted actors let go of the database only when their tasks have been polled once more.
         tokio::task::yield_now().await;
@@ -231,7 +236,7 @@ fn listen(
 
 /// Lets the upload in flight finish and be settled; whatever does not end in time is found again by the next
 /// start, under its old key.
-async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending) {
+async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending, patience: Duration) {
     if matches!(ending, Ending::Escalated(_)) {
         server.stop(false).await;
         return;
@@ -248,10 +253,7 @@ async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending) {
         };
         tokio::join!(settled, server.stop(true));
     };
-    if tokio::time::timeout(LONGEST_FAREWELL, farewell)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(patience, farewell).await.is_err() {
         tracing::warn!(
             "an upload did not end in time; it will be repeated under its old key after the next start"
         );

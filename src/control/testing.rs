@@ -17,7 +17,7 @@ use crate::{
         census::Stretch,
         meter::Meter,
         quarantine::{QuarantineFilter, QuarantineReason, QuarantinedReading},
-        reading::ReadingRow,
+        reading::{ReadingId, ReadingRow},
         store::{Fact, Page, StoreError, Window},
         sync_log::{SyncLogEntry, SyncStats},
         timestamp::Timestamp,
@@ -206,6 +206,10 @@ impl SyncStore for FakeStore {
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError> {
         Err(never())
     }
+    async fn next_pending(&self, _: ReadingId) -> Result<Option<ReadingId>, StoreError> {
+        Ok(None)
+    }
+
     async fn count_pending(&self, _: Stretch) -> Result<u64, StoreError> {
         Err(never())
     }

@@ -116,13 +116,6 @@ pub enum Settlement {
         /// The server's words.
         words: String,
     },
-    /// The whole batch goes to quarantine.
-    Quarantine {
-        /// HTTP status of the refusal.
-        status: u16,
-        /// The server's words.
-        words: String,
-    },
     /// The outcome is still open after all tries of this pass: the manifest stays for the next one.
     GiveUp {
         /// What the last try brought.

@@ -42,12 +42,10 @@ impl Census {
             .map_or(ReadingId::MIN, |segment| segment.upper)
     }
 
-    /// The stretches that have to be counted to reach `highest`; the first begins after what is known.
-    pub fn uncounted(&self, lowest: ReadingId, highest: ReadingId) -> Option<Stretch> {
-        let after = match self.segments.last() {
-            Some(segment) => segment.upper,
-            None => lowest.saturating_sub(1),
-        };
+    /// The next stretch to be counted on the way to `highest`, where `next` is the lowest pending id above
+    /// [`Census::counted_through`]: a gap in the ids costs nothing.
+    pub fn uncounted(&self, next: ReadingId, highest: ReadingId) -> Option<Stretch> {
+        let after = next.saturating_sub(1).max(self.counted_through());
         (highest > after).then(|| Stretch {
             after,
             upper: highest.min(after.saturating_add(Self::SEGMENT_IDS)),
@@ -110,6 +108,11 @@ impl Census {
         Some(Stretch { after, upper })
     }
 
+    /// Whether the present round of verification is complete.
+    pub fn is_verified(&self) -> bool {
+        self.next_to_verify >= self.segments.len()
+    }
+
     /// Begins a new round of verification.
     pub fn verify_from_start(&mut self) {
         self.next_to_verify = 0;
@@ -148,12 +151,24 @@ mod tests {
     }
 
     fn catch_up(census: &mut Census, queue: &BTreeSet<i64>) {
-        let (Some(lowest), Some(highest)) = (queue.first(), queue.last()) else {
-            return;
+        let Some(highest) = queue.last() else { return };
+        let next = |census: &Census| {
+            queue
+                .range(census.counted_through().saturating_add(1)..)
+                .next()
+                .copied()
         };
-        while let Some(stretch) = census.uncounted(*lowest, *highest) {
+        while let Some(stretch) = next(census).and_then(|next| census.uncounted(next, *highest)) {
             census.note(stretch, count(queue, stretch));
         }
+    }
+
+    #[test]
+    fn a_gap_in_the_ids_costs_nothing() {
+        let queue = BTreeSet::from([1, 2, 1_767_225_600_000]);
+        let mut census = Census::default();
+        catch_up(&mut census, &queue);
+        assert_eq!((census.total(), census.segments.len()), (3, 2));
     }
 
     #[derive(Clone, Debug)]

@@ -69,6 +69,4 @@ pub struct ApiClientSnapshot {
     pub requests_remaining: Option<u64>,
     /// Requests that it allows in a window.
     pub requests_limit: Option<u64>,
-    /// Exchanges under way.
-    pub exchanges: usize,
 }

@@ -52,6 +52,8 @@ pub trait SyncStore: Send + Sync {
     async fn foreign_version(&self) -> Result<i64, StoreError>;
     /// Where the queue begins and ends.
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError>;
+    /// The lowest id of a pending reading above `after`.
+    async fn next_pending(&self, after: ReadingId) -> Result<Option<ReadingId>, StoreError>;
     /// Pending readings with ids in the stretch. Reads at most the stretch's rows.
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError>;
     /// Readings in quarantine.

@@ -131,9 +131,14 @@ struct Success {
 }
 
 impl Success {
+    /// None where the body is no answer, or where a number in it is none: then nothing can be concluded.
     fn parse(answer: &Answer) -> Option<Self> {
         let json: Value = serde_json::from_slice(&answer.body).ok()?;
         let json = json.as_object()?;
+        let number = |field: &str| match json.get(field) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => value.as_u64().map(Some),
+        };
         let words = |error: &Value| {
             let text = ["error", "message", "msg"]
                 .iter()
@@ -153,8 +158,8 @@ impl Success {
             .flatten();
         Some(Self {
             success: json.get("success").and_then(Value::as_bool),
-            inserted: json.get("inserted").and_then(Value::as_u64),
-            skipped: json.get("skipped").and_then(Value::as_u64).unwrap_or(0),
+            inserted: number("inserted")?,
+            skipped: number("skipped")?.unwrap_or(0),
             errors: errors.map(|error| (meter(error), words(error))).collect(),
         })
     }
@@ -186,12 +191,6 @@ fn classify_success(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
             timed_out: false,
         };
     };
-    let all_inserted = success
-        .inserted
-        .is_none_or(|inserted| inserted == length as u64);
-    if success.success == Some(true) && success.skipped == 0 && all_inserted {
-        return UploadOutcome::Stored;
-    }
     if success.transaction_aborted() {
         return UploadOutcome::Refused {
             status,
@@ -199,7 +198,14 @@ fn classify_success(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
             words: success.words(),
         };
     }
-    if success.success != Some(true) && success.skipped == 0 && success.errors.is_empty() {
+    let says_success = success.success == Some(true);
+    let all_inserted = success
+        .inserted
+        .is_none_or(|inserted| inserted == length as u64);
+    if says_success && success.skipped == 0 && all_inserted {
+        return UploadOutcome::Stored;
+    }
+    if !says_success && success.errors.is_empty() {
         return UploadOutcome::Ambiguous {
             words: format!("a {status} without success: {}", answer.words()),
             timed_out: false,

@@ -194,6 +194,24 @@ fn a_replay_is_stored_only_on_a_repeated_key() {
 }
 
 #[test]
+fn what_does_not_say_success_is_never_taken_for_stored() {
+    let refused_replay = r#"{"success":false,"inserted":0,"skipped":3,"errors":[]}"#;
+    assert_eq!(
+        classify_known(refused_replay, "abc", true, None).class(),
+        "ambiguous"
+    );
+    for body in [
+        r#"{"success":true,"inserted":"3"}"#,
+        r#"{"success":true,"inserted":-3}"#,
+        r#"{"success":true,"skipped":0.5}"#,
+    ] {
+        assert_eq!(classify(body, "abc").class(), "ambiguous", "{body}");
+    }
+    let aborted = r#"{"success":true,"inserted":3,"skipped":0,"errors":[{"meter_external_id":"a","error":"current transaction is aborted"}]}"#;
+    assert_eq!(classify(aborted, "abc").class(), "refused");
+}
+
+#[test]
 fn entries_that_leave_a_choice_put_all_that_may_be_meant_in_doubt() {
     let one_of_two = r#"{"success":true,"inserted":3,"skipped":1,"errors":[{"meter_external_id":"b","error":"x"}]}"#;
     assert_doubtful(&classify(one_of_two, "abbc"), &[1, 2]);

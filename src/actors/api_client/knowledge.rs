@@ -50,7 +50,11 @@ impl ServerKnowledge {
 
     /// The end of the pause, while it lasts.
     pub(super) fn hold_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.held_until.get().filter(|until| *until > now)
+        // A clock that was set back must not make the pause longer than any server may ask for.
+        let longest = Timestamp(now.0 + crate::upstream::answer::LONGEST_PAUSE);
+        self.held_until
+            .get()
+            .filter(|until| *until > now && *until <= longest)
     }
 
     /// Lengthens the pause; a shorter wish changes nothing. Returns the end where it changed.

@@ -147,15 +147,24 @@ impl Line {
         if let Some(until) = self.hold() {
             return Err(CallFailure::Held(until));
         }
+        let result = match self.check_health().await {
+            // The server closes idle connections; that one was closed under the request is no outage.
+            Err(NoAnswer::Broken(_)) => self.check_health().await,
+            other => other,
+        };
+        let (answer, rate_limit) = result.map_err(call_failure)?;
+        self.note_rate_limit(rate_limit);
+        self.note_wish_for_pause(&answer);
+        Ok(())
+    }
+
+    async fn check_health(&self) -> Result<(Answer, RateLimit), NoAnswer> {
         let timeout = HEALTH_CHECK_TIMEOUT.min(self.parts.settings.timeout);
         let call = Call {
             authenticated: false,
             ..Call::get("/health", timeout)
         };
-        let (answer, rate_limit) = self.wire.exchange(call).await.map_err(call_failure)?;
-        self.note_rate_limit(rate_limit);
-        self.note_wish_for_pause(&answer);
-        Ok(())
+        self.wire.exchange(call).await
     }
 
     async fn authenticate(&self) -> Result<(), CallFailure> {

@@ -34,9 +34,7 @@ impl Uploader {
             tracing::info_span!(parent: &self.message.span, "upload", key = %self.message.key);
         let clock = self.line.parts.clock.clone();
         let begun = clock.elapsed();
-        self.count_exchanges();
         let outcome = self.upload().instrument(span.clone()).await;
-        self.count_exchanges();
         let took = clock.elapsed().saturating_sub(begun);
         (self.line.parts.observer)(outcome.class(), took);
         span.in_scope(|| {
@@ -47,14 +45,6 @@ impl Uploader {
             )
         });
         outcome
-    }
-
-    fn count_exchanges(&self) {
-        let under_way = self.line.parts.exchanges.len();
-        self.line
-            .parts
-            .published
-            .update(|snapshot| snapshot.exchanges = under_way);
     }
 
     async fn upload(&self) -> UploadOutcome {

@@ -4,13 +4,15 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{DatabaseWriterParts, group::Changes};
 use crate::{
-    domain::{census::Census, status::QueueStatus, store::StoreError},
+    domain::{census::Census, reading::ReadingId, status::QueueStatus, store::StoreError},
     messages::sync_manager::FreshReadings,
     supervision::ask::tell,
 };
 
 /// How often other programs' changes are looked for. The queue's size is to be exact within 5 s.
 const EVERY: Duration = Duration::from_secs(2);
+/// Stretches of ids that are counted with one look; each holds 50,000 readings at the most.
+const STRETCHES_AT_A_TIME: usize = 8;
 /// Over how long the drain rate is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Over how long the growth of the disk's use is judged, and how often it is looked at.
@@ -23,6 +25,8 @@ pub(super) struct CensusTaker {
     foreign_version: Option<i64>,
     taken_at: Option<Duration>,
     bookkeeping_changed: bool,
+    /// Something may have changed behind what was counted since the present round of verification began.
+    verify_again: bool,
     /// Readings that left the queue, by time.
     departures: VecDeque<(Duration, u64)>,
     /// Free bytes, by time.
@@ -41,6 +45,7 @@ impl CensusTaker {
             foreign_version: None,
             taken_at: None,
             bookkeeping_changed: true,
+            verify_again: false,
             departures: VecDeque::new(),
             disk: VecDeque::new(),
             possibly_doubled,
@@ -62,6 +67,7 @@ impl CensusTaker {
             self.departures.push_back((now, ids.len() as u64));
         }
         self.possibly_doubled += changes.possibly_doubled;
+        self.note_totals(changes);
         self.bookkeeping_changed |= changes.bookkeeping;
         if let Some(failure) = &changes.failure {
             return self.publish_failure(failure);
@@ -73,6 +79,15 @@ impl CensusTaker {
             self.take().await;
         } else {
             self.publish_counts();
+        }
+    }
+
+    fn note_totals(&self, changes: &Changes) {
+        if changes.delivered + changes.given_up > 0 {
+            self.parts.totals.update(|totals| {
+                totals.total_synced += changes.delivered;
+                totals.total_failed += changes.given_up;
+            });
         }
     }
 
@@ -102,46 +117,66 @@ impl CensusTaker {
         let version = store.foreign_version().await?;
         let changed = self.foreign_version != Some(version);
         let bounds = store.queue_bounds().await?;
-        if let Some((lowest, highest)) = bounds.ids {
-            while let Some(stretch) = self.census.uncounted(lowest, highest) {
-                let count = store.count_pending(stretch).await?;
-                self.census.note(stretch, count);
-            }
+        let complete = self
+            .count_new(bounds.ids.map(|(_, highest)| highest))
+            .await?;
+        self.verify_again |= changed;
+        // A round that is under way is finished first, or the last stretches would never have their turn.
+        if self.verify_again && self.census.is_verified() {
+            self.verify_again = false;
+            self.census.verify_from_start();
         }
-        if changed && self.foreign_version.is_some() {
-            self.verify_some().await?;
-        }
+        self.verify_some().await?;
         self.foreign_version = Some(version);
         self.note_disk(store.disk_free_bytes().await);
-        if std::mem::take(&mut self.bookkeeping_changed) {
+        if self.bookkeeping_changed {
             self.publish_bookkeeping().await?;
+            self.bookkeeping_changed = false;
         }
         let last_collection = store.last_collection().await?;
         self.parts.published.update(|snapshot| {
-            snapshot.counted = true;
+            snapshot.counted |= complete;
             snapshot.failing_since = None;
             snapshot.queue.oldest_pending_at = bounds.oldest_pending_at;
             snapshot.last_collection = last_collection;
         });
         self.publish_counts();
+        if !complete {
+            self.taken_at = None;
+        }
         Ok(())
     }
 
-    /// Another program may have deleted or marked what was counted: one known stretch is counted again, all of
-    /// them in turn.
-    async fn verify_some(&mut self) -> Result<(), StoreError> {
-        let stretch = match self.census.next_stretch_to_verify() {
-            Some(stretch) => stretch,
-            None => {
-                self.census.verify_from_start();
-                match self.census.next_stretch_to_verify() {
-                    Some(stretch) => stretch,
-                    None => return Ok(()),
-                }
-            }
+    /// Counts what is not counted yet, as far as one look may go; tells whether that was all.
+    async fn count_new(&mut self, highest: Option<ReadingId>) -> Result<bool, StoreError> {
+        let Some(highest) = highest else {
+            return Ok(true);
         };
-        let count = self.parts.store.count_pending(stretch).await?;
-        self.census.note(stretch, count);
+        for _ in 0..STRETCHES_AT_A_TIME {
+            let next = self
+                .parts
+                .store
+                .next_pending(self.census.counted_through())
+                .await?;
+            let Some(stretch) = next.and_then(|next| self.census.uncounted(next, highest)) else {
+                return Ok(true);
+            };
+            let count = self.parts.store.count_pending(stretch).await?;
+            self.census.note(stretch, count);
+        }
+        Ok(false)
+    }
+
+    /// Another program may have deleted or marked what was counted before, or inserted behind it: then all known
+    /// stretches are counted again, a few with every look.
+    async fn verify_some(&mut self) -> Result<(), StoreError> {
+        for _ in 0..STRETCHES_AT_A_TIME {
+            let Some(stretch) = self.census.next_stretch_to_verify() else {
+                break;
+            };
+            let count = self.parts.store.count_pending(stretch).await?;
+            self.census.note(stretch, count);
+        }
         Ok(())
     }
 

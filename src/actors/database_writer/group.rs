@@ -18,6 +18,10 @@ pub struct Changes {
     pub(super) inserted: bool,
     /// Manifests or quarantine entries changed.
     pub(super) bookkeeping: bool,
+    /// Readings that the Client System stored.
+    pub(super) delivered: u64,
+    /// Readings in batches that were given up for a pass.
+    pub(super) given_up: u64,
     /// Uploads that may double a batch on a server without de-duplication.
     pub(super) possibly_doubled: u64,
     /// The database failed.
@@ -29,6 +33,8 @@ impl Changes {
         self.removed.extend(other.removed);
         self.inserted |= other.inserted;
         self.bookkeeping |= other.bookkeeping;
+        self.delivered += other.delivered;
+        self.given_up += other.given_up;
         self.possibly_doubled += other.possibly_doubled;
     }
 }
@@ -38,6 +44,8 @@ impl Changes {
 pub(super) trait Pending {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
+    /// About how many rows it writes.
+    fn weight(&self) -> usize;
     /// Carries it out within the transaction and keeps the reply.
     async fn apply(
         &mut self,
@@ -69,6 +77,10 @@ impl<M: WriteOperation> Work<M> {
 impl<M: WriteOperation> Pending for Work<M> {
     fn is_abandoned(&self) -> bool {
         matches!(&*self.slot.borrow(), Asker::Waiting(sender) if sender.is_closed())
+    }
+
+    fn weight(&self) -> usize {
+        self.message.weight()
     }
 
     async fn apply(

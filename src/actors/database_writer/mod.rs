@@ -24,7 +24,7 @@ use self::{
 use super::when_done;
 use crate::{
     clock::Clock,
-    domain::{schedule::SiteSeed, store::StoreError},
+    domain::{schedule::SiteSeed, status::SyncStatus, store::StoreError},
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     settings::SyncSettings,
     storage::SyncStore,
@@ -48,6 +48,8 @@ pub struct DatabaseWriterParts {
     pub fresh_readings: Recipient<FreshReadings>,
     /// Where the snapshot is published.
     pub published: Published<DatabaseSnapshot>,
+    /// Where the totals since the start of the process are kept: they count when a commit does.
+    pub totals: Published<SyncStatus>,
     /// Planned failures.
     pub failure_points: FailurePoints,
 }
@@ -105,12 +107,21 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
 }
 
 fn take_group(desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
-    /// Keeps a transaction short: other programs insert between our commits.
-    const LARGEST_GROUP: usize = 16;
+    /// Changes and rows that share a transaction at the most: it has to stay short, for other programs insert
+    /// between our commits.
+    const MOST_CHANGES: usize = 16;
+    const MOST_ROWS: usize = 2_000;
     let mut waiting = desk.waiting.borrow_mut();
     waiting.retain(|pending| !pending.is_abandoned());
-    let size = waiting.len().min(LARGEST_GROUP);
-    (size > 0).then(|| waiting.drain(..size).collect())
+    let (mut group, mut rows) = (Vec::new(), 0);
+    while let Some(next) = waiting.front().map(|pending| pending.weight()) {
+        if !group.is_empty() && (group.len() == MOST_CHANGES || rows + next > MOST_ROWS) {
+            break;
+        }
+        rows += next;
+        group.extend(waiting.pop_front());
+    }
+    (!group.is_empty()).then_some(group)
 }
 
 impl Actor for DatabaseWriter {

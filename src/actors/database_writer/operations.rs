@@ -27,6 +27,11 @@ pub trait WriteOperation: 'static {
     /// What the asker gets once the change is durable.
     type Reply: 'static;
 
+    /// About how many rows it writes; bounds what shares a transaction.
+    fn weight(&self) -> usize {
+        1
+    }
+
     /// Carries the change out within a transaction that others may share.
     async fn apply(
         &self,
@@ -47,6 +52,10 @@ pub(super) fn now(parts: &DatabaseWriterParts) -> Timestamp {
 #[async_trait(?Send)]
 impl WriteOperation for InsertReadings {
     type Reply = Ingested;
+
+    fn weight(&self) -> usize {
+        self.readings.len()
+    }
 
     async fn apply(
         &self,

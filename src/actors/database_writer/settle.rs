@@ -1,6 +1,8 @@
 //! What the outcome of a batch means for its readings. All of it in one transaction: readings, manifest,
 //! quarantine and operation log agree at any moment, whenever the power fails.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{
@@ -44,6 +46,7 @@ impl WriteOperation for SettleBatch {
         };
         settling.changes.bookkeeping = true;
         settling.carry_out(&self.settlement).await?;
+        settling.changes.delivered = settling.settled.delivered;
         Ok((settling.settled, settling.changes))
     }
 }
@@ -75,7 +78,6 @@ impl Settling<'_> {
                 words,
             } => self.split(parts, suspects, *status, words).await,
             Settlement::Suspect { status, words } => self.suspect(*status, words).await,
-            Settlement::Quarantine { status, words } => self.quarantine_all(*status, words).await,
             Settlement::GiveUp { words, park } => self.give_up(words, *park).await,
             Settlement::Postpone { words, sent } => self.postpone(words.as_deref(), *sent).await,
         }
@@ -160,12 +162,7 @@ impl Settling<'_> {
                 })
                 .await?;
         }
-        let alone: Vec<_> = suspects
-            .iter()
-            .map(|suspect| vec![suspect.position])
-            .collect();
-        let bodies = body::split(&json, &alone).map_err(damaged)?;
-        for (suspect, part) in suspects.iter().zip(&bodies) {
+        for suspect in suspects {
             let manifest = self.part(
                 &[suspect.position],
                 ManifestState::Suspect,
@@ -173,11 +170,10 @@ impl Settling<'_> {
                 &suspect.words,
             );
             self.settled.suspects += 1;
+            // A suspect is judged, never sent, so it needs no body.
+            let body = Arc::from([]);
             self.transaction
-                .insert_manifest(&Batch {
-                    manifest,
-                    body: body::compress(part).into(),
-                })
+                .insert_manifest(&Batch { manifest, body })
                 .await?;
         }
         self.log(self.batch.len(), Some(words)).await
@@ -213,21 +209,9 @@ impl Settling<'_> {
         self.transaction.update_manifest(manifest).await
     }
 
-    async fn quarantine_all(&mut self, status: u16, words: &str) -> Result<(), StoreError> {
-        let entries: Vec<_> = self
-            .ids()
-            .iter()
-            .map(|id| self.entry(id, QuarantineReason::Refused, status, words.to_owned()))
-            .collect();
-        self.set_aside(&entries).await?;
-        self.log(entries.len(), Some(words)).await?;
-        self.transaction
-            .remove_manifest(&self.batch.manifest.key)
-            .await
-    }
-
     async fn give_up(&mut self, words: &str, park: bool) -> Result<(), StoreError> {
         let ids = self.ids();
+        self.changes.given_up = ids.len() as u64;
         self.transaction.increment_retry_count(&ids).await?;
         let manifest = &mut self.batch.manifest;
         manifest.failed_passes += 1;
@@ -329,32 +313,56 @@ async fn condemn(
     parts: &DatabaseWriterParts,
     root: Option<&IdempotencyKey>,
 ) -> Result<(Settled, Changes), StoreError> {
-    let (mut settled, mut changes) = (Settled::default(), Changes::default());
-    for suspect in transaction
+    let suspects = transaction
         .manifests_in(ManifestState::Suspect, root)
-        .await?
-    {
-        let words = suspect
-            .last_error
-            .clone()
-            .unwrap_or_else(|| "refused".to_owned());
-        let entry = |reading_id| QuarantineEntry {
-            reading_id,
-            reason: QuarantineReason::Refused,
-            status: suspect.last_status,
-            message: words.clone(),
-            key: Some(suspect.key.clone()),
-        };
-        let entries: Vec<_> = suspect.reading_ids.iter().map(entry).collect();
-        settled.quarantined += transaction.quarantine(&entries, now(parts)).await?;
+        .await?;
+    let entries: Vec<_> = suspects.iter().flat_map(entries_of).collect();
+    let Some(first) = entries.first() else {
+        return Ok((Settled::default(), Changes::default()));
+    };
+    let words = format!(
+        "{} readings went to quarantine (refused): {}",
+        entries.len(),
+        first.message
+    );
+    let quarantined = transaction.quarantine(&entries, now(parts)).await?;
+    for suspect in &suspects {
         transaction.remove_manifest(&suspect.key).await?;
-        transaction
-            .append_sync_log(entries.len(), Some(&words), now(parts))
-            .await?;
-        changes.removed.push(suspect.reading_ids);
-        changes.bookkeeping = true;
     }
-    Ok((settled, changes))
+    transaction
+        .append_sync_log(entries.len(), Some(&words), now(parts))
+        .await?;
+    let removed = suspects
+        .into_iter()
+        .map(|suspect| suspect.reading_ids)
+        .collect();
+    let changes = Changes {
+        removed,
+        bookkeeping: true,
+        ..Changes::default()
+    };
+    Ok((
+        Settled {
+            quarantined,
+            ..Settled::default()
+        },
+        changes,
+    ))
+}
+
+fn entries_of(suspect: &Manifest) -> Vec<QuarantineEntry> {
+    let message = suspect
+        .last_error
+        .clone()
+        .unwrap_or_else(|| "refused".to_owned());
+    let entry = |reading_id| QuarantineEntry {
+        reading_id,
+        reason: QuarantineReason::Refused,
+        status: suspect.last_status,
+        message: message.clone(),
+        key: Some(suspect.key.clone()),
+    };
+    suspect.reading_ids.iter().map(entry).collect()
 }
 
 async fn release(transaction: &mut dyn StoreTransaction) -> Result<(Settled, Changes), StoreError> {

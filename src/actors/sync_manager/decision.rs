@@ -110,7 +110,7 @@ pub(super) fn decide(outcome: &UploadOutcome, tries: Tries) -> Decision {
             settle(halve(413, words, tries.length), Next::GoOn)
         }
         UploadOutcome::TooLarge(words) => settle(
-            Settlement::Quarantine {
+            Settlement::Suspect {
                 status: 413,
                 words: words.clone(),
             },
@@ -122,9 +122,10 @@ pub(super) fn decide(outcome: &UploadOutcome, tries: Tries) -> Decision {
         UploadOutcome::Ambiguous { .. } | UploadOutcome::ServerFault { .. } => {
             after_fault(words, tries)
         }
-        UploadOutcome::RateLimited { retry_after, .. } => {
-            after_rate_limit(*retry_after, words, tries)
-        }
+        UploadOutcome::RateLimited {
+            status,
+            retry_after,
+        } => after_rate_limit(*status, *retry_after, words, tries),
         UploadOutcome::Held(until) => after_hold(*until, tries),
         UploadOutcome::Unreachable(cause) => postpone(
             words,
@@ -215,10 +216,25 @@ fn after_fault(words: String, tries: Tries) -> Decision {
     )
 }
 
-fn after_rate_limit(retry_after: Option<Duration>, words: String, tries: Tries) -> Decision {
-    let pause = retry_after.unwrap_or(Duration::ZERO);
+/// The link went down while the batch waited for another try that may have stored it. A batch that takes the
+/// server down with it must not come first for ever, so this counts as a pass in which it was given up.
+pub(super) fn cut_off(words: String, failed_passes: u32) -> Settlement {
+    Settlement::GiveUp {
+        words,
+        park: failed_passes + 1 >= FAILED_PASSES_UNTIL_PARKED,
+    }
+}
+
+/// 429 says that nothing was done. 503 is the server's failure, which only comes with a time to wait.
+fn after_rate_limit(
+    status: u16,
+    retry_after: Option<Duration>,
+    words: String,
+    tries: Tries,
+) -> Decision {
+    let (pause, sent) = (retry_after.unwrap_or(Duration::ZERO), status != 429);
     if tries.failures < tries.max_retries && pause <= PATIENCE_WITH_PAUSES {
-        return try_again(UPLOAD_BACKOFF.delay(tries.failures + 1).max(pause), false);
+        return try_again(UPLOAD_BACKOFF.delay(tries.failures + 1).max(pause), sent);
     }
     let end = match retry_after {
         Some(pause) => PassEnd::Held {
@@ -228,6 +244,10 @@ fn after_rate_limit(retry_after: Option<Duration>, words: String, tries: Tries) 
             words: words.clone(),
         },
     };
+    if sent {
+        let park = tries.failed_passes + 1 >= FAILED_PASSES_UNTIL_PARKED;
+        return settle(Settlement::GiveUp { words, park }, Next::End(end));
+    }
     postpone(words, end)
 }
 
@@ -236,7 +256,7 @@ fn after_hold(until: Timestamp, tries: Tries) -> Decision {
     if pause <= PATIENCE_WITH_PAUSES {
         return try_again(pause, false);
     }
-    // Nothing was sent, so there is nothing worth a row in the operation log.
+    // Nothing was sent, so there is nothing worth a row in the log.
     settle(
         Settlement::Postpone {
             words: None,

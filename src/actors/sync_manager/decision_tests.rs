@@ -245,8 +245,36 @@ fn what_is_too_large_is_halved_down_to_a_single_reading() {
     );
     assert!(matches!(
         single.settlement,
-        Some(Settlement::Quarantine { status: 413, .. })
+        Some(Settlement::Suspect { status: 413, .. })
     ));
+}
+
+#[test]
+fn a_failing_server_that_names_a_time_is_still_failing() {
+    let busy = UploadOutcome::RateLimited {
+        status: 503,
+        retry_after: Some(Duration::from_secs(5)),
+    };
+    assert_eq!(
+        decide(&busy, tries()).next,
+        Next::TryAgain {
+            wait: Duration::from_secs(5),
+            sent: true
+        }
+    );
+    let last = decide(
+        &busy,
+        Tries {
+            failures: 5,
+            failed_passes: 2,
+            ..tries()
+        },
+    );
+    assert!(matches!(
+        last.settlement,
+        Some(Settlement::GiveUp { park: true, .. })
+    ));
+    assert!(matches!(last.next, Next::End(PassEnd::Held { .. })));
 }
 
 #[test]

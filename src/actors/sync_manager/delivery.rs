@@ -89,16 +89,8 @@ impl DeliveryLine {
         ask_within(&self.judge, message, WRITE_PATIENCE).await
     }
 
-    pub(super) async fn remember(&self, fact: Fact, value: String) -> Answer<()> {
-        ask_within(
-            &self.remember,
-            Remember {
-                fact,
-                value: Some(value),
-            },
-            WRITE_PATIENCE,
-        )
-        .await
+    pub(super) async fn remember(&self, fact: Fact, value: Option<String>) -> Answer<()> {
+        ask_within(&self.remember, Remember { fact, value }, WRITE_PATIENCE).await
     }
 
     /// Sends the batch once, lets `decide` judge the outcome, and settles it.
@@ -147,7 +139,7 @@ impl DeliveryLine {
     }
 
     /// A definite outcome is worth many tries: only the commit makes it count.
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         key: IdempotencyKey,
         settlement: &Settlement,

@@ -10,6 +10,8 @@ use crate::domain::batch::IdempotencyKey;
 pub(super) struct Isolation {
     groups: Vec<Group>,
     roots: HashMap<IdempotencyKey, Root>,
+    /// The server accepted something since suspects were last condemned.
+    server_accepts: bool,
 }
 
 /// Parts of one split. Both halves are sent before either is split further, and then the later one is followed
@@ -40,6 +42,19 @@ impl Isolation {
     /// When none of so many parts of a batch is accepted, the refusal is no matter of readings.
     const PARTS_UNTIL_BLANKET: u32 = 8;
 
+    /// Begins a pass; `server_accepts` tells whether earlier passes ended with the server taking readings.
+    pub(super) fn new(server_accepts: bool) -> Self {
+        Self {
+            server_accepts,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the server accepted something since suspects were last condemned.
+    pub(super) fn server_accepts(&self) -> bool {
+        self.server_accepts
+    }
+
     /// The next part to send.
     pub(super) fn next_part(&mut self) -> Option<IdempotencyKey> {
         loop {
@@ -58,7 +73,8 @@ impl Isolation {
             .any(|group| !group.parts.is_empty() || !group.splits.is_empty())
     }
 
-    /// A batch took the place of these parts because of its size.
+    /// A batch of several readings was too large and has been replaced by these parts. That says nothing about
+    /// the readings, nor about what else the server takes.
     pub(super) fn split_for_size(&mut self, parts: Vec<IdempotencyKey>, was_part: bool) {
         self.enqueue(parts, was_part);
     }
@@ -96,6 +112,7 @@ impl Isolation {
     /// The server accepted something: it is not refusing everything, so suspects are bad.
     /// Tells whether there are any.
     pub(super) fn accepted(&mut self) -> bool {
+        self.server_accepts = true;
         let mut suspects = 0;
         for root in self.roots.values_mut() {
             root.accepted = true;
@@ -104,19 +121,26 @@ impl Isolation {
         suspects > 0
     }
 
-    /// At the end of the queue: the roots whose suspects are proven bad by an earlier acceptance, and whether
-    /// suspects remain of which nobody can tell.
-    pub(super) fn conclude(&mut self) -> (Vec<IdempotencyKey>, bool) {
-        let proven = self
-            .roots
-            .iter()
-            .filter(|(_, root)| root.accepted && root.suspects > 0)
+    /// At the end of a pass: the roots whose suspects are proven bad, and whether suspects remain of which
+    /// nobody can tell. A batch that fell apart before eight parts proves nothing by itself; at the end of the queue it
+    /// counts that the server accepted something before. That evidence serves once, so that a server which has turned to
+    /// refusing everything costs a handful of readings a detour through quarantine at the most.
+    pub(super) fn conclude(&mut self, is_end_of_queue: bool) -> (Vec<IdempotencyKey>, bool) {
+        let server_accepts = std::mem::take(&mut self.server_accepts);
+        let suspected = || self.roots.iter().filter(|(_, root)| root.suspects > 0);
+        let is_proven = |root: &Root| {
+            root.accepted
+                || (is_end_of_queue
+                    && server_accepts
+                    && root.refused_parts < Self::PARTS_UNTIL_BLANKET)
+        };
+        let proven: Vec<_> = suspected()
+            .filter(|(_, root)| is_proven(root))
             .map(|(key, _)| key.clone())
             .collect();
-        let open = self
-            .roots
-            .values()
-            .any(|root| !root.accepted && root.suspects > 0);
+        let open = suspected().any(|(_, root)| !is_proven(root));
+        let used_up = suspected().any(|(_, root)| !root.accepted && is_proven(root));
+        self.server_accepts = server_accepts && !used_up && !open;
         (proven, open)
     }
 }
@@ -183,7 +207,7 @@ mod tests {
             }
             next = run.isolation.next_part();
         }
-        let (proven, open) = run.isolation.conclude();
+        let (proven, open) = run.isolation.conclude(true);
         if !proven.is_empty() && !open {
             run.condemned.append(&mut run.suspects);
         }
@@ -218,10 +242,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_accepted_before_speaks_against_a_few_readings_once() {
+        let root = IdempotencyKey("root".to_owned());
+        let mut isolation = Isolation::new(true);
+        assert_eq!(
+            isolation.refused(&root, Vec::new(), 1, false),
+            Verdict::GoOn
+        );
+        assert_eq!(isolation.conclude(true), (vec![root.clone()], false));
+        assert!(!isolation.server_accepts(), "the evidence is used up");
+        let mut next = Isolation::new(false);
+        next.refused(&root, Vec::new(), 1, false);
+        assert_eq!(next.conclude(true), (Vec::new(), true));
+        assert_eq!(Isolation::new(true).conclude(true), (Vec::new(), false));
+    }
+
+    #[test]
     fn a_lone_bad_reading_stays_a_suspect_until_something_is_accepted() {
         let mut run = simulate(1, |_| true);
         assert!(!run.blanket);
-        assert_eq!(run.isolation.conclude(), (Vec::new(), true));
+        assert_eq!(run.isolation.conclude(true), (Vec::new(), true));
         assert!(run.isolation.accepted());
         assert!(!run.isolation.accepted(), "judged once");
     }

@@ -2,33 +2,30 @@
 
 mod decision;
 mod delivery;
+mod fitting_size;
+mod fresh_turns;
 mod isolation;
+mod kit;
 mod pass;
+mod timing;
 
-use std::{
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
-use actix::{
-    Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised,
-};
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised};
 use tokio::sync::{oneshot, watch};
 use tracing::Span;
 
 pub use self::delivery::DeliveryLine;
-use self::pass::{Interruption, Pass, PassKit, Progress};
+use self::{
+    kit::{Interruption, PassKit, Progress},
+    pass::Pass,
+};
 use super::{after, when_done};
 use crate::{
     clock::Clock,
     domain::{
         connectivity::{ConnectivityStatus, LinkChange},
         event::EventKind,
-        outcome::CallFailure,
         pass::{PassEnd, PassReport, PassTrigger},
         schedule::SiteSeed,
         status::{ConfigStatus, Effective, SyncStatus},
@@ -46,31 +43,16 @@ use crate::{
     settings::SyncSettings,
     storage::SyncStore,
     supervision::{
-        ask::{AskError, ask_within},
-        backoff::extend,
-        failure_points::FailurePoints,
-        published::Published,
-        supervisor::SupervisedActor,
+        failure_points::FailurePoints, published::Published, supervisor::SupervisedActor,
     },
 };
 
-/// Announced readings start a pass at most this often.
-const FRESH_PASS_EVERY: Duration = Duration::from_secs(30);
-/// While uploading pauses, the key is tried this often.
-const PROBE_EVERY: Duration = Duration::from_secs(300);
-/// After a failure of the database or of a part of the service the next pass comes this soon.
-const AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// Below this share of the requests that the server allows, announced readings wait for the schedule.
-const SCARCE_REQUESTS: f64 = 0.2;
-
-/// Counts that outlive the actor's restarts, and its switch.
+/// What outlives the actor's restarts, though not the process.
 #[derive(Debug, Default)]
-pub struct SyncCounters {
-    /// Readings uploaded since the process started.
-    pub synced: AtomicU64,
-    /// Readings in batches that were given up for a pass.
-    pub failed: AtomicU64,
-    passes: AtomicU64,
+pub struct SyncMemory {
+    passes: Cell<u64>,
+    /// The server accepted something since suspects were last condemned.
+    server_accepts: Rc<Cell<bool>>,
 }
 
 /// What the sync manager is built from.
@@ -98,8 +80,8 @@ pub struct SyncManagerParts {
     pub api_snapshot: Published<ApiClientSnapshot>,
     /// Where passes are told to people.
     pub events: EventBus,
-    /// Counts that outlive restarts.
-    pub counters: Arc<SyncCounters>,
+    /// What outlives restarts.
+    pub memory: Rc<SyncMemory>,
     /// Where the status is published.
     pub status: Published<SyncStatus>,
     /// Where everything else is published.
@@ -116,15 +98,17 @@ pub struct SyncManager {
     state: State,
 }
 
+type Waiter = oneshot::Sender<Result<PassReport, TriggerRefusal>>;
+
 struct State {
     running: bool,
     winding_down: bool,
     pass: Option<u64>,
     interruption: watch::Sender<Interruption>,
     /// Who waits for the end of the pass under way.
-    joined: Vec<oneshot::Sender<PassReport>>,
+    joined: Vec<Waiter>,
     /// Who waits for the pass after that.
-    waiting: Vec<oneshot::Sender<PassReport>>,
+    waiting: Vec<Waiter>,
     follow_up: Option<PassTrigger>,
     /// When announced readings last started a pass.
     last_fresh_pass: Option<Duration>,
@@ -198,7 +182,8 @@ impl SyncManager {
         context: &mut Context<Self>,
     ) -> Result<u64, TriggerRefusal> {
         self.check_start(trigger)?;
-        let id = self.parts.counters.passes.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = self.parts.memory.passes.get() + 1;
+        self.parts.memory.passes.set(id);
         self.state.pass = Some(id);
         self.state.fresh_since_start = false;
         self.state.interruption.send_replace(Interruption::None);
@@ -254,21 +239,17 @@ impl SyncManager {
     }
 
     fn kit(&self, id: u64, trigger: PassTrigger, span: Span) -> PassKit {
-        let (counters, published) = (self.parts.counters.clone(), self.parts.published.clone());
-        let status = self.parts.status.clone();
-        let on_progress = move |progress: Progress, delivered: u64, failed: u64| {
-            let synced = counters.synced.fetch_add(delivered, Ordering::Relaxed) + delivered;
-            let failed = counters.failed.fetch_add(failed, Ordering::Relaxed) + failed;
+        let published = self.parts.published.clone();
+        let on_progress = move |progress: Progress| {
             published.update(|snapshot| {
                 if let Some(current) = &mut snapshot.current_pass {
                     current.delivered = progress.delivered;
                 }
                 // The server takes readings again, whatever it said before.
-                if delivered > 0 {
+                if progress.delivered > 0 {
                     snapshot.pause = None;
                 }
             });
-            status.update(|status| (status.total_synced, status.total_failed) = (synced, failed));
         };
         PassKit {
             id,
@@ -281,6 +262,7 @@ impl SyncManager {
             max_retries: self.parts.settings.max_retries,
             timeout: self.parts.upload_timeout,
             span,
+            server_accepts: self.parts.memory.server_accepts.clone(),
             on_progress: Rc::new(on_progress),
         }
     }
@@ -297,10 +279,7 @@ impl SyncManager {
             .parts
             .events
             .tell(report.finished_at, EventKind::PassFinished(report.clone()));
-        for joined in manager.state.joined.drain(..) {
-            // Whoever asked may have gone.
-            let _ = joined.send(report.clone());
-        }
+        answer_all(&mut manager.state.joined, &Ok(report.clone()));
         manager.follow(&report, context);
     }
 
@@ -349,134 +328,6 @@ impl SyncManager {
         });
     }
 
-    /// What comes after a pass depends on how it ended.
-    fn follow(&mut self, report: &PassReport, context: &mut Context<Self>) {
-        if !self.state.waiting.is_empty() || self.state.follow_up.is_some() {
-            let trigger = self.state.follow_up.take().unwrap_or(PassTrigger::Manual);
-            self.state.joined.append(&mut self.state.waiting);
-            if self.start_pass(trigger, Span::none(), context).is_err() {
-                self.answer_joined(report);
-            }
-            return;
-        }
-        match &report.end {
-            PassEnd::Held { until } => self.retry_at(*until, context),
-            PassEnd::Unauthorized { .. } | PassEnd::Misconfigured { .. } => {
-                self.probe_later(context)
-            }
-            PassEnd::DatabaseFailed { .. } | PassEnd::Interrupted { .. } => {
-                self.retry_after(AFTER_FAILURE, PassTrigger::Schedule, context)
-            }
-            PassEnd::Drained if self.state.fresh_since_start => self.arm_fresh_pass(context),
-            PassEnd::Drained
-            | PassEnd::Stopped
-            | PassEnd::Offline { .. }
-            | PassEnd::GivenUp { .. } => {}
-        }
-    }
-
-    fn answer_joined(&mut self, report: &PassReport) {
-        for joined in self.state.joined.drain(..) {
-            // Whoever asked may have gone.
-            let _ = joined.send(report.clone());
-        }
-    }
-
-    fn retry_at(&mut self, until: Timestamp, context: &mut Context<Self>) {
-        let pause = (until.0 - self.parts.clock.now())
-            .to_std()
-            .unwrap_or(Duration::ZERO);
-        self.retry_after(
-            extend(pause, rand::random::<f64>() * 0.1) + Duration::from_millis(1),
-            PassTrigger::HoldEnded,
-            context,
-        );
-    }
-
-    fn retry_after(&mut self, delay: Duration, trigger: PassTrigger, context: &mut Context<Self>) {
-        if let Some(previous) = self.state.retry.take() {
-            context.cancel_future(previous);
-        }
-        self.state.retry = Some(after(
-            &self.parts.clock,
-            delay,
-            context,
-            move |manager, context| manager.start_by_itself(trigger, context),
-        ));
-    }
-
-    fn probe_later(&mut self, context: &mut Context<Self>) {
-        if let Some(previous) = self.state.retry.take() {
-            context.cancel_future(previous);
-        }
-        let delay = extend(PROBE_EVERY, rand::random());
-        self.state.retry = Some(after(&self.parts.clock, delay, context, Self::probe));
-    }
-
-    fn probe(&mut self, context: &mut Context<Self>) {
-        if !self.state.running || self.paused().is_none() {
-            return;
-        }
-        let (authenticate, patience) = (
-            self.parts.authenticate.clone(),
-            self.parts.upload_timeout + AFTER_FAILURE,
-        );
-        let work = async move { ask_within(&authenticate, Authenticate, patience).await };
-        when_done(
-            work,
-            context,
-            |result: Result<Result<(), CallFailure>, AskError>, manager, context| match result {
-                Ok(Ok(())) => manager.start_by_itself(PassTrigger::Probe, context),
-                _ => manager.probe_later(context),
-            },
-        );
-    }
-
-    fn paused(&self) -> Option<PassEnd> {
-        self.parts
-            .published
-            .read(|snapshot| snapshot.pause.as_ref().map(|(end, _)| end.clone()))
-    }
-
-    /// Starts a pass that nobody asked for, unless something stands against it.
-    fn start_by_itself(&mut self, trigger: PassTrigger, context: &mut Context<Self>) {
-        if !self.parts.settings.auto || (self.paused().is_some() && trigger != PassTrigger::Probe) {
-            tracing::debug!(
-                ?trigger,
-                "no sync pass: only a person or a probe starts one now"
-            );
-            return;
-        }
-        match self.start_pass(trigger, Span::none(), context) {
-            Ok(_) => {}
-            // What came in while a pass runs may have come too late for it.
-            Err(TriggerRefusal::AlreadyRunning) if trigger == PassTrigger::Connected => {
-                self.state.follow_up = Some(trigger)
-            }
-            Err(refusal) => tracing::debug!(?trigger, reason = %refusal, "no sync pass"),
-        }
-    }
-
-    fn arm_schedule(&mut self, context: &mut Context<Self>) {
-        if let Some(previous) = self.state.schedule.take() {
-            context.cancel_future(previous);
-        }
-        let delay = self
-            .parts
-            .seed
-            .until_due("sync", self.interval(), self.parts.clock.now());
-        self.state.schedule = Some(after(
-            &self.parts.clock,
-            delay,
-            context,
-            |manager, context| {
-                manager.parts.failure_points.pass("sync_manager.timer");
-                manager.start_by_itself(PassTrigger::Schedule, context);
-                manager.arm_schedule(context);
-            },
-        ));
-    }
-
     fn publish_settings(&self) {
         let (running, minutes) = (self.state.running, self.interval().as_secs() / 60);
         self.parts
@@ -501,41 +352,22 @@ impl SyncManager {
         });
     }
 
-    /// Announced readings do not wait for the schedule, but a pass for them comes only every so often.
-    fn arm_fresh_pass(&mut self, context: &mut Context<Self>) {
-        if self.state.fresh.is_some() || self.requests_are_scarce() {
-            return;
-        }
-        let last = self.state.last_fresh_pass;
-        let since = last.map(|last| self.parts.clock.elapsed().saturating_sub(last));
-        let delay = since.map_or(Duration::ZERO, |since| {
-            FRESH_PASS_EVERY.saturating_sub(since)
-        });
-        self.state.fresh = Some(after(
-            &self.parts.clock,
-            delay,
-            context,
-            |manager, context| {
-                manager.state.fresh = None;
-                manager.state.last_fresh_pass = Some(manager.parts.clock.elapsed());
-                manager.start_by_itself(PassTrigger::FreshReadings, context);
-            },
-        ));
-    }
-
-    fn requests_are_scarce(&self) -> bool {
-        self.parts.api_snapshot.read(|snapshot| {
-            match (snapshot.requests_remaining, snapshot.requests_limit) {
-                (Some(remaining), Some(limit)) => {
-                    (remaining as f64) < limit as f64 * SCARCE_REQUESTS
-                }
-                _ => false,
-            }
-        })
-    }
-
     fn interrupt(&self, interruption: Interruption) {
         self.state.interruption.send_replace(interruption);
+    }
+
+    /// What comes before the end of the process stays the end.
+    fn clear_interruption(&self) {
+        if !self.state.winding_down {
+            self.interrupt(Interruption::None);
+        }
+    }
+}
+
+fn answer_all(waiters: &mut Vec<Waiter>, answer: &Result<PassReport, TriggerRefusal>) {
+    for waiter in waiters.drain(..) {
+        // Whoever asked may have gone.
+        let _ = waiter.send(answer.clone());
     }
 }
 
@@ -571,7 +403,9 @@ impl Actor for SyncManager {
         self.arm_schedule(context);
         match self.paused() {
             Some(_) => self.probe_later(context),
-            None => self.start_by_itself(PassTrigger::StartUp, context),
+            None => {
+                self.start_by_itself(PassTrigger::StartUp, context);
+            }
         }
     }
 }
@@ -601,9 +435,14 @@ impl Handler<StartSync> for SyncManager {
             .published
             .update(|snapshot| snapshot.stopped_since = None);
         self.publish_settings();
-        self.interrupt(Interruption::None);
+        self.clear_interruption();
         tracing::info!("synchronisation was started");
-        self.start_by_itself(PassTrigger::StartUp, context);
+        match self.paused() {
+            Some(_) => self.probe(context),
+            None => {
+                self.start_by_itself(PassTrigger::StartUp, context);
+            }
+        }
         true
     }
 }
@@ -649,7 +488,7 @@ impl Handler<TriggerSyncAndWait> for SyncManager {
             Err(TriggerRefusal::AlreadyRunning) => self.state.waiting.push(sender),
             Err(refusal) => return Box::pin(std::future::ready(Err(refusal))),
         }
-        Box::pin(async move { receiver.await.map_err(|_| TriggerRefusal::Restarted) })
+        Box::pin(async move { receiver.await.unwrap_or(Err(TriggerRefusal::Restarted)) })
     }
 }
 
@@ -675,18 +514,17 @@ impl Handler<LinkChanged> for SyncManager {
         self.parts.failure_points.pass("sync_manager.link_changed");
         match change {
             LinkChange::Connected => {
-                self.state.interruption.send_if_modified(|interruption| {
-                    let was_offline = matches!(interruption, Interruption::Offline(_));
-                    if was_offline {
-                        *interruption = Interruption::None;
+                self.clear_interruption();
+                match self.paused() {
+                    Some(_) => self.probe(context),
+                    None => {
+                        self.start_by_itself(PassTrigger::Connected, context);
                     }
-                    was_offline
-                });
-                self.start_by_itself(PassTrigger::Connected, context);
+                }
             }
             LinkChange::Disconnected => {
                 let words = self.offline().unwrap_or_else(|| "no answer".to_owned());
-                if self.state.running {
+                if self.state.running && !self.state.winding_down {
                     self.interrupt(Interruption::Offline(words));
                 }
             }

@@ -3,103 +3,30 @@
 //! A pass keeps nothing that matters in memory. Cut off at any point, the next one finds the manifests in the
 //! Sync Database and goes on under the old keys.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
-
-use tokio::sync::watch;
-use tracing::Span;
+use std::{cell::RefCell, collections::VecDeque, time::Duration};
 
 use super::{
-    decision::{Next, Tries, decide},
-    delivery::{Delivered, DeliveryLine},
+    decision::{Next, Tries, cut_off, decide},
+    delivery::Delivered,
+    fitting_size::FittingSize,
+    fresh_turns::FreshTurns,
     isolation::{Isolation, Verdict},
+    kit::{Broken, Interruption, PassKit, Progress},
 };
 use crate::{
-    clock::Clock,
     domain::{
         batch::{Batch, ClaimOrder, IdempotencyKey, ManifestState, Settlement},
         outcome::UploadOutcome,
         pass::{PassEnd, PassReport, PassTrigger},
-        store::{Fact, StoreError},
+        store::Fact,
         timestamp::Timestamp,
     },
-    messages::database_writer::{BeginAttempt, ClaimBatch, JudgeSuspects, Settled},
-    storage::SyncStore,
-    supervision::{ask::AskError, backoff::extend},
+    messages::database_writer::{BeginAttempt, ClaimBatch, JudgeSuspects},
+    supervision::backoff::extend,
 };
 
-/// While an old backlog drains, fresh readings get a turn this often; they are to arrive within two minutes.
-const FRESH_TURN_EVERY: Duration = Duration::from_secs(30);
 /// A parked batch gets so many times the usual time for an answer.
 const PARKED_TIMEOUT_FACTOR: u32 = 4;
-
-/// What may cut a pass short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Interruption {
-    /// Nothing.
-    None,
-    /// The pass is to end after the exchange in flight.
-    Stop,
-    /// The link went down.
-    Offline(String),
-}
-
-/// What a pass counts while it runs; read for the status.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Progress {
-    pub(super) delivered: u64,
-    pub(super) quarantined: u64,
-    pub(super) failed: u64,
-    pub(super) requests: u64,
-}
-
-/// What a pass works with.
-pub(super) struct PassKit {
-    pub(super) id: u64,
-    pub(super) trigger: PassTrigger,
-    pub(super) clock: Clock,
-    pub(super) store: Arc<dyn SyncStore>,
-    pub(super) line: DeliveryLine,
-    pub(super) interruption: watch::Receiver<Interruption>,
-    pub(super) batch_size: usize,
-    pub(super) max_retries: u32,
-    pub(super) timeout: Duration,
-    pub(super) span: Span,
-    /// Told after every delivery.
-    pub(super) on_progress: Rc<dyn Fn(Progress, u64, u64)>,
-}
-
-/// Why a pass cannot go on; becomes its end.
-enum Broken {
-    Store(StoreError),
-    Ask(AskError),
-    Delivery(String),
-}
-
-impl From<StoreError> for Broken {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<AskError> for Broken {
-    fn from(error: AskError) -> Self {
-        Self::Ask(error)
-    }
-}
-
-impl From<Broken> for PassEnd {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::Store(error) => Self::DatabaseFailed {
-                words: error.to_string(),
-            },
-            Broken::Ask(error) => Self::Interrupted {
-                words: error.to_string(),
-            },
-            Broken::Delivery(words) => Self::Interrupted { words },
-        }
-    }
-}
 
 /// Where the batch at hand came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +39,7 @@ enum Source {
 
 pub(super) struct Pass {
     kit: PassKit,
-    progress: Rc<RefCell<Progress>>,
+    progress: RefCell<Progress>,
     started_at: Timestamp,
     repeats: VecDeque<IdempotencyKey>,
     parked: VecDeque<IdempotencyKey>,
@@ -120,38 +47,25 @@ pub(super) struct Pass {
     /// Claims and parts take turns, so that isolating costs at most half of the requests.
     part_is_next: bool,
     fresh: FreshTurns,
-    fitting_size: usize,
-}
-
-/// When fresh readings have their turn before an old backlog.
-struct FreshTurns {
-    /// Readings up to this id belong to the backlog.
-    after: i64,
-    /// The last turn, on the clock.
-    last_turn: Duration,
-    /// In a turn, every other claim is for fresh readings up to this id.
-    open: bool,
-    is_next: bool,
+    size: FittingSize,
+    /// What was last said of a batch that was given up.
+    given_up: Option<String>,
 }
 
 impl Pass {
     pub(super) fn new(kit: PassKit) -> Self {
         let (started_at, now) = (kit.clock.now().into(), kit.clock.elapsed());
         Self {
-            fitting_size: kit.batch_size,
+            size: FittingSize::new(kit.batch_size, None),
+            isolation: Isolation::new(kit.server_accepts.get()),
             kit,
-            progress: Rc::default(),
+            progress: RefCell::default(),
             started_at,
             repeats: VecDeque::new(),
             parked: VecDeque::new(),
-            isolation: Isolation::default(),
             part_is_next: true,
-            fresh: FreshTurns {
-                after: i64::MAX,
-                last_turn: now,
-                open: false,
-                is_next: false,
-            },
+            fresh: FreshTurns::new(i64::MAX, now),
+            given_up: None,
         }
     }
 
@@ -174,15 +88,40 @@ impl Pass {
 
     async fn work(&mut self) -> Result<PassEnd, Broken> {
         self.take_stock().await?;
-        while let Some((batch, source)) = self.next_batch().await? {
-            if let Some(end) = self.deliver(batch, source).await? {
-                return self.conclude(end).await;
-            }
+        loop {
             if let Some(end) = self.interrupted() {
                 return self.conclude(end).await;
             }
+            let end = match self.next_batch().await? {
+                Some((batch, source)) => self.deliver(batch, source).await?,
+                None if self.release_lost_parts().await? => None,
+                None => Some(self.end_of_queue()),
+            };
+            if let Some(end) = end {
+                return self.conclude(end).await;
+            }
         }
-        self.conclude(PassEnd::Drained).await
+    }
+
+    fn end_of_queue(&self) -> PassEnd {
+        match &self.given_up {
+            Some(words) => PassEnd::GivenUp {
+                words: words.clone(),
+            },
+            None => PassEnd::Drained,
+        }
+    }
+
+    /// Parts of which this pass knows nothing: a split was committed, but its answer was lost in a restart.
+    async fn release_lost_parts(&self) -> Result<bool, Broken> {
+        let manifests = self.kit.store.manifests().await?;
+        let lost = manifests
+            .iter()
+            .any(|manifest| manifest.state == ManifestState::Part);
+        if lost {
+            self.kit.line.judge(JudgeSuspects::Release).await??;
+        }
+        Ok(lost)
     }
 
     /// Finds what earlier passes left open. Parts and suspects of an isolation that was cut off were refused for
@@ -192,24 +131,23 @@ impl Pass {
         for manifest in self.kit.store.manifests().await? {
             match manifest.state {
                 ManifestState::Live => self.repeats.push_back(manifest.key),
+                // A parked batch takes its time, which fresh readings should not wait for.
+                ManifestState::Parked if self.kit.trigger == PassTrigger::FreshReadings => {}
                 ManifestState::Parked => self.parked.push_back(manifest.key),
                 ManifestState::Part | ManifestState::Suspect => {}
             }
         }
-        let remembered = self
-            .kit
-            .store
-            .fact(Fact::BatchSizeThatFits)
-            .await?
-            .and_then(|size| size.parse().ok());
-        self.fitting_size = remembered
-            .unwrap_or(usize::MAX)
-            .clamp(1, self.kit.batch_size);
+        let remembered = self.kit.store.fact(Fact::BatchSizeThatFits).await?;
+        self.size = FittingSize::new(
+            self.kit.batch_size,
+            remembered.and_then(|size| size.parse().ok()),
+        );
         let bounds = self.kit.store.queue_bounds().await?;
         let newest = i64::try_from(self.kit.batch_size).unwrap_or(i64::MAX);
-        self.fresh.after = bounds
+        let backlog_end = bounds
             .ids
             .map_or(0, |(_, highest)| highest.saturating_sub(newest));
+        self.fresh = FreshTurns::new(backlog_end, self.kit.clock.elapsed());
         Ok(())
     }
 
@@ -262,40 +200,28 @@ impl Pass {
     }
 
     async fn claim(&mut self) -> Result<Option<Batch>, Broken> {
-        self.open_fresh_turn_if_due();
-        if self.fresh.open {
-            self.fresh.is_next = !self.fresh.is_next;
-            if self.fresh.is_next {
-                let batch = self.claim_in(ClaimOrder::After(self.fresh.after)).await?;
-                self.fresh.open = batch.is_some();
-                if let Some(batch) = batch {
-                    let highest = batch.manifest.reading_ids.iter().last();
-                    self.fresh.after =
-                        highest.map_or(self.fresh.after, |highest| highest.max(self.fresh.after));
-                    return Ok(Some(batch));
-                }
-            }
+        let order = self.fresh.next(self.kit.clock.elapsed());
+        let batch = self.claim_in(order).await?;
+        if order == ClaimOrder::Oldest {
+            return Ok(batch);
         }
-        self.claim_in(ClaimOrder::Oldest).await
-    }
-
-    fn open_fresh_turn_if_due(&mut self) {
-        let now = self.kit.clock.elapsed();
-        if now.saturating_sub(self.fresh.last_turn) >= FRESH_TURN_EVERY {
-            self.fresh.last_turn = now;
-            self.fresh.open = true;
+        self.fresh.claimed(
+            batch
+                .as_ref()
+                .and_then(|batch| batch.manifest.reading_ids.iter().last()),
+        );
+        match batch {
+            Some(batch) => Ok(Some(batch)),
+            None => self.claim_in(ClaimOrder::Oldest).await,
         }
     }
 
     async fn claim_in(&mut self, order: ClaimOrder) -> Result<Option<Batch>, Broken> {
-        let claimed = self
-            .kit
-            .line
-            .claim(ClaimBatch {
-                order,
-                limit: self.fitting_size,
-            })
-            .await??;
+        let message = ClaimBatch {
+            order,
+            limit: self.size.limit(),
+        };
+        let claimed = self.kit.line.claim(message).await??;
         self.count(|progress| progress.quarantined += claimed.unreadable);
         Ok(claimed.batch)
     }
@@ -312,9 +238,13 @@ impl Pass {
             let Some(Next::TryAgain { wait, sent }) = delivered.try_again() else {
                 return self.after_settlement(&batch, source, delivered).await;
             };
-            failures += 1;
+            // A pause that the server asked for before this try is no failure of the batch.
+            failures += u32::from(!matches!(delivered.outcome, UploadOutcome::Held(_)));
             if let Some(end) = self.wait(extend(wait, rand::random())).await {
-                return Ok(Some(end));
+                return self
+                    .cut_short(&batch, &delivered.outcome, sent, end)
+                    .await
+                    .map(Some);
             }
             if sent {
                 match self.begin(batch.manifest.key.clone()).await? {
@@ -323,6 +253,26 @@ impl Pass {
                 }
             }
         }
+    }
+
+    async fn cut_short(
+        &self,
+        batch: &Batch,
+        outcome: &UploadOutcome,
+        sent: bool,
+        end: PassEnd,
+    ) -> Result<PassEnd, Broken> {
+        if sent && matches!(end, PassEnd::Offline { .. }) {
+            let manifest = &batch.manifest;
+            let settlement = cut_off(outcome.describe(), manifest.failed_passes);
+            self.kit
+                .line
+                .settle(manifest.key.clone(), &settlement)
+                .await
+                .map_err(Broken::Delivery)?;
+            self.count(|progress| progress.failed += batch.len() as u64);
+        }
+        Ok(end)
     }
 
     async fn exchange(
@@ -369,18 +319,16 @@ impl Pass {
         delivered: Delivered,
     ) -> Result<Option<PassEnd>, Broken> {
         let settled = &delivered.settled;
-        let given_up = matches!(
-            delivered.decision.settlement,
-            Some(Settlement::GiveUp { .. })
-        );
+        let mut failed = 0;
+        if let Some(Settlement::GiveUp { words, .. }) = &delivered.decision.settlement {
+            failed = batch.len() as u64;
+            self.given_up = Some(words.clone());
+        }
         self.count(|progress| {
             progress.delivered += settled.delivered;
             progress.quarantined += settled.quarantined;
-            progress.failed += if given_up { batch.len() as u64 } else { 0 };
+            progress.failed += failed;
         });
-        if matches!(delivered.outcome, UploadOutcome::TooLarge(_)) {
-            self.remember_fitting_size(batch.len() / 2).await?;
-        }
         if let Some(end) = self.isolate(batch, source, &delivered).await? {
             return Ok(Some(end));
         }
@@ -397,17 +345,18 @@ impl Pass {
         delivered: &Delivered,
     ) -> Result<Option<PassEnd>, Broken> {
         let was_part = source == Source::Part;
-        let Settled {
-            parts, suspects, ..
-        } = delivered.settled.clone();
+        let (parts, suspects) = (delivered.settled.parts.clone(), delivered.settled.suspects);
         match &delivered.outcome {
-            UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } => self.accepted().await?,
-            UploadOutcome::TooLarge(_) => self.isolation.split_for_size(parts, was_part),
-            UploadOutcome::Refused { words, .. } => {
-                let verdict =
-                    self.isolation
-                        .refused(&batch.manifest.root, parts, suspects, was_part);
-                if verdict == Verdict::Blanket {
+            UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } => {
+                self.accepted(batch.len()).await?
+            }
+            UploadOutcome::TooLarge(_) if batch.len() > 1 => {
+                self.size.too_large(batch.len());
+                self.isolation.split_for_size(parts, was_part);
+            }
+            UploadOutcome::TooLarge(words) | UploadOutcome::Refused { words, .. } => {
+                let root = &batch.manifest.root;
+                if self.isolation.refused(root, parts, suspects, was_part) == Verdict::Blanket {
                     return Ok(Some(refuses_everything(words)));
                 }
             }
@@ -416,7 +365,14 @@ impl Pass {
         Ok(None)
     }
 
-    async fn accepted(&mut self) -> Result<(), Broken> {
+    async fn accepted(&mut self, length: usize) -> Result<(), Broken> {
+        if let Some(size) = self.size.accepted(length) {
+            let size = size.map(|size| size.to_string());
+            self.kit
+                .line
+                .remember(Fact::BatchSizeThatFits, size)
+                .await??;
+        }
         if self.isolation.accepted() {
             self.condemn(None).await?;
         }
@@ -432,7 +388,9 @@ impl Pass {
     /// Before a pass ends, suspects are judged as far as anything is proven, and the rest of an isolation that
     /// cannot go on is given back to the queue.
     async fn conclude(&mut self, end: PassEnd) -> Result<PassEnd, Broken> {
-        let (proven, open) = self.isolation.conclude();
+        let is_end_of_queue = matches!(end, PassEnd::Drained | PassEnd::GivenUp { .. });
+        let (proven, open) = self.isolation.conclude(is_end_of_queue);
+        self.kit.server_accepts.set(self.isolation.server_accepts());
         for root in proven {
             self.condemn(Some(root)).await?;
         }
@@ -447,18 +405,6 @@ impl Pass {
         Ok(end)
     }
 
-    async fn remember_fitting_size(&mut self, size: usize) -> Result<(), Broken> {
-        let size = size.max(1);
-        if size < self.fitting_size {
-            self.fitting_size = size;
-            self.kit
-                .line
-                .remember(Fact::BatchSizeThatFits, size.to_string())
-                .await??;
-        }
-        Ok(())
-    }
-
     /// Waits, unless something cuts the pass short; then the reason is its end.
     async fn wait(&mut self, duration: Duration) -> Option<PassEnd> {
         let mut interruption = self.kit.interruption.clone();
@@ -469,24 +415,12 @@ impl Pass {
     }
 
     fn interrupted(&self) -> Option<PassEnd> {
-        match &*self.kit.interruption.borrow() {
-            Interruption::None => None,
-            Interruption::Stop => Some(PassEnd::Stopped),
-            Interruption::Offline(words) => Some(PassEnd::Offline {
-                words: words.clone(),
-            }),
-        }
+        self.kit.interruption.borrow().end()
     }
 
     fn count(&self, change: impl FnOnce(&mut Progress)) {
-        let mut progress = self.progress.borrow_mut();
-        let before = *progress;
-        change(&mut progress);
-        (self.kit.on_progress)(
-            *progress,
-            progress.delivered - before.delivered,
-            progress.failed - before.failed,
-        );
+        change(&mut self.progress.borrow_mut());
+        (self.kit.on_progress)(*self.progress.borrow());
     }
 }
 

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use super::cells;
 use crate::{
-    domain::census::Stretch,
+    domain::{census::Stretch, reading::ReadingId},
     storage::{QueueBounds, StoreError},
 };
 
@@ -30,4 +30,16 @@ pub(super) async fn count_pending(
         .fetch_one(connection)
         .await?;
     cells::required_count(&row, 0)
+}
+
+/// The lowest id of a pending reading above `after`; reads one index entry.
+pub(super) async fn next_pending(
+    connection: &mut SqliteConnection,
+    after: ReadingId,
+) -> Result<Option<ReadingId>, StoreError> {
+    let row = sqlx::query(include_str!("queries/next_pending.sql"))
+        .bind(after)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| cells::required_integer(&row, 0)).transpose()
 }

@@ -12,7 +12,7 @@ use crate::{
         census::Stretch,
         meter::Meter,
         quarantine::{QuarantineFilter, QuarantinedReading},
-        reading::ReadingRow,
+        reading::{ReadingId, ReadingRow},
         sync_log::{SyncLogEntry, SyncStats},
         timestamp::Timestamp,
     },
@@ -36,6 +36,10 @@ impl SyncStore for SqliteStore {
 
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError> {
         queue::bounds(&mut *self.reader().await?).await
+    }
+
+    async fn next_pending(&self, after: ReadingId) -> Result<Option<ReadingId>, StoreError> {
+        queue::next_pending(&mut *self.reader().await?, after).await
     }
 
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError> {

@@ -1,0 +1,101 @@
+//! What a pass works with, what can cut it short, and what it counts.
+
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tracing::Span;
+
+use super::delivery::DeliveryLine;
+use crate::{
+    clock::Clock,
+    domain::{
+        pass::{PassEnd, PassTrigger},
+        store::StoreError,
+    },
+    storage::SyncStore,
+    supervision::ask::AskError,
+};
+
+/// What may cut a pass short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Interruption {
+    /// Nothing.
+    None,
+    /// The pass is to end after the exchange in flight.
+    Stop,
+    /// The link went down.
+    Offline(String),
+}
+
+impl Interruption {
+    /// The end of a pass that is cut short.
+    pub(super) fn end(&self) -> Option<PassEnd> {
+        match self {
+            Self::None => None,
+            Self::Stop => Some(PassEnd::Stopped),
+            Self::Offline(words) => Some(PassEnd::Offline {
+                words: words.clone(),
+            }),
+        }
+    }
+}
+
+/// What a pass counts while it runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    pub(super) delivered: u64,
+    pub(super) quarantined: u64,
+    pub(super) failed: u64,
+    pub(super) requests: u64,
+}
+
+/// What a pass works with.
+pub(super) struct PassKit {
+    pub(super) id: u64,
+    pub(super) trigger: PassTrigger,
+    pub(super) clock: Clock,
+    pub(super) store: Arc<dyn SyncStore>,
+    pub(super) line: DeliveryLine,
+    pub(super) interruption: watch::Receiver<Interruption>,
+    pub(super) batch_size: usize,
+    pub(super) max_retries: u32,
+    pub(super) timeout: Duration,
+    pub(super) span: Span,
+    /// Whether the server accepted something since suspects were last condemned; outlives the pass.
+    pub(super) server_accepts: Rc<Cell<bool>>,
+    /// Told whenever a count changes.
+    pub(super) on_progress: Rc<dyn Fn(Progress)>,
+}
+
+/// Why a pass cannot go on; becomes its end.
+pub(super) enum Broken {
+    Store(StoreError),
+    Ask(AskError),
+    Delivery(String),
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<AskError> for Broken {
+    fn from(error: AskError) -> Self {
+        Self::Ask(error)
+    }
+}
+
+impl From<Broken> for PassEnd {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Store(error) => Self::DatabaseFailed {
+                words: error.to_string(),
+            },
+            Broken::Ask(error) => Self::Interrupted {
+                words: error.to_string(),
+            },
+            Broken::Delivery(words) => Self::Interrupted { words },
+        }
+    }
+}
