@@ -1,9 +1,11 @@
 //! Bad readings in a good queue: found, corrected or discarded by an operator with nothing but HTTP.
 
-use meterit_sync::demo::client_system::{FaultAction, FaultPath, FaultRule, Naming};
+use meterit_sync::demo::client_system::{
+    FaultAction, FaultPath, FaultRule, Naming, ReadingPattern,
+};
 use serde_json::{Value, json};
 
-use super::{service::Service, site::Site};
+use super::{service::Service, site::Site, waiting::wait_until};
 
 const READINGS: u32 = 3_000;
 /// The readings whose data point is emptied: in the first, the second and the third batch.
@@ -32,6 +34,30 @@ fn discarded_readings_are_gone_and_the_audit_says_so() {
     discarded_ones_are_gone(&site_with_unnamed_bad_readings(), UNNAMED);
 }
 
+#[test]
+fn a_server_that_refuses_everything_has_nothing_set_aside() {
+    let site = Site::new();
+    site.insert(READINGS);
+    let naming = Naming::Nothing;
+    let rule = FaultRule::on(FaultPath::Batch, FaultAction::Refuse { naming });
+    site.client_system.set_faults(vec![rule]);
+    let service = site.start();
+    wait_until("the state", || {
+        service.get("/status")["state"] == "misconfigured"
+    });
+    assert_eq!(service.get("/api/v1/quarantine")["total"], 0);
+    assert_eq!(site.count("meter_readings"), u64::from(READINGS));
+
+    site.client_system.clear_faults();
+    service
+        .post("/api/v1/sync/trigger?wait=true", None)
+        .expect_status(200);
+    let ledger = site.assert_all_delivered_once(READINGS.into());
+    assert_eq!(ledger.raw_duplicates, 0, "{ledger:?}");
+    assert_eq!(service.get("/status")["state"], "ok");
+    service.stop();
+}
+
 /// The Client System's own validation names an empty data point.
 fn site_with_bad_readings() -> Site {
     let site = Site::new();
@@ -51,21 +77,17 @@ fn site_with_unnamed_bad_readings() -> Site {
         "UPDATE meter_readings SET data_point = 'nonsense' WHERE id IN ({});",
         BAD.map(|id| id.to_string()).join(", ")
     ));
-    let rule: FaultRule = FaultRule {
-        contains: Some(pattern()),
-        ..FaultRule::on(
-            FaultPath::Batch,
-            FaultAction::Refuse {
-                naming: Naming::Nothing,
-            },
-        )
+    let contains = Some(ReadingPattern {
+        data_point: Some("nonsense".to_owned()),
+        ..ReadingPattern::default()
+    });
+    let naming = Naming::Nothing;
+    let rule = FaultRule {
+        contains,
+        ..FaultRule::on(FaultPath::Batch, FaultAction::Refuse { naming })
     };
     site.client_system.set_faults(vec![rule]);
     site
-}
-
-fn pattern() -> meterit_sync::demo::client_system::ReadingPattern {
-    serde_json::from_value(json!({"data_point": "nonsense"})).unwrap()
 }
 
 /// Runs one pass over the queue; the entries that it has set aside.

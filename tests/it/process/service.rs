@@ -28,7 +28,9 @@ impl Service {
     /// Starts what the command says; its standard error becomes the log.
     pub fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("the program starts");
+        let mut process = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{:?} must be there: {error}", command.get_program()));
         let log = Arc::new(Mutex::new(Vec::new()));
         let stderr = process.stderr.take().expect("a pipe");
         let reader = std::thread::spawn({
