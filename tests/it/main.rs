@@ -5,4 +5,5 @@
     reason = "a helper that fails should fail its test"
 )]
 
+mod process;
 mod storage;

@@ -209,6 +209,8 @@ impl CensusTaker {
         self.parts.published.update(|snapshot| {
             let queue = &mut snapshot.queue;
             queue.pending = pending;
+            // The manifests are looked at less often than the queue, and nothing is in flight that does not wait.
+            queue.in_flight = queue.in_flight.min(pending);
             queue.drain_rate_per_s = rate;
             queue.eta_s = eta(queue);
             queue.disk_free_bytes = disk_free_bytes;

@@ -1,0 +1,47 @@
+//! An orderly end while an upload is under way.
+
+use meterit_sync::demo::client_system::{FaultAction, FaultPath, FaultRule};
+
+use super::{crashes::assert_no_reading_under_two_keys, site::Site, waiting::wait_until};
+
+const READINGS: u32 = 20_000;
+
+#[test]
+fn sigterm_during_an_upload_ends_well_and_the_next_start_goes_on() {
+    ends_well_on("TERM");
+}
+
+#[test]
+fn ctrl_c_during_an_upload_ends_well_and_the_next_start_goes_on() {
+    ends_well_on("INT");
+}
+
+fn ends_well_on(signal: &str) {
+    let site = Site::new();
+    let slow = FaultRule::on(FaultPath::Batch, FaultAction::Delay { milliseconds: 700 });
+    site.client_system.set_faults(vec![slow]);
+    site.insert(READINGS);
+    let service = site.start();
+    wait_until("an upload", || site.client_system.batches().len() > 1);
+
+    service.signal(signal);
+    let (status, log) = service.wait();
+
+    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    let left = site.count("meter_readings");
+    assert!(left > 0, "the upload was to be interrupted");
+    assert_eq!(
+        site.client_system.delivered().0 + left,
+        u64::from(READINGS),
+        "what was under way is settled"
+    );
+    assert_eq!(site.count("upload_manifests"), 0);
+
+    site.client_system.clear_faults();
+    let service = site.start();
+    site.wait_until_drained(READINGS.into());
+    service.stop();
+    let ledger = site.assert_all_delivered_once(READINGS.into());
+    assert_eq!(ledger.raw_duplicates, 0, "{ledger:?}");
+    assert_no_reading_under_two_keys(&site.client_system.batches(), READINGS as usize);
+}

@@ -1,0 +1,100 @@
+//! The main job: readings that another program inserts arrive, and the service tells the truth about it.
+
+use serde_json::Value;
+
+use super::site::Site;
+
+const READINGS: u32 = 25_000;
+
+#[test]
+fn readings_of_the_sqlite3_shell_arrive_within_one_triggered_pass() {
+    let site = Site::new();
+    let service = site.start();
+    service.wait_until_connected();
+    site.insert(READINGS);
+
+    let report = service
+        .post("/api/v1/sync/trigger?wait=true", None)
+        .expect_status(200);
+
+    assert_eq!(report["end"]["kind"], "drained", "{report}");
+    let ledger = site.assert_all_delivered_once(READINGS.into());
+    assert_eq!(ledger.raw_duplicates, 0);
+    assert_eq!(site.count("meter_readings"), 0);
+    let logged = site
+        .sql("SELECT count(*), sum(batch_size), min(success), count(error_message) FROM sync_log;");
+    assert_eq!(logged, format!("{}|{READINGS}|1|0", ledger.batches_stored));
+    assert_status(&service.get("/status"));
+    service.stop();
+}
+
+/// The contract's names, and after them what else is told: the contract has no place of its own for those.
+const NAMES: [(&str, &str, &str); 4] = [
+    (
+        "",
+        "actors config connectivity heartbeat queue reason since state sync uptime_s version",
+        "last_pass recent_events",
+    ),
+    (
+        "/sync",
+        "isClientConnected isRunning lastSyncError lastSyncSuccess lastSyncTime queueSize totalFailed totalSynced",
+        "",
+    ),
+    (
+        "/connectivity",
+        "consecutiveFailures downtime isConnected lastCheckTime lastFailedConnection lastSuccessfulConnection uptime",
+        "heldUntil lastError url",
+    ),
+    (
+        "/queue",
+        "disk_free_bytes drain_rate_per_s eta_s hours_until_full in_flight oldest_pending_at pending quarantined",
+        "parked_batches possibly_doubled_uploads",
+    ),
+];
+
+fn assert_status(status: &Value) {
+    for (part, contract, others) in NAMES {
+        let mut expected: Vec<&str> = contract.split(' ').chain(others.split(' ')).collect();
+        expected.retain(|name| !name.is_empty());
+        expected.sort_unstable();
+        assert_eq!(names(status, part), expected, "{part}: {status}");
+    }
+    let actors = status["actors"].as_array().expect("a list");
+    assert_eq!(actors.len(), 6, "{status}");
+    for actor in actors {
+        for name in ["name", "state", "restarts", "last_failure"] {
+            assert!(actor.get(name).is_some(), "{name}: {actor}");
+        }
+        assert_eq!(actor["restarts"], 0, "{actor}");
+    }
+    assert_values(status);
+}
+
+fn assert_values(status: &Value) {
+    assert_eq!(status["state"], "ok", "{status}");
+    let sync = &status["sync"];
+    assert_eq!(sync["queueSize"], 0);
+    assert_eq!(sync["totalSynced"], READINGS);
+    assert_eq!(sync["totalFailed"], 0);
+    assert_eq!(sync["isRunning"], true);
+    assert_eq!(sync["isClientConnected"], true);
+    assert_eq!(sync["lastSyncSuccess"], true);
+    assert_eq!(sync["lastSyncError"], Value::Null);
+    assert_eq!(status["queue"]["pending"], 0);
+    assert_eq!(status["queue"]["in_flight"], 0, "{status}");
+    assert_eq!(status["queue"]["oldest_pending_at"], Value::Null);
+    for time in [&status["since"], &sync["lastSyncTime"]] {
+        let text = time.as_str().expect("a time");
+        assert_eq!(text.len(), "2026-01-01T00:00:00.000Z".len(), "{text}");
+        assert!(text.ends_with('Z'), "{text}");
+    }
+}
+
+/// The names of an object's fields, sorted.
+fn names<'a>(status: &'a Value, part: &str) -> Vec<&'a str> {
+    let object = status.pointer(part).and_then(Value::as_object);
+    let object = object.expect("an object");
+    let mut names: Vec<&str> = object.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}

@@ -1,0 +1,16 @@
+//! The built program as a process of its own: what an operator starts, kills and asks over HTTP.
+
+mod crashes;
+mod demonstration;
+mod durability;
+mod endings;
+mod http;
+mod main_job;
+mod neighbours;
+mod quarantine;
+mod secrets;
+mod service;
+mod settings;
+mod simulation;
+mod site;
+mod waiting;
