@@ -5,4 +5,6 @@
     reason = "a helper that fails should fail its test"
 )]
 
+mod answers;
+mod helpers;
 mod storage;
