@@ -127,7 +127,11 @@ impl ConnectivityMonitor {
     }
 
     fn schedule_check(&mut self, context: &mut Context<Self>) {
-        let delay = self.until_next_check();
+        self.check_after(self.until_next_check(), context);
+    }
+
+    /// There is one timer: a forced check in between must not leave a second one behind.
+    fn check_after(&mut self, delay: Duration, context: &mut Context<Self>) {
         if let Some(previous) = self.state.timer.take() {
             context.cancel_future(previous);
         }
@@ -197,7 +201,7 @@ impl ConnectivityMonitor {
 
     fn retry_soon(&mut self, context: &mut Context<Self>) {
         self.state.waiting.clear();
-        self.state.timer = Some(after(&self.parts.clock, FIRST_PROBE, context, Self::check));
+        self.check_after(FIRST_PROBE, context);
     }
 
     fn wait_for_release(&mut self, until: Timestamp, context: &mut Context<Self>) {
@@ -207,7 +211,7 @@ impl ConnectivityMonitor {
             .to_std()
             .unwrap_or(Duration::ZERO)
             + Duration::from_millis(1);
-        self.state.timer = Some(after(&self.parts.clock, delay, context, Self::check));
+        self.check_after(delay, context);
     }
 
     fn answer_all(&mut self, answer: &CheckAnswer) {
