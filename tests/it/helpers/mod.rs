@@ -121,6 +121,16 @@ impl Plan {
         site
     }
 
+    /// Starts the site, and puts this many readings into the queue once nothing moves any more by itself.
+    pub async fn start_settled(self, readings: u64) -> Site {
+        let site = self.start(0).await;
+        site.settled().await;
+        if readings > 0 {
+            site.database.insert(0..readings).await;
+        }
+        site
+    }
+
     /// Everything but the service itself.
     pub async fn prepare(mut self) -> Site {
         let clock = Clock::manual(a_noon());

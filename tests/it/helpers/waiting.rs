@@ -3,7 +3,14 @@
 
 use std::time::Duration;
 
-use meterit_sync::domain::status::ServiceStatus;
+use meterit_sync::{
+    control::ControlError,
+    domain::{
+        event::EventKind,
+        pass::{PassReport, PassTrigger},
+        status::ServiceStatus,
+    },
+};
 
 use super::Site;
 
@@ -40,6 +47,19 @@ impl Site {
             }
         };
         self.within_deadline(what, moving).await;
+    }
+
+    /// Waits until the service has found the Client System and done all that it does at its start; the pass that
+    /// the new link brings is the last of it.
+    pub async fn settled(&self) {
+        self.until("the start is over", |status| {
+            let connected = status.recent_events.iter().any(|event| {
+                matches!(&event.kind, EventKind::PassFinished(pass) if pass.trigger == PassTrigger::Connected)
+            });
+            connected && status.config.last_success_at.is_some()
+        })
+        .await;
+        self.at_rest_with(0).await;
     }
 
     /// Waits until every part waits for the clock, and so many others with them: a pass between two tries is one.
@@ -103,10 +123,24 @@ impl Site {
         .await;
     }
 
+    /// Starts a pass and waits for its end, however it ends.
+    pub async fn pass(&self) -> PassReport {
+        match self.control().trigger_sync_and_wait().await {
+            Ok(report) => report,
+            Err(ControlError::PassFailed { report, .. }) => *report,
+            Err(refusal) => panic!("no pass: {refusal}"),
+        }
+    }
+
+    /// Whether the latest news of a pass is that it emptied the queue.
     fn last_pass_drained(&self) -> bool {
-        self.status()
-            .last_pass
-            .is_some_and(|pass| pass.end.is_success())
+        let events = self.status().recent_events;
+        let latest = events.iter().find_map(|event| match &event.kind {
+            EventKind::PassStarted { .. } => Some(false),
+            EventKind::PassFinished(pass) => Some(pass.end.is_success()),
+            _ => None,
+        });
+        latest.unwrap_or(false)
     }
 
     async fn within_deadline(&self, what: &str, work: impl Future<Output = ()>) {
