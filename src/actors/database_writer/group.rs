@@ -72,7 +72,7 @@ impl<M: WriteOperation> Pending for Work<M> {
         self.slot
             .borrow()
             .as_ref()
-            .is_none_or(OneshotSender::is_closed)
+            .is_some_and(OneshotSender::is_closed)
     }
 
     async fn apply(
