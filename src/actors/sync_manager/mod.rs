@@ -347,14 +347,19 @@ impl SyncManager {
 
     /// What comes after a pass depends on how it ended.
     fn follow(&mut self, report: &PassReport, context: &mut Context<Self>) {
-        if !self.state.waiting.is_empty() || self.state.follow_up.is_some() {
-            let trigger = self.state.follow_up.take().unwrap_or(PassTrigger::Manual);
-            self.state.joined.append(&mut self.state.waiting);
-            if self.start_pass(trigger, Span::none(), context).is_err() {
-                self.answer_joined(report);
-            }
+        let follow_up = self.state.follow_up.take();
+        self.state.joined.append(&mut self.state.waiting);
+        if !self.state.joined.is_empty() {
+            // A refusal has the report that is at hand for an answer, below.
+            let _ = self.start_pass(PassTrigger::Manual, Span::none(), context);
+        } else if let Some(trigger) = follow_up {
+            self.start_by_itself(trigger, context);
+        }
+        if self.state.pass.is_some() {
             return;
         }
+        // What stands against the next pass stands, so it is this one's end that says when to try again.
+        self.answer_joined(report);
         match &report.end {
             PassEnd::Held { until } => self.retry_at(*until, context),
             PassEnd::Unauthorized { .. } | PassEnd::Misconfigured { .. } => {
