@@ -453,6 +453,8 @@ impl SyncManager {
             Err(TriggerRefusal::AlreadyRunning) if trigger == PassTrigger::Connected => {
                 self.state.follow_up = Some(trigger)
             }
+            // After a restart nobody else remembers to go on once the pause is over.
+            Err(TriggerRefusal::Held(until)) => self.retry_at(until, context),
             Err(refusal) => tracing::debug!(?trigger, reason = %refusal, "no sync pass"),
         }
     }
