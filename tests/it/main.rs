@@ -6,5 +6,7 @@
 )]
 
 mod answers;
+mod connectivity;
 mod helpers;
+mod periodic;
 mod storage;
