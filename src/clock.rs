@@ -82,6 +82,15 @@ impl Clock {
             elapsed.send_modify(|now| *now = now.saturating_add(duration));
         }
     }
+
+    /// How many wait on a manual clock at present, so that a test can tell that everything has come to rest
+    /// before it moves the time; always 0 for the machine's own clock.
+    pub fn sleepers(&self) -> usize {
+        match &self.0 {
+            Source::System { .. } => 0,
+            Source::Manual { elapsed, .. } => elapsed.receiver_count(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,5 +5,9 @@
     reason = "a helper that fails should fail its test"
 )]
 
+mod answers;
+mod connectivity;
+mod helpers;
+mod periodic;
 mod process;
 mod storage;

@@ -1,0 +1,9 @@
+//! What the service does about every answer that the Client System can give to an upload, or fail to give.
+
+mod ambiguous;
+mod pauses;
+mod refusals;
+mod rejections;
+mod server_fault;
+mod success;
+mod unreachable;

@@ -1,0 +1,157 @@
+//! Waiting for what is published, never for time to pass: every wait ends with its condition, or fails with the
+//! status in words.
+
+use std::time::Duration;
+
+use meterit_sync::{
+    control::ControlError,
+    domain::{
+        event::EventKind,
+        pass::{PassReport, PassTrigger},
+        status::ServiceStatus,
+    },
+};
+
+use super::Site;
+
+/// Far beyond what any condition takes on a slow machine.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Between two looks.
+const GLANCE: Duration = Duration::from_millis(3);
+/// Waits on the clock while nothing is going on: database writer, connectivity monitor, schedule, heartbeat and
+/// configuration download, one each.
+const SLEEPERS_AT_REST: usize = 5;
+
+impl Site {
+    /// Waits until the published status fulfils the condition.
+    pub async fn until(&self, what: &str, condition: impl Fn(&ServiceStatus) -> bool) {
+        self.eventually(what, || condition(&self.status())).await;
+    }
+
+    /// Waits until a condition holds, while time stands still.
+    pub async fn eventually(&self, what: &str, condition: impl Fn() -> bool) {
+        let looking = async {
+            while !condition() {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        self.within_deadline(what, looking).await;
+    }
+
+    /// Moves the clock in steps until a condition holds.
+    pub async fn advance_until(&self, what: &str, step: Duration, condition: impl Fn() -> bool) {
+        let moving = async {
+            while !condition() {
+                self.clock.advance(step);
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        self.within_deadline(what, moving).await;
+    }
+
+    /// Waits until the service has found the Client System and done all that it does at its start; the pass that
+    /// the new link brings is the last of it.
+    pub async fn settled(&self) {
+        self.until("the start is over", |status| {
+            let connected = status.recent_events.iter().any(|event| {
+                matches!(&event.kind, EventKind::PassFinished(pass) if pass.trigger == PassTrigger::Connected)
+            });
+            connected && status.config.last_success_at.is_some()
+        })
+        .await;
+        self.at_rest_with(0).await;
+    }
+
+    /// Waits until every part waits for the clock, and at least so many others with them: a pass between two tries
+    /// is one.
+    pub async fn at_rest_with(&self, others: usize) {
+        // Whoever was woken by the clock runs on this very thread, and has left the clock after that.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        let wanted = SLEEPERS_AT_REST + others;
+        self.eventually("everything waits for the clock", || {
+            self.clock.sleepers() >= wanted
+        })
+        .await;
+    }
+
+    /// Moves the clock over the pause of a pass: it does not end a millisecond early, and ends within the random
+    /// extra of a fifth.
+    pub async fn pause_of(&self, pause: Duration, sendings: usize) {
+        self.at_rest_with(1).await;
+        self.clock.advance(pause - Duration::from_millis(1));
+        self.at_rest_with(1).await;
+        assert_eq!(
+            self.simulator.batches().len(),
+            sendings,
+            "nothing is sent before the pause of {pause:?} is over"
+        );
+        self.clock
+            .advance(pause.mul_f64(0.2) + Duration::from_millis(2));
+        self.eventually("the batch is sent again", || {
+            self.simulator.batches().len() == sendings + 1
+        })
+        .await;
+    }
+
+    /// Waits until the queue is empty and the pass that emptied it has ended.
+    pub async fn drained(&self) {
+        let looking = async {
+            while !(self.last_pass_drained() && self.database.pending().await == 0) {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        self.within_deadline("the queue is drained", looking).await;
+    }
+
+    /// Moves the clock in steps until the queue is empty and the pass that emptied it has ended.
+    pub async fn advance_until_drained(&self, step: Duration) {
+        let moving = async {
+            while !(self.last_pass_drained() && self.database.pending().await == 0) {
+                self.clock.advance(step);
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        self.within_deadline("the queue is drained", moving).await;
+    }
+
+    /// Waits for the end of the pass with this number.
+    pub async fn pass_ended(&self, id: u64) {
+        self.until("the pass ends", |status| {
+            status.last_pass.as_ref().is_some_and(|pass| pass.id >= id)
+        })
+        .await;
+    }
+
+    /// Starts a pass and waits for its end, however it ends.
+    pub async fn pass(&self) -> PassReport {
+        match self.control().trigger_sync_and_wait().await {
+            Ok(report) => report,
+            Err(ControlError::PassFailed { report, .. }) => *report,
+            Err(refusal) => panic!("no pass: {refusal}"),
+        }
+    }
+
+    /// Whether the latest news of a pass is that it emptied the queue.
+    fn last_pass_drained(&self) -> bool {
+        let events = self.status().recent_events;
+        let latest = events.iter().find_map(|event| match &event.kind {
+            EventKind::PassStarted { .. } => Some(false),
+            EventKind::PassFinished(pass) => Some(pass.end.is_success()),
+            _ => None,
+        });
+        latest.unwrap_or(false)
+    }
+
+    async fn within_deadline(&self, what: &str, work: impl Future<Output = ()>) {
+        if tokio::time::timeout(DEADLINE, work).await.is_err() {
+            panic!(
+                "not within {DEADLINE:?}: {what}; {} wait for the clock; status {:#?}; batches {:#?}",
+                self.clock.sleepers(),
+                self.status(),
+                self.simulator.batches()
+            );
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Heartbeats and configuration downloads.
+
+use std::time::Duration;
+
+use meterit_sync::{
+    control::ControlError,
+    demo::client_system::{FaultAction, FaultPath, FaultRule, ServedConfiguration, ServedMeter},
+    domain::status::Effective,
+};
+use serde_json::json;
+
+use crate::helpers::{Plan, Site, answer};
+
+fn meter(id: &str, name: &str) -> ServedMeter {
+    ServedMeter {
+        external_id: id.to_owned(),
+        name: name.to_owned(),
+        bacnet_device_id: Some(17),
+        bacnet_ip: Some("10.0.0.7".to_owned()),
+        config: Some(json!({"factor": 10})),
+    }
+}
+
+fn serving(meters: &[(&str, &str)]) -> ServedConfiguration {
+    ServedConfiguration {
+        meters: meters.iter().map(|(id, name)| meter(id, name)).collect(),
+        sync_interval_minutes: 7,
+        batch_size: 123,
+        meters_only: false,
+    }
+}
+
+/// Id, name and activity of every meter.
+async fn meters(site: &Site) -> Vec<String> {
+    site.database
+        .column("SELECT external_id || ' ' || name || ' ' || is_active AS it FROM meters ORDER BY external_id")
+        .await
+}
+
+#[actix::test]
+async fn a_heartbeat_tells_how_the_site_fares() {
+    let site = Plan::default()
+        .setting("enable_auto_sync", "false")
+        .start(3)
+        .await;
+    site.advance_until("the queue is counted", Duration::from_millis(500), || {
+        site.status().queue.pending == 3 && site.status().connectivity.is_connected
+    })
+    .await;
+    let told = site.control().send_heartbeat().await.expect("a heartbeat");
+    let body = site.simulator.heartbeats().pop().expect("a heartbeat").body;
+    assert_eq!(body["status"], "ok", "{body}");
+    assert_eq!(body["queue_size"], 3, "{body}");
+    assert_eq!(body["version"], env!("CARGO_PKG_VERSION"), "{body}");
+    assert_eq!(body["uptime"], site.status().uptime_s, "{body}");
+    let collected = body["last_collection"].as_str().unwrap_or_default();
+    assert!(
+        collected.ends_with('Z') && collected.contains('T'),
+        "{body}"
+    );
+    assert_eq!(told.server_time, Some(site.clock.now().into()));
+    assert_eq!(told.consecutive_failures, 0);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn heartbeats_come_at_their_interval_and_a_refused_one_is_told() {
+    let site = Plan::default()
+        .setting("heartbeat_interval_ms", "60000")
+        .start_settled(0)
+        .await;
+    let before = site.simulator.heartbeats().len();
+    for beat in 1..=5 {
+        site.clock.advance(Duration::from_secs(60));
+        let now = Some(site.clock.now().into());
+        site.until("a heartbeat", |status| {
+            status.heartbeat.last_success_at == now
+        })
+        .await;
+        assert_eq!(site.simulator.heartbeats().len(), before + beat);
+        site.at_rest_with(0).await;
+    }
+    site.simulator
+        .add_fault(FaultRule::on(FaultPath::Heartbeat, answer(500, "no")));
+    let refused = site.control().send_heartbeat().await;
+    assert!(matches!(refused, Err(ControlError::Call(_))), "{refused:?}");
+    let status = site.status().heartbeat;
+    assert_eq!(status.consecutive_failures, 1);
+    assert!(status.last_error.is_some_and(|words| words.contains("500")));
+    assert!(status.last_success_at.is_some());
+    site.finish().await;
+}
+
+#[actix::test]
+async fn a_download_adds_changes_and_deactivates_meters() {
+    let site = Plan::default()
+        .client_system(|options| {
+            options.configuration = serving(&[("A", "first"), ("B", "second")])
+        })
+        .start_settled(0)
+        .await;
+    assert_eq!(meters(&site).await, ["A first 1", "B second 1"]);
+    let details = site
+        .database
+        .column(
+            "SELECT bacnet_device_id || ' ' || bacnet_ip || ' ' || json_extract(config, '$.factor') AS it
+             FROM meters WHERE external_id = 'A'",
+        )
+        .await;
+    assert_eq!(details, ["17 10.0.0.7 10"]);
+    site.simulator
+        .set_configuration(serving(&[("B", "renamed"), ("C", "third")]));
+    site.control().download_config().await.expect("a download");
+    assert_eq!(
+        meters(&site).await,
+        ["A first 0", "B renamed 1", "C third 1"]
+    );
+    site.simulator.set_configuration(serving(&[("A", "back")]));
+    site.control().download_config().await.expect("a download");
+    assert_eq!(
+        meters(&site).await,
+        ["A back 1", "B renamed 0", "C third 0"]
+    );
+    site.simulator.set_configuration(ServedConfiguration {
+        meters_only: true,
+        ..serving(&[("C", "the older version")])
+    });
+    site.control().download_config().await.expect("a download");
+    assert_eq!(
+        meters(&site).await,
+        ["A back 0", "B renamed 0", "C the older version 1"]
+    );
+    site.finish().await;
+}
+
+#[actix::test]
+async fn an_empty_list_of_meters_deactivates_nobody() {
+    let site = Plan::default()
+        .client_system(|options| options.configuration = serving(&[("A", "first")]))
+        .start_settled(0)
+        .await;
+    site.simulator.set_configuration(serving(&[]));
+    // Whether this counts as a bad download or as an empty one is not what matters here.
+    drop(site.control().download_config().await);
+    assert_eq!(meters(&site).await, ["A first 1"]);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn a_bad_download_keeps_the_last_good_configuration() {
+    let site = Plan::default()
+        .unset("sync_interval_minutes")
+        .client_system(|options| options.configuration = serving(&[("A", "first")]))
+        .start_settled(0)
+        .await;
+    let good = site.status().config;
+    site.simulator
+        .set_configuration(serving(&[("B", "never seen")]));
+    for action in [
+        answer(500, ""),
+        answer(404, "<html>"),
+        answer(200, "[]"),
+        answer(200, "{}"),
+        answer(200, r#"{"success":false,"message":"no"}"#),
+        answer(200, r#"{"success":true,"config":{"meters":"none"}}"#),
+        answer(
+            200,
+            r#"{"success":true,"config":{"meters":[{"name":"no id"}]}}"#,
+        ),
+        FaultAction::Garbage,
+        FaultAction::Truncate { keep_bytes: 20 },
+        FaultAction::Reset,
+    ] {
+        let name = format!("{action:?}");
+        site.simulator
+            .set_faults(vec![FaultRule::on(FaultPath::Config, action)]);
+        assert!(site.control().download_config().await.is_err(), "{name}");
+        assert_eq!(meters(&site).await, ["A first 1"], "{name}");
+        let status = site.status().config;
+        assert!(status.last_error.is_some(), "{name}");
+        assert_eq!(status.last_success_at, good.last_success_at, "{name}");
+        assert_eq!(
+            status.sync_interval_minutes, good.sync_interval_minutes,
+            "{name}"
+        );
+    }
+    site.finish().await;
+}
+
+#[actix::test]
+async fn wishes_for_interval_and_batch_size_apply_unless_pinned() {
+    for pinned in [false, true] {
+        let mut plan = Plan::default()
+            .unset("sync_interval_minutes")
+            .client_system(|options| options.configuration = serving(&[("A", "first")]));
+        if pinned {
+            plan = plan.setting("sync_interval_minutes", "60").batch_size(40);
+        }
+        let mut site = plan.start_settled(200).await;
+        assert_wishes(&site, pinned).await;
+        site.stop_service().await;
+        // Without a link, the wishes of the last good configuration are remembered.
+        site.simulator.set_down(true);
+        site.start_service().await;
+        site.until("the schedule", |status| {
+            status.config.sync_interval_minutes.value > 0
+        })
+        .await;
+        assert_schedule(&site, pinned);
+        site.finish().await;
+    }
+}
+
+async fn assert_wishes(site: &Site, pinned: bool) {
+    site.until("the wishes have arrived", |status| {
+        status.config.batch_size.wanted.is_some()
+    })
+    .await;
+    assert_schedule(site, pinned);
+    site.pass().await;
+    let sizes: Vec<usize> = site.batches().iter().map(|batch| batch.readings).collect();
+    let expected: &[usize] = if pinned { &[40; 5] } else { &[123, 77] };
+    assert_eq!(sizes, expected);
+}
+
+fn assert_schedule(site: &Site, pinned: bool) {
+    let config = site.status().config;
+    let (minutes, size) = if pinned { (60, 40) } else { (7, 123) };
+    assert_eq!(
+        config.sync_interval_minutes,
+        Effective {
+            value: minutes,
+            pinned,
+            wanted: Some(7)
+        }
+    );
+    assert_eq!(
+        config.batch_size,
+        Effective {
+            value: size,
+            pinned,
+            wanted: Some(123)
+        }
+    );
+}
+
+#[actix::test]
+async fn the_wished_interval_is_the_one_that_passes_keep() {
+    let site = Plan::default()
+        .unset("sync_interval_minutes")
+        .client_system(|options| options.configuration = serving(&[("A", "first")]))
+        .start_settled(0)
+        .await;
+    site.until("the wishes have arrived", |status| {
+        status.config.sync_interval_minutes.value == 7
+    })
+    .await;
+    let first = site.status().last_pass.expect("a pass").id;
+    for pass in 1..=10 {
+        site.clock.advance(Duration::from_secs(7 * 60));
+        site.at_rest_with(0).await;
+        site.pass_ended(first + pass).await;
+        assert_eq!(site.status().last_pass.expect("a pass").id, first + pass);
+        site.at_rest_with(0).await;
+    }
+    site.finish().await;
+}
