@@ -16,6 +16,51 @@ fn ctrl_c_during_an_upload_ends_well_and_the_next_start_goes_on() {
     ends_well_on("INT");
 }
 
+#[test]
+fn an_upload_without_an_answer_is_repeated_under_its_key_by_the_next_start() {
+    unanswered_upload_survives_the_end(&Site::new().set("API_TIMEOUT", "1000"));
+}
+
+#[test]
+fn an_upload_that_outlasts_the_end_is_repeated_under_its_key_by_the_next_start() {
+    unanswered_upload_survives_the_end(&Site::new().set("API_TIMEOUT", "600000"));
+}
+
+fn unanswered_upload_survives_the_end(site: &Site) {
+    // Stored, but nobody is told: the case in which another key would double the readings.
+    let silent = FaultRule::on(FaultPath::Batch, FaultAction::Hang)
+        .skip(2)
+        .after_commit();
+    site.client_system.set_faults(vec![silent]);
+    site.insert(READINGS);
+    let service = site.start();
+    wait_until("the upload without an answer", || {
+        site.client_system.batches().len() == 3
+    });
+
+    service.signal("TERM");
+    let (status, log) = service.wait();
+
+    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    assert_eq!(site.count("upload_manifests"), 1);
+    assert_eq!(site.count("meter_readings"), u64::from(READINGS) - 2_000);
+    let unanswered = site.client_system.batches()[2].key.clone().expect("a key");
+    assert_eq!(
+        site.sql("SELECT key FROM upload_manifests;"),
+        unanswered,
+        "what is open keeps its key"
+    );
+
+    site.client_system.clear_faults();
+    let service = site.start();
+    site.wait_until_drained(READINGS.into());
+    service.stop();
+    site.assert_all_delivered_once(READINGS.into());
+    let record = site.client_system.key(&unanswered).expect("a record");
+    assert!(record.sendings > 1 && record.identical, "{record:?}");
+    assert_no_reading_under_two_keys(&site.client_system.batches(), READINGS as usize);
+}
+
 fn ends_well_on(signal: &str) {
     let site = Site::new();
     let slow = FaultRule::on(FaultPath::Batch, FaultAction::Delay { milliseconds: 700 });
