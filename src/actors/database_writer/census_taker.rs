@@ -4,8 +4,14 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{DatabaseWriterParts, group::Changes};
 use crate::{
-    domain::{census::Census, reading::ReadingId, status::QueueStatus, store::StoreError},
-    messages::sync_manager::FreshReadings,
+    domain::{
+        batch::{Manifest, ManifestState},
+        census::Census,
+        reading::ReadingId,
+        status::QueueStatus,
+        store::StoreError,
+    },
+    messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
 };
 
@@ -19,11 +25,20 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 const DISK_WINDOW: Duration = Duration::from_secs(3600);
 const DISK_EVERY: Duration = Duration::from_secs(60);
 
+/// What the manifests and the quarantine came to when they were last looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bookkeeping {
+    in_flight: u64,
+    parked: u64,
+    quarantined: u64,
+}
+
 pub(super) struct CensusTaker {
     parts: DatabaseWriterParts,
     census: Census,
     foreign_version: Option<i64>,
     taken_at: Option<Duration>,
+    bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
     /// Something may have changed behind what was counted since the present round of verification began.
     verify_again: bool,
@@ -44,6 +59,7 @@ impl CensusTaker {
             census: Census::default(),
             foreign_version: None,
             taken_at: None,
+            bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
             verify_again: false,
             departures: VecDeque::new(),
@@ -72,13 +88,12 @@ impl CensusTaker {
         if let Some(failure) = &changes.failure {
             return self.publish_failure(failure);
         }
-        self.parts
-            .published
-            .update(|snapshot| snapshot.commits += 1);
+        self.publish(|snapshot| {
+            snapshot.commits += 1;
+            snapshot.failing_since = None;
+        });
         if changes.inserted || self.until_due().is_zero() {
             self.take().await;
-        } else {
-            self.publish_counts();
         }
     }
 
@@ -130,17 +145,17 @@ impl CensusTaker {
         self.foreign_version = Some(version);
         self.note_disk(store.disk_free_bytes().await);
         if self.bookkeeping_changed {
-            self.publish_bookkeeping().await?;
+            self.bookkeeping = self.look_at_books().await?;
             self.bookkeeping_changed = false;
         }
         let last_collection = store.last_collection().await?;
-        self.parts.published.update(|snapshot| {
+        // All in one go: whoever reads sees numbers that belong together.
+        self.publish(|snapshot| {
             snapshot.counted |= complete;
             snapshot.failing_since = None;
             snapshot.queue.oldest_pending_at = bounds.oldest_pending_at;
             snapshot.last_collection = last_collection;
         });
-        self.publish_counts();
         if !complete {
             self.taken_at = None;
         }
@@ -180,37 +195,33 @@ impl CensusTaker {
         Ok(())
     }
 
-    async fn publish_bookkeeping(&self) -> Result<(), StoreError> {
-        use crate::domain::batch::ManifestState;
+    async fn look_at_books(&self) -> Result<Bookkeeping, StoreError> {
         let manifests = self.parts.store.manifests().await?;
-        let in_flight = manifests
-            .iter()
-            .map(|manifest| manifest.reading_ids.len() as u64)
-            .sum();
-        let parked = manifests
-            .iter()
-            .filter(|manifest| manifest.state == ManifestState::Parked)
-            .count() as u64;
-        let quarantined = self.parts.store.quarantined_count().await?;
-        self.parts.published.update(|snapshot| {
-            snapshot.queue.in_flight = in_flight;
-            snapshot.queue.parked_batches = parked;
-            snapshot.queue.quarantined = quarantined;
-        });
-        Ok(())
+        let is_parked = |manifest: &&Manifest| manifest.state == ManifestState::Parked;
+        Ok(Bookkeeping {
+            in_flight: manifests
+                .iter()
+                .map(|manifest| manifest.reading_ids.len() as u64)
+                .sum(),
+            parked: manifests.iter().filter(is_parked).count() as u64,
+            quarantined: self.parts.store.quarantined_count().await?,
+        })
     }
 
-    fn publish_counts(&mut self) {
+    fn publish(&mut self, change: impl FnOnce(&mut DatabaseSnapshot)) {
         let rate = self.drain_rate();
         let pending = self.census.total();
         let hours_until_full = self.hours_until_full();
         let disk_free_bytes = self.disk.back().map(|(_, free)| *free);
-        let possibly_doubled = self.possibly_doubled;
+        let (possibly_doubled, books) = (self.possibly_doubled, self.bookkeeping);
         self.parts.published.update(|snapshot| {
+            change(snapshot);
             let queue = &mut snapshot.queue;
             queue.pending = pending;
             // The manifests are looked at less often than the queue, and nothing is in flight that does not wait.
-            queue.in_flight = queue.in_flight.min(pending);
+            queue.in_flight = books.in_flight.min(pending);
+            queue.parked_batches = books.parked;
+            queue.quarantined = books.quarantined;
             queue.drain_rate_per_s = rate;
             queue.eta_s = eta(queue);
             queue.disk_free_bytes = disk_free_bytes;

@@ -515,12 +515,7 @@ impl Handler<LinkChanged> for SyncManager {
         match change {
             LinkChange::Connected => {
                 self.clear_interruption();
-                match self.paused() {
-                    Some(_) => self.probe(context),
-                    None => {
-                        self.start_by_itself(PassTrigger::Connected, context);
-                    }
-                }
+                self.start_by_itself(PassTrigger::Connected, context);
             }
             LinkChange::Disconnected => {
                 let words = self.offline().unwrap_or_else(|| "no answer".to_owned());

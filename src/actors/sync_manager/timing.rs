@@ -87,6 +87,10 @@ impl SyncManager {
         if self.paused().is_some() {
             return self.probe_later(context);
         }
+        if !end.is_success() {
+            // What a failed pass left behind does not become any better by announcing it.
+            self.state.last_fresh_pass = Some(self.parts.clock.elapsed());
+        }
         match end {
             PassEnd::Held { until } => self.retry_at(*until, context),
             PassEnd::DatabaseFailed { .. } | PassEnd::Interrupted { .. } => {
