@@ -35,6 +35,11 @@ impl Census {
         self.segments.iter().map(|segment| segment.count).sum()
     }
 
+    /// Into how many stretches they are divided.
+    pub fn stretches(&self) -> usize {
+        self.segments.len()
+    }
+
     /// The highest id that was taken into account.
     pub fn counted_through(&self) -> ReadingId {
         self.segments

@@ -4,13 +4,19 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{DatabaseWriterParts, group::Changes};
 use crate::{
-    domain::{census::Census, status::QueueStatus, store::StoreError},
+    domain::{
+        census::{Census, Stretch},
+        status::QueueStatus,
+        store::StoreError,
+    },
     messages::sync_manager::FreshReadings,
     supervision::ask::tell,
 };
 
 /// How often other programs' changes are looked for. The queue's size is to be exact within 5 s.
 const EVERY: Duration = Duration::from_secs(2);
+/// Stretches that are counted again at one look: two looks reach a queue of 400,000 readings.
+const VERIFIED_AT_ONCE: usize = 4;
 /// Over how long the drain rate is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Over how long the growth of the disk's use is judged, and how often it is looked at.
@@ -21,6 +27,8 @@ pub(super) struct CensusTaker {
     parts: DatabaseWriterParts,
     census: Census,
     foreign_version: Option<i64>,
+    /// Stretches that had no turn since another program's last change.
+    to_verify: usize,
     taken_at: Option<Duration>,
     bookkeeping_changed: bool,
     /// Readings that left the queue, by time.
@@ -39,6 +47,7 @@ impl CensusTaker {
             parts,
             census: Census::default(),
             foreign_version: None,
+            to_verify: 0,
             taken_at: None,
             bookkeeping_changed: true,
             departures: VecDeque::new(),
@@ -109,8 +118,9 @@ impl CensusTaker {
             }
         }
         if changed && self.foreign_version.is_some() {
-            self.verify_some().await?;
+            self.to_verify = self.census.stretches();
         }
+        self.verify_some().await?;
         self.foreign_version = Some(version);
         self.note_disk(store.disk_free_bytes().await);
         if std::mem::take(&mut self.bookkeeping_changed) {
@@ -127,22 +137,26 @@ impl CensusTaker {
         Ok(())
     }
 
-    /// Another program may have deleted or marked what was counted: one known stretch is counted again, all of
-    /// them in turn.
+    /// Another program may have changed what was counted, anywhere: every known stretch is counted again, a few
+    /// at each look, until all had their turn since the last change.
     async fn verify_some(&mut self) -> Result<(), StoreError> {
-        let stretch = match self.census.next_stretch_to_verify() {
-            Some(stretch) => stretch,
-            None => {
-                self.census.verify_from_start();
-                match self.census.next_stretch_to_verify() {
-                    Some(stretch) => stretch,
-                    None => return Ok(()),
-                }
-            }
-        };
-        let count = self.parts.store.count_pending(stretch).await?;
-        self.census.note(stretch, count);
+        for _ in 0..self.to_verify.min(VERIFIED_AT_ONCE) {
+            let Some(stretch) = self.next_stretch() else {
+                self.to_verify = 0;
+                break;
+            };
+            let count = self.parts.store.count_pending(stretch).await?;
+            self.census.note(stretch, count);
+            self.to_verify -= 1;
+        }
         Ok(())
+    }
+
+    fn next_stretch(&mut self) -> Option<Stretch> {
+        self.census.next_stretch_to_verify().or_else(|| {
+            self.census.verify_from_start();
+            self.census.next_stretch_to_verify()
+        })
     }
 
     async fn publish_bookkeeping(&self) -> Result<(), StoreError> {
