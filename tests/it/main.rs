@@ -8,5 +8,8 @@
 mod answers;
 mod connectivity;
 mod helpers;
+mod local_api;
+mod panics;
 mod periodic;
+mod quarantine;
 mod storage;

@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use meterit_sync::domain::{
-    pass::{PassEnd, PassTrigger},
-    status::State,
+use meterit_sync::{
+    control::ControlError,
+    domain::{pass::PassTrigger, status::State},
+    messages::sync_manager::TriggerRefusal,
 };
 
 use crate::helpers::{Plan, Site};
@@ -20,14 +21,15 @@ async fn a_refused_connection_is_not_repeated_and_the_return_of_the_link_resumes
     let site = Plan::default().down().start(5).await;
     site.until("offline", |status| status.state == State::Offline)
         .await;
-    site.until("the pass has ended", |status| {
-        status
-            .last_pass
-            .as_ref()
-            .is_some_and(|pass| matches!(pass.end, PassEnd::Offline { .. }))
-    })
-    .await;
-    assert!(site.status().last_pass.expect("a pass").requests <= 1);
+    let refused = site.control().trigger_sync().await;
+    assert!(
+        matches!(
+            refused,
+            Err(ControlError::Refused(TriggerRefusal::Offline(_))
+                | ControlError::Refused(TriggerRefusal::AlreadyRunning))
+        ),
+        "{refused:?}"
+    );
     site.advance_until("the queue is counted", STEP, || {
         site.status().queue.pending == 5
     })
@@ -79,13 +81,7 @@ async fn outage_of(name: &str, url: &str) {
         .await;
     site.until(name, |status| status.state == State::Offline)
         .await;
-    site.pass_ended(1).await;
     let status = site.status();
-    let end = status.last_pass.map(|pass| pass.end);
-    assert!(
-        matches!(end, Some(PassEnd::Offline { .. })),
-        "{name}: {end:?}"
-    );
     assert!(status.connectivity.last_error.is_some(), "{name}");
     assert_eq!(status.sync.total_failed, 0, "{name}");
     assert_eq!(site.database.pending().await, 5, "{name}");
