@@ -341,6 +341,33 @@ async fn the_size_of_the_queue_is_exact_within_five_seconds_of_other_programs_ch
 }
 
 #[actix::test]
+async fn a_deletion_anywhere_in_a_long_queue_is_noticed_as_soon() {
+    let site = Plan::default()
+        .setting("enable_auto_sync", "false")
+        .start(160_000)
+        .await;
+    site.until("counted", |status| status.sync.queue_size == 160_000)
+        .await;
+    for (range, left) in [
+        ("1 AND 10", 159_990),
+        ("70000 AND 70009", 159_980),
+        ("159991 AND 160000", 159_970),
+    ] {
+        site.database
+            .execute(&format!(
+                "DELETE FROM meter_readings WHERE id BETWEEN {range}"
+            ))
+            .await;
+        let changed_at = site.clock.now();
+        site.advance_until(range, STEP, || site.status().sync.queue_size == left)
+            .await;
+        let took = site.clock.now() - changed_at;
+        assert!(took.num_milliseconds() <= 5_000, "{range}: {took}");
+    }
+    site.finish().await;
+}
+
+#[actix::test]
 async fn a_low_id_that_appears_late_is_still_uploaded() {
     let site = Plan::default().start_settled(0).await;
     let insert = async |id: u32| {

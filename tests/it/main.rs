@@ -7,6 +7,7 @@
 
 mod answers;
 mod connectivity;
+mod events;
 mod helpers;
 mod local_api;
 mod panics;
