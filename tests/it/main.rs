@@ -7,7 +7,11 @@
 
 mod answers;
 mod connectivity;
+mod events;
 mod helpers;
+mod local_api;
+mod panics;
 mod periodic;
 mod process;
+mod quarantine;
 mod storage;

@@ -61,11 +61,13 @@ impl SyncManager {
     /// What comes after a pass: the one that somebody waits for, else whatever its end calls for.
     pub(super) fn follow(&mut self, report: &PassReport, context: &mut Context<Self>) {
         let mut waiting = std::mem::take(&mut self.state.waiting);
+        // The link's return changes something only for a pass that ended because the link was down.
+        let was_offline = matches!(report.end, PassEnd::Offline { .. });
         let follow_up = self
             .state
             .follow_up
             .take()
-            .filter(|_| self.paused().is_none());
+            .filter(|_| was_offline && self.paused().is_none());
         let trigger = if waiting.is_empty() {
             follow_up
         } else {

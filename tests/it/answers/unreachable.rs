@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use meterit_sync::domain::{
-    pass::{PassEnd, PassTrigger},
-    status::State,
+use meterit_sync::{
+    control::ControlError,
+    domain::{pass::PassTrigger, status::State},
+    messages::sync_manager::TriggerRefusal,
 };
 
 use crate::helpers::{Plan, Site};
@@ -20,14 +21,15 @@ async fn a_refused_connection_is_not_repeated_and_the_return_of_the_link_resumes
     let site = Plan::default().down().start(5).await;
     site.until("offline", |status| status.state == State::Offline)
         .await;
-    site.until("the pass has ended", |status| {
-        status
-            .last_pass
-            .as_ref()
-            .is_some_and(|pass| matches!(pass.end, PassEnd::Offline { .. }))
-    })
-    .await;
-    assert!(site.status().last_pass.expect("a pass").requests <= 1);
+    site.between_passes().await;
+    let refused = site.control().trigger_sync().await;
+    assert!(
+        matches!(
+            refused,
+            Err(ControlError::Refused(TriggerRefusal::Offline(_)))
+        ),
+        "{refused:?}"
+    );
     site.advance_until("the queue is counted", STEP, || {
         site.status().queue.pending == 5
     })
@@ -36,7 +38,12 @@ async fn a_refused_connection_is_not_repeated_and_the_return_of_the_link_resumes
     site.advance_until_drained(STEP).await;
     let status = site.status();
     let pass = status.last_pass.as_ref().expect("a pass");
-    assert_eq!((pass.trigger, pass.delivered), (PassTrigger::Connected, 5));
+    let events = &status.recent_events;
+    assert_eq!(
+        (pass.trigger, pass.delivered),
+        (PassTrigger::Connected, 5),
+        "{events:#?}"
+    );
     assert_eq!(status.state, State::Ok);
     let ledger = site.simulator.ledger();
     assert_eq!((ledger.batches_received, ledger.readings_stored), (1, 5));
@@ -79,13 +86,7 @@ async fn outage_of(name: &str, url: &str) {
         .await;
     site.until(name, |status| status.state == State::Offline)
         .await;
-    site.pass_ended(1).await;
     let status = site.status();
-    let end = status.last_pass.map(|pass| pass.end);
-    assert!(
-        matches!(end, Some(PassEnd::Offline { .. })),
-        "{name}: {end:?}"
-    );
     assert!(status.connectivity.last_error.is_some(), "{name}");
     assert_eq!(status.sync.total_failed, 0, "{name}");
     assert_eq!(site.database.pending().await, 5, "{name}");

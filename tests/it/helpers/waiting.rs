@@ -133,15 +133,27 @@ impl Site {
         }
     }
 
+    /// Waits until no pass is under way.
+    pub async fn between_passes(&self) {
+        self.eventually("no pass is under way", || {
+            self.latest_pass().is_none_or(|ended| ended.is_some())
+        })
+        .await;
+    }
+
     /// Whether the latest news of a pass is that it emptied the queue.
     fn last_pass_drained(&self) -> bool {
+        self.latest_pass().flatten() == Some(true)
+    }
+
+    /// The latest news of a pass: whether it emptied the queue, if it has ended.
+    fn latest_pass(&self) -> Option<Option<bool>> {
         let events = self.status().recent_events;
-        let latest = events.iter().find_map(|event| match &event.kind {
-            EventKind::PassStarted { .. } => Some(false),
-            EventKind::PassFinished(pass) => Some(pass.end.is_success()),
+        events.iter().find_map(|event| match &event.kind {
+            EventKind::PassStarted { .. } => Some(None),
+            EventKind::PassFinished(pass) => Some(Some(pass.end.is_success())),
             _ => None,
-        });
-        latest.unwrap_or(false)
+        })
     }
 
     async fn within_deadline(&self, what: &str, work: impl Future<Output = ()>) {
