@@ -29,9 +29,10 @@ use crate::{
 /// Threads that serve the local API; the actors have a thread of their own.
 const HTTP_WORKERS: usize = 2;
 /// An orderly end waits for the upload in flight, which ends by its own timeout, and so much longer for it to be
-/// settled; but never beyond what supervisors of processes usually grant.
+/// settled. An upload that may take longer than usual is left to the next start: supervisors of processes lose
+/// patience.
 const FAREWELL_MARGIN: Duration = Duration::from_secs(5);
-const LONGEST_FAREWELL: Duration = Duration::from_secs(80);
+const LONGEST_FAREWELL: Duration = Duration::from_secs(35);
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]

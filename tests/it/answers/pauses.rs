@@ -81,7 +81,13 @@ async fn silence(case: Case) {
     assert_eq!((ledger.keys, ledger.readings_stored), (1, 5), "{name}");
     let sent_again = site.batches()[1].at;
     assert!(sent_again >= until, "{name}: {sent_again}");
-    assert_eq!(site.status().queue.possibly_doubled_uploads, 0, "{name}");
+    // A server that fails may have stored the batch before; one that limits the rate has not looked at it.
+    let doubtful = u64::from(name.starts_with("503"));
+    assert_eq!(
+        site.status().queue.possibly_doubled_uploads,
+        doubtful,
+        "{name}"
+    );
     site.finish().await;
 }
 
@@ -142,7 +148,7 @@ async fn a_short_pause_is_waited_for_within_the_pass() {
     site.until("rate limited", |status| status.state == State::RateLimited)
         .await;
     site.advance_until_drained(Duration::from_millis(100)).await;
-    assert_eq!(site.status().last_pass.map(|pass| pass.id), Some(id));
+    assert_eq!(site.delivered_by(id), Some(5));
     let batches = site.batches();
     assert_eq!((batches.len(), batches[0].key == batches[1].key), (2, true));
     assert!(batches[1].at >= noted + Duration::from_secs(30));

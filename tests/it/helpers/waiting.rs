@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use meterit_sync::{
     control::ControlError,
-    domain::{
-        event::EventKind,
-        pass::{PassReport, PassTrigger},
-        status::ServiceStatus,
-    },
+    domain::{event::EventKind, pass::PassReport, status::ServiceStatus},
 };
 
 use super::Site;
@@ -49,16 +45,17 @@ impl Site {
         self.within_deadline(what, moving).await;
     }
 
-    /// Waits until the service has found the Client System and done all that it does at its start; the pass that
-    /// the new link brings is the last of it.
+    /// Waits until the service has found the Client System and done all that it does at its start: the pass of the
+    /// start, and another one where the link came up after that.
     pub async fn settled(&self) {
         self.until("the start is over", |status| {
-            let connected = status.recent_events.iter().any(|event| {
-                matches!(&event.kind, EventKind::PassFinished(pass) if pass.trigger == PassTrigger::Connected)
-            });
-            connected && status.config.last_success_at.is_some()
+            status.connectivity.is_connected
+                && status.last_pass.is_some()
+                && status.config.last_success_at.is_some()
         })
         .await;
+        self.at_rest_with(0).await;
+        self.between_passes().await;
         self.at_rest_with(0).await;
     }
 
@@ -131,6 +128,15 @@ impl Site {
             Err(ControlError::PassFailed { report, .. }) => *report,
             Err(refusal) => panic!("no pass: {refusal}"),
         }
+    }
+
+    /// What a pass with this number delivered, once it has ended.
+    pub fn delivered_by(&self, id: u64) -> Option<u64> {
+        let events = self.status().recent_events;
+        events.iter().find_map(|event| match &event.kind {
+            EventKind::PassFinished(pass) if pass.id == id => Some(pass.delivered),
+            _ => None,
+        })
     }
 
     /// Waits until no pass is under way.
