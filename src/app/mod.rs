@@ -1,22 +1,26 @@
 //! The only place that wires everything. [`App::build`] binds, [`App::run_until_stopped`] serves.
 
+mod database;
 mod wiring;
 
 use std::{io, sync::Arc, time::Duration};
 
 use actix_web::{HttpServer, dev::ServerHandle};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use tracing_actix_web::TracingLogger;
 
-use self::wiring::Wired;
+use self::{database::Database, wiring::Wired};
 use crate::{
     clock::Clock,
     control::Control,
     domain::store::StoreError,
     http,
     messages::sync_manager::WindDown,
-    settings::{DatabaseSettings, Settings},
-    storage::{SyncStore, sqlite::SqliteStore},
+    settings::Settings,
+    storage::SyncStore,
     supervision::{
         ask::{ask, tell},
         failure_points::FailurePoints,
@@ -113,6 +117,8 @@ pub struct App {
     escalations: mpsc::UnboundedReceiver<Escalation>,
     stop: watch::Sender<bool>,
     farewell: Duration,
+    /// The tries to open a database that is not there yet.
+    opening: Option<JoinHandle<()>>,
 }
 
 /// Ends a running service from elsewhere.
@@ -136,10 +142,22 @@ impl App {
         // Installed once per process; whoever came first did the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let farewell = (settings.client_system.timeout + FAREWELL_MARGIN).min(LONGEST_FAREWELL);
-        let store = open_store(&settings.database).await?;
+        let clock = surroundings.clock.clone();
+        let database = Database::open(&settings.database).await?;
+        let store = database.store();
         let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
         let (wired, escalations) = wiring::wire(&settings, surroundings, &store, &metrics).await?;
         let server = listen(&settings, &wired.control, &metrics)?;
+        let opening = match database {
+            Database::Open(_) => None,
+            Database::Awaited(awaited) => {
+                let recall = wired.recall.clone();
+                Some(actix::spawn(async move {
+                    awaited.open(clock).await;
+                    recall.recall().await;
+                }))
+            }
+        };
         let port = server.1;
         tracing::info!(
             address = %settings.local_api.host,
@@ -155,6 +173,7 @@ impl App {
             escalations,
             stop: watch::Sender::new(false),
             farewell,
+            opening,
         })
     }
 
@@ -193,18 +212,14 @@ impl App {
         tracing::info!("the service is ending");
         take_leave(&self.wired, &handle, &ending, self.farewell).await;
         self.wired.supervisor.end_all();
+        if let Some(opening) = &self.opening {
+            opening.abort();
+        }
         // The aborted actors let go of the database only when their tasks have been polled once more.
         tokio::task::yield_now().await;
         self.store.close().await;
         tracing::info!("the service has ended");
         Ok(ending)
-    }
-}
-
-async fn open_store(settings: &DatabaseSettings) -> Result<Arc<dyn SyncStore>, StartError> {
-    match settings {
-        DatabaseSettings::Sqlite { path } => Ok(Arc::new(SqliteStore::open(path).await?)),
-        DatabaseSettings::Postgres { .. } => Err(StartError::UnsupportedDatabase),
     }
 }
 

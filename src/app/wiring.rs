@@ -16,6 +16,7 @@ use crate::{
         heartbeat::{Heartbeat, HeartbeatParts},
         sync_manager::{DeliveryLine, SyncManager, SyncManagerParts, SyncMemory},
     },
+    clock::Clock,
     control::{Control, Parts, Patience},
     domain::{event::EventKind, schedule::SiteSeed, status::SyncStatus, store::Fact},
     messages::{
@@ -27,6 +28,7 @@ use crate::{
     settings::Settings,
     storage::SyncStore,
     supervision::{
+        ask::tell,
         board::Board,
         published::Published,
         supervisor::{Escalation, Seat, Supervisor},
@@ -45,6 +47,7 @@ pub(super) struct Wired {
     pub(super) supervisor: Supervisor,
     pub(super) wind_down: Recipient<WindDown>,
     pub(super) sync_manager: Published<SyncManagerSnapshot>,
+    pub(super) recall: Recall,
 }
 
 /// Builds and starts all actors.
@@ -74,6 +77,15 @@ pub(super) async fn wire(
     let (writer_address, api_address) = (writer.address(), api.address());
     let (monitor_address, manager_address) = (monitor.address(), manager.address());
     let (heartbeat_address, downloader_address) = (heartbeat.address(), downloader.address());
+
+    let recall = Recall {
+        store: store.clone(),
+        clock: clock.clone(),
+        knowledge: Rc::default(),
+        wishes: manager_address.clone().recipient(),
+    };
+    // Before any actor runs, so that the first call already keeps to a pause that is not over.
+    let wishes = recall.read().await.unwrap_or_default();
 
     let connectivity = Published::default();
     let api_snapshot = Published::default();
@@ -131,14 +143,13 @@ pub(super) async fn wire(
             failure_points: failure_points.clone(),
         }),
     );
-    let knowledge = ServerKnowledge::load(store.as_ref(), clock.now().into()).await?;
     let observed = metrics.clone();
     supervisor.start(
         api,
         ApiClient::new(ApiClientParts {
             settings: settings.client_system.clone(),
             clock: clock.clone(),
-            knowledge: Rc::new(knowledge),
+            knowledge: recall.knowledge.clone(),
             exchanges: Rc::new(Exchanges::default()),
             evidence: monitor_address.clone().recipient(),
             remember: writer_address.clone().recipient(),
@@ -170,7 +181,7 @@ pub(super) async fn wire(
         SyncManager::new(SyncManagerParts {
             settings: settings.sync.clone(),
             upload_timeout: settings.client_system.timeout,
-            wishes: remembered_wishes(store.as_ref()).await?,
+            wishes,
             seed,
             clock: clock.clone(),
             store: store.clone(),
@@ -230,11 +241,12 @@ pub(super) async fn wire(
         supervisor,
         wind_down: manager_address.recipient(),
         sync_manager,
+        recall,
     };
     Ok((wired, escalations))
 }
 
-fn board(clock: &crate::clock::Clock, events: &EventBus) -> Board {
+fn board(clock: &Clock, events: &EventBus) -> Board {
     let (told, time) = (events.clone(), clock.clone());
     let listener = move |actor, failure: &str| {
         told.tell(
@@ -264,15 +276,38 @@ fn heartbeat_report(
     })
 }
 
-/// What the last good configuration asked for, so that a start without a link keeps to it.
-async fn remembered_wishes(store: &dyn SyncStore) -> Result<ApplyWishes, StartError> {
-    let remembered = store.fact(Fact::Configuration).await?;
-    let json: Option<serde_json::Value> =
-        remembered.and_then(|text| serde_json::from_str(&text).ok());
-    let number = |field: &str| json.as_ref().and_then(|json| json.get(field)?.as_u64());
-    Ok(ApplyWishes {
-        sync_interval_minutes: number("sync_interval_minutes")
-            .and_then(|minutes| u32::try_from(minutes).ok()),
-        batch_size: number("batch_size").and_then(|size| usize::try_from(size).ok()),
-    })
+/// Brings back what an earlier process has remembered, once the database can be read.
+#[derive(Clone)]
+pub(super) struct Recall {
+    store: Arc<dyn SyncStore>,
+    clock: Clock,
+    knowledge: Rc<ServerKnowledge>,
+    wishes: Recipient<ApplyWishes>,
+}
+
+impl Recall {
+    /// For a database that came late: the actors run already.
+    pub(super) async fn recall(&self) {
+        if let Some(wishes) = self.read().await {
+            // Should this be lost, the next configuration download tells it again.
+            tell(&self.wishes, wishes);
+        }
+    }
+
+    /// What the last good configuration asked for, so that a start without a link keeps to it.
+    async fn read(&self) -> Option<ApplyWishes> {
+        let store = self.store.as_ref();
+        self.knowledge
+            .recall(store, self.clock.now().into())
+            .await
+            .ok()?;
+        let remembered = store.fact(Fact::Configuration).await.ok()?;
+        let json: serde_json::Value = serde_json::from_str(&remembered?).ok()?;
+        let number = |field: &str| json.get(field)?.as_u64();
+        Some(ApplyWishes {
+            sync_interval_minutes: number("sync_interval_minutes")
+                .and_then(|minutes| u32::try_from(minutes).ok()),
+            batch_size: number("batch_size").and_then(|size| usize::try_from(size).ok()),
+        })
+    }
 }

@@ -46,7 +46,7 @@ pub struct FreshReadings;
 pub struct WindDown;
 
 /// What the Client System wants of the schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub struct ApplyWishes {
     /// Minutes between passes.

@@ -1,6 +1,7 @@
 //! The Sync Database behind one trait, whatever engine holds it.
 
 pub mod sqlite;
+pub mod waiting;
 
 pub use crate::domain::store::{Fact, Ingested, Page, QuarantineActionResult, StoreError, Window};
 

@@ -9,6 +9,7 @@ use crate::{
         timestamp::Timestamp,
     },
     storage::SyncStore,
+    upstream::answer::LONGEST_PAUSE,
 };
 
 /// What is known about the Client System.
@@ -23,35 +24,33 @@ pub struct ServerKnowledge {
 }
 
 impl ServerKnowledge {
-    /// What an earlier process has remembered.
+    /// Takes over what an earlier process has remembered.
     ///
     /// # Errors
-    /// When the Sync Database cannot be read.
-    pub async fn load(store: &dyn SyncStore, now: Timestamp) -> Result<Self, StoreError> {
-        let held_until = store
-            .fact(Fact::HeldUntil)
-            .await?
-            .and_then(|text| Timestamp::parse_zoned(&text));
-        // A clock that was set back must not turn a pause of minutes into one of years.
-        let latest = Timestamp(now.0 + crate::upstream::answer::LONGEST_PAUSE);
+    /// When the Sync Database cannot be read; then everything stays as it is.
+    pub async fn recall(&self, store: &dyn SyncStore, now: Timestamp) -> Result<(), StoreError> {
+        let held_until = store.fact(Fact::HeldUntil).await?;
+        let plain_requests = store.fact(Fact::PlainRequests).await?;
         let mode = store.fact(Fact::RowFailureMode).await?;
-        Ok(Self {
-            held_until: Cell::new(
-                held_until
-                    .map(|until| until.min(latest))
-                    .filter(|until| *until > now),
-            ),
-            plain_requests: Cell::new(
-                store.fact(Fact::PlainRequests).await?.as_deref() == Some("true"),
-            ),
-            keeps_rows_on_failure: Cell::new(mode.map(|mode| mode == "keeps")),
-        })
+        let held_until = held_until.and_then(|text| Timestamp::parse_zoned(&text));
+        // A clock that was set back must not turn a pause of minutes into one of years.
+        let latest = Timestamp(now.0 + LONGEST_PAUSE);
+        self.held_until.set(
+            held_until
+                .map(|until| until.min(latest))
+                .filter(|until| *until > now),
+        );
+        self.plain_requests
+            .set(plain_requests.as_deref() == Some("true"));
+        self.keeps_rows_on_failure
+            .set(mode.map(|mode| mode == "keeps"));
+        Ok(())
     }
 
     /// The end of the pause, while it lasts.
     pub(super) fn hold_at(&self, now: Timestamp) -> Option<Timestamp> {
         // A clock that was set back must not make the pause longer than any server may ask for.
-        let longest = Timestamp(now.0 + crate::upstream::answer::LONGEST_PAUSE);
+        let longest = Timestamp(now.0 + LONGEST_PAUSE);
         self.held_until
             .get()
             .filter(|until| *until > now && *until <= longest)

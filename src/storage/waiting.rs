@@ -1,0 +1,131 @@
+//! A Sync Database that is not there yet. Until it can be opened every question is answered with the reason, so
+//! that the service can serve its status and wait; from then on it is the database itself.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+
+use super::{QueueBounds, StoreTransaction, SyncStore};
+use crate::domain::{
+    batch::{Batch, IdempotencyKey, Manifest},
+    census::Stretch,
+    meter::Meter,
+    quarantine::{QuarantineFilter, QuarantinedReading},
+    reading::{ReadingId, ReadingRow},
+    store::{Fact, Page, StoreError, Window},
+    sync_log::{SyncLogEntry, SyncStats},
+    timestamp::Timestamp,
+};
+
+/// Stands in for a database until it is opened.
+pub struct WaitingStore(RwLock<Result<Arc<dyn SyncStore>, StoreError>>);
+
+impl WaitingStore {
+    /// Not open, for this reason.
+    pub fn new(reason: StoreError) -> Self {
+        Self(RwLock::new(Err(reason)))
+    }
+
+    /// Another try to open it failed.
+    pub fn still_closed(&self, reason: StoreError) {
+        self.set(Err(reason));
+    }
+
+    /// It is open.
+    pub fn opened(&self, store: Arc<dyn SyncStore>) {
+        self.set(Ok(store));
+    }
+
+    fn set(&self, now: Result<Arc<dyn SyncStore>, StoreError>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    fn store(&self) -> Result<Arc<dyn SyncStore>, StoreError> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[async_trait]
+impl SyncStore for WaitingStore {
+    async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError> {
+        self.store()?.begin().await
+    }
+
+    async fn foreign_version(&self) -> Result<i64, StoreError> {
+        self.store()?.foreign_version().await
+    }
+
+    async fn queue_bounds(&self) -> Result<QueueBounds, StoreError> {
+        self.store()?.queue_bounds().await
+    }
+
+    async fn next_pending(&self, after: ReadingId) -> Result<Option<ReadingId>, StoreError> {
+        self.store()?.next_pending(after).await
+    }
+
+    async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError> {
+        self.store()?.count_pending(stretch).await
+    }
+
+    async fn quarantined_count(&self) -> Result<u64, StoreError> {
+        self.store()?.quarantined_count().await
+    }
+
+    async fn manifests(&self) -> Result<Vec<Manifest>, StoreError> {
+        self.store()?.manifests().await
+    }
+
+    async fn batch(&self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError> {
+        self.store()?.batch(key).await
+    }
+
+    async fn fact(&self, fact: Fact) -> Result<Option<String>, StoreError> {
+        self.store()?.fact(fact).await
+    }
+
+    async fn readings(
+        &self,
+        meter: Option<&str>,
+        since: Timestamp,
+        window: Window,
+    ) -> Result<Page<ReadingRow>, StoreError> {
+        self.store()?.readings(meter, since, window).await
+    }
+
+    async fn meters(&self, window: Window) -> Result<Page<Meter>, StoreError> {
+        self.store()?.meters(window).await
+    }
+
+    async fn last_collection(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.store()?.last_collection().await
+    }
+
+    async fn sync_log(&self, window: Window) -> Result<Page<SyncLogEntry>, StoreError> {
+        self.store()?.sync_log(window).await
+    }
+
+    async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
+        self.store()?.sync_stats(since).await
+    }
+
+    async fn quarantine(
+        &self,
+        filter: &QuarantineFilter,
+        window: Window,
+    ) -> Result<Page<QuarantinedReading>, StoreError> {
+        self.store()?.quarantine(filter, window).await
+    }
+
+    async fn disk_free_bytes(&self) -> Option<u64> {
+        self.store().ok()?.disk_free_bytes().await
+    }
+
+    async fn close(&self) {
+        if let Ok(store) = self.store() {
+            store.close().await;
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The README's commands, run as they stand there; only ports, folders and what needs root are exchanged.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+use super::service::PROGRAM;
+
+const README: &str = include_str!("../../../README.md");
+
+/// All shell blocks of the README.
+fn blocks() -> Vec<&'static str> {
+    README
+        .split("```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().expect("a block has an end"))
+        .collect()
+}
+
+fn block_with(words: &str) -> &'static str {
+    let found = blocks().into_iter().find(|block| block.contains(words));
+    found.unwrap_or_else(|| panic!("the README has a block with {words:?}"))
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn run(script: &str, folder: &Path, environment: &[(&str, &str)]) -> Output {
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let script =
+        format!("set -euo pipefail; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}");
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(folder)
+        .env("PATH", path)
+        .envs(environment.iter().copied())
+        .output()
+        .expect("bash must be installed");
+    assert!(output.status.success(), "{script}\n{output:?}");
+    output
+}
+
+#[test]
+fn installing_and_trying_by_hand_work_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let built = Path::new(PROGRAM).parent().unwrap().display().to_string();
+    let install = block_with("sudo install")
+        .replace("cargo build --release --locked\n", "")
+        .replace("sudo install", "install")
+        .replace("target/release", &built)
+        .replace("/usr/local/bin/", &format!("{}/", folder.path().display()));
+    run(&install, folder.path(), &[]);
+
+    let [upstream, local] = [free_port().to_string(), free_port().to_string()];
+    let by_hand = block_with("simulate client-system")
+        .replace("8080", &upstream)
+        .replace("3002", &local);
+    let output = run(&by_hand, folder.path(), &[("LOCAL_API_PORT", &local)]);
+
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("<redacted>"),
+        "check-config hides the key: {printed}"
+    );
+    // What curl printed follows without a line break in between.
+    let documents = printed
+        .split_once("{\"")
+        .map(|(_, rest)| format!("{{\"{rest}"))
+        .unwrap();
+    let documents: Vec<Value> = serde_json::Deserializer::from_str(&documents)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|error| panic!("{error}: {printed}"));
+    let [_, report, status] = &documents[..] else {
+        panic!("three answers: {printed}")
+    };
+    assert_eq!(report["end"]["kind"], "drained", "{report}");
+    assert_eq!(status["sync"]["totalSynced"], 1, "{status}");
+    assert_eq!(status["state"], "ok", "{status}");
+}
+
+#[test]
+fn every_command_of_the_readme_is_tried_somewhere() {
+    let tried_here = ["sudo install", "simulate client-system"];
+    // The other two are what is run before anything is merged, the demonstration at the size that the text names.
+    let tried_before_merging = ["cargo run --release -- demo\n", "tests/run\n"];
+    for block in blocks() {
+        let tried = tried_here.iter().any(|words| block.contains(words))
+            || tried_before_merging.contains(&block);
+        assert!(tried, "nobody tries this: {block}");
+    }
+    let merge_check = include_str!("../../../.ci/run");
+    assert!(merge_check.contains(
+        "cargo run --release --locked -- demo --backlog 100000 --outage 20s --duration 60s"
+    ));
+    assert!(README.contains("`demo --backlog 100000 --outage 20s --duration 60s`"));
+    assert!(merge_check.contains("\ntests/run\n"));
+}
