@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::cells;
+use super::{cells, paging};
 use crate::{
     domain::{
         meter::{Meter, MeterChanges, MeterConfiguration},
@@ -18,18 +18,9 @@ pub(super) async fn page(
     connection: &mut SqliteConnection,
     window: Window,
 ) -> Result<Page<Meter>, StoreError> {
-    let total = sqlx::query(include_str!("queries/meters_total.sql"))
-        .fetch_one(&mut *connection)
-        .await?;
-    let rows = sqlx::query(include_str!("queries/meters_page.sql"))
-        .bind(window.limit)
-        .bind(window.offset)
-        .fetch_all(connection)
-        .await?;
-    Ok(Page {
-        total: cells::required_integer(&total, 0)?,
-        items: rows.iter().map(meter).collect::<Result<_, _>>()?,
-    })
+    let total = sqlx::query(include_str!("queries/meters_total.sql"));
+    let rows = sqlx::query(include_str!("queries/meters_page.sql"));
+    paging::page(connection, total, rows, window, meter).await
 }
 
 fn meter(row: &SqliteRow) -> Result<Meter, StoreError> {

@@ -15,6 +15,7 @@ mod meters;
 mod migrations;
 mod operation_log;
 mod options;
+mod paging;
 mod quarantine;
 mod queue;
 mod readings;

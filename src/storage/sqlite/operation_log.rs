@@ -2,7 +2,7 @@
 
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::cells;
+use super::{cells, paging};
 use crate::{
     domain::{
         sync_log::{SyncLogEntry, SyncStats},
@@ -33,18 +33,9 @@ pub(super) async fn page(
     connection: &mut SqliteConnection,
     window: Window,
 ) -> Result<Page<SyncLogEntry>, StoreError> {
-    let total = sqlx::query(include_str!("queries/sync_log_total.sql"))
-        .fetch_one(&mut *connection)
-        .await?;
-    let rows = sqlx::query(include_str!("queries/sync_log_page.sql"))
-        .bind(window.limit)
-        .bind(window.offset)
-        .fetch_all(connection)
-        .await?;
-    Ok(Page {
-        total: cells::required_integer(&total, 0)?,
-        items: rows.iter().map(entry).collect::<Result<_, _>>()?,
-    })
+    let total = sqlx::query(include_str!("queries/sync_log_total.sql"));
+    let rows = sqlx::query(include_str!("queries/sync_log_page.sql"));
+    paging::page(connection, total, rows, window, entry).await
 }
 
 fn entry(row: &SqliteRow) -> Result<SyncLogEntry, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{SqliteConnection, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow};
 
-use super::{cells, claims, errors, settlement};
+use super::{cells, claims, errors, paging, settlement};
 use crate::{
     domain::{
         quarantine::{
@@ -118,18 +118,9 @@ pub(super) async fn page(
     filter: &QuarantineFilter,
     window: Window,
 ) -> Result<Page<QuarantinedReading>, StoreError> {
-    let total = filtered(include_str!("queries/quarantine_total.sql"), filter)
-        .fetch_one(&mut *connection)
-        .await?;
-    let rows = filtered(include_str!("queries/quarantine_page.sql"), filter)
-        .bind(window.limit)
-        .bind(window.offset)
-        .fetch_all(connection)
-        .await?;
-    Ok(Page {
-        total: cells::required_integer(&total, 0)?,
-        items: rows.iter().map(quarantined).collect::<Result<_, _>>()?,
-    })
+    let total = filtered(include_str!("queries/quarantine_total.sql"), filter);
+    let rows = filtered(include_str!("queries/quarantine_page.sql"), filter);
+    paging::page(connection, total, rows, window, quarantined).await
 }
 
 fn quarantined(row: &SqliteRow) -> Result<QuarantinedReading, StoreError> {

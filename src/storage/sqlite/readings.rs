@@ -2,7 +2,7 @@
 
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::cells;
+use super::{cells, paging};
 use crate::{
     domain::{
         reading::{RawCell, ReadingRow},
@@ -23,24 +23,15 @@ pub(super) async fn newest(
     since: Timestamp,
     window: Window,
 ) -> Result<Page<ReadingRow>, StoreError> {
-    let total = sqlx::query(include_str!("queries/readings_total.sql"))
-        .bind(since.to_stored())
-        .bind(meter.map(str::to_owned))
-        .bind(LOOKED_THROUGH)
-        .fetch_one(&mut *connection)
-        .await?;
-    let rows = sqlx::query(include_str!("queries/readings_page.sql"))
-        .bind(since.to_stored())
-        .bind(meter.map(str::to_owned))
-        .bind(LOOKED_THROUGH)
-        .bind(window.limit)
-        .bind(window.offset)
-        .fetch_all(connection)
-        .await?;
-    Ok(Page {
-        total: cells::required_integer(&total, 0)?,
-        items: rows.iter().map(reading_row).collect::<Result<_, _>>()?,
-    })
+    let chosen = |statement| {
+        sqlx::query(statement)
+            .bind(since.to_stored())
+            .bind(meter.map(str::to_owned))
+            .bind(LOOKED_THROUGH)
+    };
+    let total = chosen(include_str!("queries/readings_total.sql"));
+    let rows = chosen(include_str!("queries/readings_page.sql"));
+    paging::page(connection, total, rows, window, reading_row).await
 }
 
 fn reading_row(row: &SqliteRow) -> Result<ReadingRow, StoreError> {
