@@ -57,7 +57,9 @@ pub fn render(view: &View) -> String {
             width = WIDTH - 27
         ),
         String::new(),
-        format!("  state      {}", state(view)),
+    ];
+    lines.extend(state_lines(view));
+    lines.extend([
         format!(
             "  link       {}",
             if view.is_connected {
@@ -77,7 +79,7 @@ pub fn render(view: &View) -> String {
         String::new(),
         progress(view).unwrap_or_default(),
         String::new(),
-    ];
+    ]);
     let first_shown = view.events.len().saturating_sub(EVENTS_SHOWN);
     lines.extend(view.events[first_shown..].iter().map(event_line));
     lines.iter().map(|line| shortened(line) + "\n").collect()
@@ -100,6 +102,27 @@ fn state(view: &View) -> String {
     } else {
         format!("{}: {}", view.state, view.reason)
     }
+}
+
+/// The state over as many lines as its words need, within reason.
+fn state_lines(view: &View) -> Vec<String> {
+    const LABEL: &str = "  state      ";
+    const MOST: usize = 4;
+    let mut lines = vec![LABEL.to_owned()];
+    for word in state(view).split_whitespace() {
+        let last = lines.len() - 1;
+        let is_new = lines[last].len() == LABEL.len();
+        if !is_new
+            && lines[last].chars().count() + 1 + word.chars().count() > WIDTH
+            && lines.len() < MOST
+        {
+            lines.push(format!("{:width$}{word}", "", width = LABEL.len()));
+        } else {
+            let space = if is_new { "" } else { " " };
+            lines[last].push_str(&format!("{space}{word}"));
+        }
+    }
+    lines
 }
 
 /// The bar of a backlog that drains; `None` when there is nothing to drain.
@@ -267,6 +290,18 @@ mod tests {
                 .is_some_and(|line| line.ends_with("1:05")),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_long_reason_goes_on_in_the_next_line() {
+        let view = View {
+            reason: "the words go on ".repeat(8),
+            ..draining()
+        };
+        let lines = state_lines(&view);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[0].starts_with("  state      syncing: the words"));
+        assert!(lines[1].starts_with("             ") && lines[2].ends_with("go on"));
     }
 
     #[test]

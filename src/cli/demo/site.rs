@@ -20,7 +20,7 @@ use crate::{
         live_view::{Event, View},
         meters::{MeterReading, MeterWriter, MeteredSite, Readings},
     },
-    domain::status::ServiceStatus,
+    domain::status::{ServiceStatus, State},
 };
 
 /// The meters measure this often; each measurement stands for a minute.
@@ -184,7 +184,12 @@ impl DemoSite {
             reason: status.reason.clone(),
             is_connected: status.connectivity.is_connected,
             queue: status.queue.pending,
-            backlog: self.largest_queue,
+            // A bar for what waits for its time, or for the link, would only stand still.
+            backlog: if status.state == State::Syncing {
+                self.largest_queue
+            } else {
+                0
+            },
             written,
             delivered,
             duplicates: stored - delivered,
