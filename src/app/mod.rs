@@ -16,7 +16,7 @@ use self::{database::Database, wiring::Wired};
 use crate::{
     clock::Clock,
     control::Control,
-    domain::store::StoreError,
+    domain::{status::ServiceStatus, store::StoreError},
     http,
     messages::sync_manager::WindDown,
     settings::Settings,
@@ -125,6 +125,23 @@ pub struct App {
 #[derive(Clone, Debug)]
 pub struct StopHandle(watch::Sender<bool>);
 
+/// An operator on the same machine, in the same process.
+pub struct Operator(Control);
+
+impl Operator {
+    /// How the service fares.
+    pub fn status(&self) -> ServiceStatus {
+        self.0.status()
+    }
+
+    /// Asks for a pass; one that runs already is as good as the one that was asked for.
+    pub async fn sync_now(&self) {
+        if let Err(refusal) = self.0.trigger_sync().await {
+            tracing::debug!(%refusal, "no pass was started");
+        }
+    }
+}
+
 impl StopHandle {
     /// Asks for an orderly end.
     pub fn stop(&self) {
@@ -180,6 +197,11 @@ impl App {
     /// The port of the local API.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What a command that shows the service at work needs of it.
+    pub fn operator(&self) -> Operator {
+        Operator(self.control())
     }
 
     /// Every operator action, in process.

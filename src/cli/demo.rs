@@ -4,14 +4,20 @@
 mod account;
 mod site;
 
-use std::{fmt::Display, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Args;
+use tokio::sync::watch;
 
 use self::{account::Account, site::DemoSite};
 use super::{duration, failed, run::stop_on_signals};
 use crate::{
-    app::{App, Surroundings},
+    app::{App, Operator, Surroundings},
     clock::Clock,
     demo::live_view::LiveView,
     settings::{LogFormat, LoggingSettings, Settings},
@@ -59,7 +65,7 @@ pub(super) fn execute(arguments: &DemoArguments) -> ExitCode {
     }
     match actix::System::new().block_on(demonstrate(arguments)) {
         Ok(account) => {
-            print!("{account}");
+            say(&account.to_string());
             if account.is_good() {
                 ExitCode::SUCCESS
             } else {
@@ -75,56 +81,70 @@ type Failure = Box<dyn std::error::Error>;
 async fn demonstrate(arguments: &DemoArguments) -> Result<Account, Failure> {
     let mut site = DemoSite::prepare(arguments)?;
     let app = App::build(settings(arguments, &site)?, Surroundings::default()).await?;
-    let (stop, control) = (app.stop_handle(), app.control());
-    let (interrupted, mut interruption) = tokio::sync::watch::channel(false);
+    let (stop, service) = (app.stop_handle(), app.operator());
+    let (interrupted, mut interruption) = watch::channel(false);
     stop_on_signals(move || {
         interrupted.send_replace(true);
     })?;
-    println!("Client System  {}", site.client_system_url());
-    println!("Sync Database  {}", site.database().display());
-    println!("Status         http://127.0.0.1:{}/status", app.port());
-    println!("Dashboard      http://127.0.0.1:{}/\n", app.port());
+    say(&format!(
+        "Client System  {}\nSync Database  {}\nStatus         http://127.0.0.1:{port}/status\nDashboard      http://127.0.0.1:{port}/\n\n",
+        site.client_system_url(),
+        site.database().display(),
+        port = app.port()
+    ));
     let served = actix::spawn(app.run_until_stopped());
+    let shown = show(arguments, &mut site, &service, &mut interruption).await;
+    // Whatever happened, the service ends in good order before the account is made.
+    stop.stop();
+    served.await??;
+    shown?;
+    site.close().await
+}
 
+/// Lets the demonstration run its course.
+async fn show(
+    arguments: &DemoArguments,
+    site: &mut DemoSite,
+    service: &Operator,
+    interruption: &mut watch::Receiver<bool>,
+) -> Result<(), Failure> {
     site.open(arguments.backlog).await?;
-    note_refusal(control.trigger_sync().await);
+    service.sync_now().await;
     let clock = Clock::system();
     let mut view = LiveView::on_stdout();
     let outage_at = arguments
         .duration
         .map_or(Duration::from_secs(15), |duration| duration / 4);
-    while !*interruption.borrow()
-        && arguments
-            .duration
-            .is_none_or(|duration| clock.elapsed() < duration)
-    {
-        site.advance(
-            clock.elapsed(),
-            arguments.outage.filter(|_| clock.elapsed() >= outage_at),
-        )
-        .await?;
-        view.show(&site.view(&control.status(), clock.elapsed()))?;
+    let is_over = |now| arguments.duration.is_some_and(|duration| now >= duration);
+    while !*interruption.borrow() && !is_over(clock.elapsed()) {
+        let outage = arguments.outage.filter(|_| clock.elapsed() >= outage_at);
+        site.advance(clock.elapsed(), outage).await?;
+        while_read(view.show(&site.view(&service.status(), clock.elapsed())))?;
         tokio::select! {
             () = clock.sleep(FRAME) => {}
             _ = interruption.changed() => {}
         }
     }
-    note_refusal(control.trigger_sync().await);
+    service.sync_now().await;
     let drained_by = clock.elapsed() + LONGEST_DRAIN;
     while clock.elapsed() < drained_by && site.waiting().await? > 0 {
-        view.show(&site.view(&control.status(), clock.elapsed()))?;
+        while_read(view.show(&site.view(&service.status(), clock.elapsed())))?;
         clock.sleep(FRAME).await;
     }
-    stop.stop();
-    served.await??;
-    site.close().await
+    Ok(())
 }
 
-/// A pass that runs already is as good as the one that was asked for.
-fn note_refusal<T>(started: Result<T, impl Display>) {
-    if let Err(refusal) = started {
-        tracing::debug!(%refusal, "no pass was started");
+/// Whoever reads through a pipe may stop when it has seen enough; the demonstration goes on to its account.
+fn while_read(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
+}
+
+fn say(text: &str) {
+    // The exit code tells the outcome even where nobody reads the words.
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 fn settings(arguments: &DemoArguments, site: &DemoSite) -> Result<Settings, Failure> {

@@ -27,7 +27,14 @@ pub(super) struct ClientSystemArguments {
     /// The API key that is let in
     #[arg(long, default_value = "demo-key")]
     api_key: String,
-    /// Faults to begin with: a JSON list of rules
+    /// Faults to begin with: a JSON list of rules, such as
+    /// [{"path": "batch", "times": 2, "action": {"answer": {"status": 503}}}]
+    ///
+    /// path: health, auth, batch, config, heartbeat or any; skip and times count matching requests; larger_than
+    /// (readings) and contains ({"meter": ID}) choose batches; commit lets the batch be stored first. Actions:
+    /// {"answer": {"status", "headers", "body"}}, {"delay": {"milliseconds"}}, "reset", "close",
+    /// {"truncate": {"keep_bytes"}}, "garbage", "unsuccessful", {"partial": {"rows"}}, {"refuse": {"naming":
+    /// every, first or nothing}}, {"gigantic": {"bytes"}}, "hang". The control API takes the same list by PUT faults.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Limit calls to 100 in 15 minutes, as deployed
@@ -99,10 +106,7 @@ fn serve(client_system: &ClientSystem, api_key: &str) -> ExitCode {
         "Client System  {}  (X-API-Key: {api_key})",
         client_system.base_url()
     );
-    println!(
-        "Control API    {}/_simulator/ledger",
-        client_system.control_url()
-    );
+    println!("Control API    {}/ledger", client_system.control_url());
     let waited = actix::System::new().block_on(until_signal());
     match waited {
         Ok(()) => ExitCode::SUCCESS,

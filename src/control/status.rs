@@ -60,17 +60,22 @@ impl Control {
         let parts = &self.parts;
         let evidence = self.evidence();
         let verdict = evidence.verdict();
+        let mut queue = evidence.database.queue;
+        if verdict.state <= State::RateLimited {
+            // Nothing leaves the queue now, so the pace of the last minute tells nothing about its end.
+            queue.eta_s = None;
+        }
         ServiceStatus {
             state: verdict.state,
             reason: verdict.reason,
             since: verdict.since,
             sync: SyncStatus {
-                queue_size: evidence.database.queue.pending,
+                queue_size: queue.pending,
                 is_client_connected: evidence.connectivity.is_connected,
                 ..parts.sync_status.get()
             },
             connectivity: evidence.connectivity,
-            queue: evidence.database.queue,
+            queue,
             heartbeat: parts.heartbeat.get(),
             config: parts.config.get(),
             last_pass: evidence.manager.last_pass,

@@ -115,3 +115,17 @@ pub struct PassReport {
     /// How it ended.
     pub end: PassEnd,
 }
+
+impl PassReport {
+    /// This pass and the one before it as one, for whoever waited for both.
+    pub fn including(&self, before: &Self) -> Self {
+        Self {
+            started_at: before.started_at,
+            delivered: before.delivered + self.delivered,
+            quarantined: before.quarantined + self.quarantined,
+            failed: before.failed + self.failed,
+            requests: before.requests + self.requests,
+            ..self.clone()
+        }
+    }
+}

@@ -200,7 +200,7 @@ fn no_answer(error: &SendRequestError, url: &str) -> NoAnswer {
             NoAnswer::Unreachable(format!("{url} is no address that can be called: {cause}"))
         }
         SendRequestError::Timeout => NoAnswer::TimedOut(format!("no answer from {url} in time")),
-        other => NoAnswer::Broken(format!("the exchange with {url} broke off: {other:?}")),
+        other => NoAnswer::Broken(format!("the exchange with {url} broke off: {other}")),
     }
 }
 

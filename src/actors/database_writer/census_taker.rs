@@ -17,12 +17,18 @@ use crate::{
 
 /// How often other programs' changes are looked for. The queue's size is to be exact within 5 s.
 const EVERY: Duration = Duration::from_secs(2);
-/// Stretches of ids that are counted with one look; each holds 50,000 readings at the most.
+/// While we write ourselves, the picture is renewed this often.
+const UNDER_WORK: Duration = Duration::from_millis(250);
+/// Stretches of ids, of 50,000 readings at the most, that are counted with one look.
 const STRETCHES_AT_A_TIME: usize = 8;
+/// The same when another program has changed something other than by appending, which the size is to show soon.
+const STRETCHES_AFTER_FOREIGN_CHANGE: usize = 128;
 /// Over how long the drain rate is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Over how long the growth of the disk's use is judged, and how often it is looked at.
 const DISK_WINDOW: Duration = Duration::from_secs(3600);
+/// A shorter look at the disk tells nothing about the hours to come.
+const SHORTEST_TREND_HOURS: f64 = 0.25;
 const DISK_EVERY: Duration = Duration::from_secs(60);
 
 /// What the manifests and the quarantine came to when they were last looked at.
@@ -37,7 +43,15 @@ pub(super) struct CensusTaker {
     parts: DatabaseWriterParts,
     census: Census,
     foreign_version: Option<i64>,
-    taken_at: Option<Duration>,
+    /// When the next look is due.
+    due_at: Duration,
+    taken_at: Duration,
+    /// When known stretches are next counted again.
+    verify_at: Duration,
+    /// Another program changed something other than by appending since the present round began.
+    hurry: bool,
+    /// We committed something since the last look.
+    own_commits: bool,
     bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
     /// Something may have changed behind what was counted since the present round of verification began.
@@ -58,7 +72,11 @@ impl CensusTaker {
             parts,
             census: Census::default(),
             foreign_version: None,
-            taken_at: None,
+            due_at: Duration::ZERO,
+            taken_at: Duration::ZERO,
+            verify_at: Duration::ZERO,
+            hurry: false,
+            own_commits: false,
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
             verify_again: false,
@@ -69,10 +87,7 @@ impl CensusTaker {
     }
 
     pub(super) fn until_due(&self) -> Duration {
-        match self.taken_at {
-            None => Duration::ZERO,
-            Some(taken_at) => (taken_at + EVERY).saturating_sub(self.parts.clock.elapsed()),
-        }
+        self.due_at.saturating_sub(self.parts.clock.elapsed())
     }
 
     /// Takes in what a group of our own changed.
@@ -92,7 +107,15 @@ impl CensusTaker {
             snapshot.commits += 1;
             snapshot.failing_since = None;
         });
-        if changes.inserted || self.until_due().is_zero() {
+        self.own_commits = true;
+        self.due_at = self.due_at.min(self.taken_at + UNDER_WORK);
+        let claimed_unseen = changes
+            .claimed_through
+            .is_some_and(|id| id > self.census.counted_through());
+        if claimed_unseen {
+            // The pass that claimed them goes on to the end of the queue; nobody has to be told.
+            self.look_and_note_failure().await;
+        } else if changes.inserted || changes.quarantine || self.until_due().is_zero() {
             self.take().await;
         }
     }
@@ -113,17 +136,20 @@ impl CensusTaker {
     }
 
     async fn take(&mut self) {
-        self.taken_at = Some(self.parts.clock.elapsed());
         let before = self.census.total();
         let first = self.foreign_version.is_none();
-        match self.look().await {
-            Ok(()) => {
-                if !first && self.census.total() > before {
-                    // Should this be lost, the schedule or the next reading starts a pass.
-                    tell(&self.parts.fresh_readings, FreshReadings);
-                }
-            }
-            Err(error) => self.publish_failure(&error),
+        self.look_and_note_failure().await;
+        if !first && self.census.total() > before {
+            // Should this be lost, the schedule or the next reading starts a pass.
+            tell(&self.parts.fresh_readings, FreshReadings);
+        }
+    }
+
+    async fn look_and_note_failure(&mut self) {
+        self.taken_at = self.parts.clock.elapsed();
+        self.due_at = self.taken_at + EVERY;
+        if let Err(error) = self.look().await {
+            self.publish_failure(&error);
         }
     }
 
@@ -132,16 +158,17 @@ impl CensusTaker {
         let version = store.foreign_version().await?;
         let changed = self.foreign_version != Some(version);
         let bounds = store.queue_bounds().await?;
+        let before = self.census.counted_through();
         let complete = self
             .count_new(bounds.ids.map(|(_, highest)| highest))
             .await?;
-        self.verify_again |= changed;
-        // A round that is under way is finished first, or the last stretches would never have their turn.
-        if self.verify_again && self.census.is_verified() {
-            self.verify_again = false;
-            self.census.verify_from_start();
+        let appended = self.census.counted_through() > before;
+        let own_commits = std::mem::take(&mut self.own_commits);
+        if changed && self.foreign_version.is_some() {
+            self.verify_again = true;
+            self.hurry |= !appended && !own_commits;
         }
-        self.verify_some().await?;
+        self.verify_if_due().await?;
         self.foreign_version = Some(version);
         self.note_disk(store.disk_free_bytes().await);
         if self.bookkeeping_changed {
@@ -157,7 +184,7 @@ impl CensusTaker {
             snapshot.last_collection = last_collection;
         });
         if !complete {
-            self.taken_at = None;
+            self.due_at = self.taken_at;
         }
         Ok(())
     }
@@ -183,15 +210,30 @@ impl CensusTaker {
     }
 
     /// Another program may have deleted or marked what was counted before, or inserted behind it: then all known
-    /// stretches are counted again, a few with every look.
-    async fn verify_some(&mut self) -> Result<(), StoreError> {
-        for _ in 0..STRETCHES_AT_A_TIME {
+    /// stretches are counted again, a few with every look. A round that is under way is finished first, or the
+    /// last stretches would never have their turn.
+    async fn verify_if_due(&mut self) -> Result<(), StoreError> {
+        if self.taken_at < self.verify_at && !self.hurry {
+            return Ok(());
+        }
+        self.verify_at = self.taken_at + EVERY;
+        if self.verify_again && (self.census.is_verified() || self.hurry) {
+            self.verify_again = false;
+            self.census.verify_from_start();
+        }
+        let most = if self.hurry {
+            STRETCHES_AFTER_FOREIGN_CHANGE
+        } else {
+            STRETCHES_AT_A_TIME
+        };
+        for _ in 0..most {
             let Some(stretch) = self.census.next_stretch_to_verify() else {
                 break;
             };
             let count = self.parts.store.count_pending(stretch).await?;
             self.census.note(stretch, count);
         }
+        self.hurry &= !self.census.is_verified();
         Ok(())
     }
 
@@ -288,7 +330,8 @@ impl CensusTaker {
             last.saturating_sub(*first).as_secs_f64() / 3600.0,
             free_then.checked_sub(*free_now)?,
         );
-        (used > 0 && hours > 0.0).then(|| *free_now as f64 / (used as f64 / hours))
+        (used > 0 && hours >= SHORTEST_TREND_HOURS)
+            .then(|| *free_now as f64 / (used as f64 / hours))
     }
 }
 

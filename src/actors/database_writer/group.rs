@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::{AFTER_FAILURE, Asker, DatabaseWriterParts, Slot, operations::WriteOperation};
 use crate::{
-    domain::{reading_ids::ReadingIds, store::StoreError},
+    domain::{reading::ReadingId, reading_ids::ReadingIds, store::StoreError},
     storage::StoreTransaction,
 };
 
@@ -18,6 +18,10 @@ pub struct Changes {
     pub(super) inserted: bool,
     /// Manifests or quarantine entries changed.
     pub(super) bookkeeping: bool,
+    /// Quarantine entries changed.
+    pub(super) quarantine: bool,
+    /// The highest id that was claimed.
+    pub(super) claimed_through: Option<ReadingId>,
     /// Readings that the Client System stored.
     pub(super) delivered: u64,
     /// Readings in batches that were given up for a pass.
@@ -33,6 +37,8 @@ impl Changes {
         self.removed.extend(other.removed);
         self.inserted |= other.inserted;
         self.bookkeeping |= other.bookkeeping;
+        self.quarantine |= other.quarantine;
+        self.claimed_through = self.claimed_through.max(other.claimed_through);
         self.delivered += other.delivered;
         self.given_up += other.given_up;
         self.possibly_doubled += other.possibly_doubled;

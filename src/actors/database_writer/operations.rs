@@ -109,12 +109,14 @@ impl WriteOperation for ClaimBatch {
                     .removed
                     .push(bad.iter().map(|entry| entry.reading_id).collect());
                 changes.bookkeeping = true;
+                changes.quarantine = true;
             }
             // Rows that were all unreadable have made room for the next ones.
             if !readable.is_empty() {
                 let batch = new_batch(readable, now(parts));
                 transaction.insert_manifest(&batch).await?;
                 changes.bookkeeping = true;
+                changes.claimed_through = batch.manifest.reading_ids.iter().last();
                 return Ok((
                     Claimed {
                         batch: Some(batch),
@@ -245,6 +247,7 @@ impl WriteOperation for RequeueQuarantined {
             Changes {
                 inserted: true,
                 bookkeeping: true,
+                quarantine: true,
                 ..Changes::default()
             },
         ))
@@ -283,6 +286,7 @@ impl WriteOperation for DiscardQuarantined {
             result,
             Changes {
                 bookkeeping: true,
+                quarantine: true,
                 ..Changes::default()
             },
         ))

@@ -126,12 +126,7 @@ impl Settling<'_> {
         if !rest.is_empty() {
             self.log(rest.len(), None).await?;
         }
-        let words = format!(
-            "{} readings went to quarantine ({}): {}",
-            set_aside.len(),
-            reason.as_str(),
-            first_words(rejected)
-        );
+        let words = in_words(set_aside.len(), reason, first_words(rejected));
         self.log(set_aside.len(), Some(&words)).await?;
         self.transaction
             .remove_manifest(&self.batch.manifest.key)
@@ -257,6 +252,7 @@ impl Settling<'_> {
             .transaction
             .quarantine(entries, now(self.parts))
             .await?;
+        self.changes.quarantine = true;
         self.changes
             .removed
             .push(entries.iter().map(|entry| entry.reading_id).collect());
@@ -284,6 +280,15 @@ impl Settling<'_> {
             .append_sync_log(size, error, now(self.parts))
             .await
     }
+}
+
+/// What the operation log says of readings that were set aside.
+fn in_words(count: usize, reason: QuarantineReason, message: &str) -> String {
+    let readings = if count == 1 { "reading" } else { "readings" };
+    format!(
+        "{count} {readings} went to quarantine ({}): {message}",
+        reason.as_str()
+    )
 }
 
 fn first_words(rejected: &[RejectedReading]) -> &str {
@@ -320,11 +325,7 @@ async fn condemn(
     let Some(first) = entries.first() else {
         return Ok((Settled::default(), Changes::default()));
     };
-    let words = format!(
-        "{} readings went to quarantine (refused): {}",
-        entries.len(),
-        first.message
-    );
+    let words = in_words(entries.len(), QuarantineReason::Refused, &first.message);
     let quarantined = transaction.quarantine(&entries, now(parts)).await?;
     for suspect in &suspects {
         transaction.remove_manifest(&suspect.key).await?;
@@ -339,6 +340,7 @@ async fn condemn(
     let changes = Changes {
         removed,
         bookkeeping: true,
+        quarantine: true,
         ..Changes::default()
     };
     Ok((

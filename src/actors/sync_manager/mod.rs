@@ -106,6 +106,8 @@ struct State {
     joined: Vec<Waiter>,
     /// Who waits for the pass after that.
     waiting: Vec<Waiter>,
+    /// The pass that those in `joined` waited for before the one under way.
+    carried: Option<PassReport>,
     follow_up: Option<PassTrigger>,
     /// When announced readings last started a pass.
     last_fresh_pass: Option<Duration>,
@@ -129,6 +131,7 @@ impl State {
             interruption: watch::Sender::new(Interruption::None),
             joined: Vec::new(),
             waiting: Vec::new(),
+            carried: None,
             follow_up: None,
             last_fresh_pass: None,
             schedule: None,
@@ -276,7 +279,10 @@ impl SyncManager {
             .parts
             .events
             .tell(report.finished_at, EventKind::PassFinished(report.clone()));
-        answer_all(&mut manager.state.joined, &Ok(report.clone()));
+        // Whoever joined the pass before asked for both.
+        let carried = manager.state.carried.take();
+        let answer = carried.map_or_else(|| report.clone(), |before| report.including(&before));
+        answer_all(&mut manager.state.joined, &Ok(answer));
         manager.follow(&report, context);
     }
 

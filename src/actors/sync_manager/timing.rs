@@ -76,6 +76,7 @@ impl SyncManager {
         if let Some(trigger) = trigger {
             match self.start_pass(trigger, Span::none(), context) {
                 Ok(_) => {
+                    self.state.carried = (!waiting.is_empty()).then(|| report.clone());
                     self.state.joined = waiting;
                     return;
                 }

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{File, TryLockError},
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -17,8 +18,10 @@ pub(super) struct InstanceLock(Mutex<Option<File>>);
 impl InstanceLock {
     /// Takes the lock for the database in `file`, or says that another instance has it.
     pub(super) fn take(file: &Path) -> Result<Self, StoreError> {
-        let path = lock_path(file);
-        let refused = |error: &std::io::Error| {
+        let path = lock_path(file).map_err(|error| {
+            errors::from_file_system(&format!("{} cannot be looked up", file.display()), &error)
+        })?;
+        let refused = |error: &io::Error| {
             errors::from_file_system(
                 &format!("the lock {} cannot be taken", path.display()),
                 error,
@@ -44,8 +47,13 @@ impl InstanceLock {
     }
 }
 
-fn lock_path(file: &Path) -> PathBuf {
-    let mut path = OsString::from(file);
+/// Beside the file itself, whatever links lead to it. One that does not exist yet is made, for a link may lead to
+/// where it will be; one that exists is not opened, since closing it would end this process's SQLite locks on it.
+fn lock_path(file: &Path) -> io::Result<PathBuf> {
+    if !file.try_exists()? {
+        File::create(file)?;
+    }
+    let mut path = OsString::from(file.canonicalize()?);
     path.push(".lock");
-    path.into()
+    Ok(path.into())
 }

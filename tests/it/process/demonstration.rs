@@ -52,3 +52,11 @@ fn account(printed: &str) -> HashMap<&str, u64> {
         })
         .collect()
 }
+
+#[test]
+fn a_reader_that_stops_reading_does_not_stop_the_demonstration() {
+    let script = format!("set -o pipefail; {PROGRAM} demo --backlog 500 --duration 3s | head -n 1");
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.as_str()), (Some(0), ""));
+}

@@ -25,6 +25,19 @@ async fn a_second_instance_is_kept_out_until_the_first_is_gone() {
 }
 
 #[tokio::test]
+async fn a_second_instance_is_kept_out_whatever_link_leads_to_it() {
+    let site = SqliteSite::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("linked.db");
+    std::fs::create_dir_all(site.file().parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(site.file(), &link).unwrap();
+    let first = SqliteStore::open(&link).await.unwrap();
+    let second = SqliteStore::open(&site.file()).await;
+    assert!(matches!(second, Err(StoreError::InUse(_))));
+    first.close().await;
+}
+
+#[tokio::test]
 async fn the_file_is_in_wal_mode_and_grows_no_duplicates_of_itself() {
     let site = SqliteSite::new();
     let database = site.open().await;
