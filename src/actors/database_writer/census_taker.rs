@@ -276,15 +276,20 @@ impl CensusTaker {
     }
 
     fn publish_failure(&self, failure: &StoreError) {
-        tracing::error!(%failure, "the sync database cannot be used; everything waits for it");
         let now = self.parts.clock.now().into();
-        self.parts.published.update(|snapshot| {
-            let since = snapshot
-                .failing_since
-                .take()
-                .map_or(now, |(_, since)| since);
-            snapshot.failing_since = Some((failure.to_string(), since));
-        });
+        let words = failure.to_string();
+        let known = self
+            .parts
+            .published
+            .read(|snapshot| snapshot.failing_since.clone());
+        // A database that stays away would fill the log with the same line every other second.
+        if known.as_ref().is_none_or(|(told, _)| *told != words) {
+            tracing::error!(%failure, "the sync database cannot be used; everything waits for it");
+        }
+        let since = known.map_or(now, |(_, since)| since);
+        self.parts
+            .published
+            .update(|snapshot| snapshot.failing_since = Some((words, since)));
     }
 
     fn drain_rate(&mut self) -> f64 {
