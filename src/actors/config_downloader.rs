@@ -99,7 +99,7 @@ impl ConfigDownloader {
     fn offline(&self) -> bool {
         self.parts
             .connectivity
-            .read(|link| !link.is_connected && link.consecutive_failures > 0)
+            .read(ConnectivityStatus::is_known_down)
     }
 
     fn download(&mut self, context: &mut Context<Self>) {

@@ -82,7 +82,7 @@ impl Heartbeat {
         let offline = self
             .parts
             .connectivity
-            .read(|link| !link.is_connected && link.consecutive_failures > 0);
+            .read(ConnectivityStatus::is_known_down);
         if !offline {
             self.beat(context);
         }

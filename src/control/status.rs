@@ -97,7 +97,7 @@ impl Control {
         let lasted = status
             .since
             .map_or(0, |since| now.seconds_since(since) as u64);
-        let known_down = is_known_down(&status);
+        let known_down = status.is_known_down();
         ConnectivityStatus {
             uptime: if status.is_connected { lasted } else { 0 },
             downtime: if known_down { lasted } else { 0 },
@@ -123,11 +123,6 @@ impl Control {
             actors: parts.board.actors(),
         }
     }
-}
-
-/// Before the first evidence nothing is known, which is not the same as an outage.
-fn is_known_down(status: &ConnectivityStatus) -> bool {
-    !status.is_connected && status.consecutive_failures > 0
 }
 
 impl Evidence {
@@ -173,7 +168,7 @@ impl Evidence {
 
     fn offline(&self) -> Option<Verdict> {
         let link = &self.connectivity;
-        is_known_down(link).then(|| {
+        link.is_known_down().then(|| {
             let since = link.since.or(link.last_failed_connection);
             Verdict::new(
                 State::Offline,

@@ -159,6 +159,13 @@ pub struct ConnectivityStatus {
     pub since: Option<Timestamp>,
 }
 
+impl ConnectivityStatus {
+    /// Before the first evidence nothing is known, which is not the same as an outage.
+    pub fn is_known_down(&self) -> bool {
+        !self.is_connected && self.consecutive_failures > 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,9 +53,12 @@ impl Uploader {
         }
         self.line.parts.failure_points.pass("api_client.exchange");
         let plain = self.line.parts.knowledge.plain_requests.get();
-        let outcome = self.send(plain).await;
+        let mut outcome = self.send(plain).await;
+        if outcome == UploadOutcome::EncodingRefused && !plain {
+            self.remember_plain_requests();
+            outcome = self.send(true).await;
+        }
         match outcome {
-            UploadOutcome::EncodingRefused if !plain => self.send_plain_from_now_on().await,
             UploadOutcome::EncodingRefused => UploadOutcome::Misconfigured {
                 status: 415,
                 words: "plain JSON is refused as well".to_owned(),
@@ -64,19 +67,12 @@ impl Uploader {
         }
     }
 
-    async fn send_plain_from_now_on(&self) -> UploadOutcome {
+    fn remember_plain_requests(&self) {
         tracing::info!(
             "the client system takes no compressed requests; sending plain ones from now on"
         );
         self.line.parts.knowledge.plain_requests.set(true);
         self.line.remember(Fact::PlainRequests, "true".to_owned());
-        match self.send(true).await {
-            UploadOutcome::EncodingRefused => UploadOutcome::Misconfigured {
-                status: 415,
-                words: "plain JSON is refused as well".to_owned(),
-            },
-            other => other,
-        }
     }
 
     async fn send(&self, plain: bool) -> UploadOutcome {

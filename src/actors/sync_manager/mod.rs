@@ -229,8 +229,7 @@ impl SyncManager {
     /// Nothing is known before the first evidence; then a pass itself finds out.
     fn offline(&self) -> Option<String> {
         self.parts.connectivity.read(|link| {
-            let down = !link.is_connected && link.consecutive_failures > 0;
-            down.then(|| {
+            link.is_known_down().then(|| {
                 link.last_error
                     .clone()
                     .unwrap_or_else(|| "no answer".to_owned())
