@@ -1,6 +1,7 @@
-//! Fetches the site's configuration regularly and has it applied. A bad one changes nothing.
+//! Fetches the site's configuration regularly and has it applied. A bad one changes nothing. Of several
+//! instances the leader does so; the others follow what it remembered in the Sync Database.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
 use tokio::sync::oneshot;
@@ -19,10 +20,11 @@ use crate::{
         api_client::DownloadConfig,
         config_downloader::{DownloadFailure, DownloadNow},
         connectivity_monitor::LinkChanged,
-        database_writer::{ApplyMeters, Remember},
+        database_writer::{ApplyMeters, DatabaseSnapshot, Remember},
         sync_manager::ApplyWishes,
     },
     settings::ConfigDownloadSettings,
+    storage::SyncStore,
     supervision::{
         ask::{AskError, ask, ask_within, tell},
         failure_points::FailurePoints,
@@ -55,6 +57,10 @@ pub struct ConfigDownloaderParts {
     pub wishes: Recipient<ApplyWishes>,
     /// Whether the Client System is reachable.
     pub connectivity: Published<ConnectivityStatus>,
+    /// The Sync Database, for following the leader.
+    pub store: Arc<dyn SyncStore>,
+    /// Whether this instance is the leader.
+    pub database: Published<DatabaseSnapshot>,
     /// Where the status is published.
     pub published: Published<ConfigStatus>,
     /// Planned failures.
@@ -66,7 +72,14 @@ pub struct ConfigDownloader {
     parts: ConfigDownloaderParts,
     waiting: Vec<Reply>,
     downloading: bool,
+    /// When the leader's configuration is next looked at; none while this instance leads.
+    follow_at: Option<Duration>,
 }
+
+/// How soon an instance notices that it has become the leader.
+const FOLLOWER_LOOKS: Duration = Duration::from_secs(5);
+/// How often an instance looks for what the leader has downloaded.
+const FOLLOWER_READS: Duration = Duration::from_secs(60);
 
 impl ConfigDownloader {
     /// A downloader that has not downloaded anything yet.
@@ -75,7 +88,31 @@ impl ConfigDownloader {
             parts,
             waiting: Vec::new(),
             downloading: false,
+            follow_at: None,
         }
+    }
+
+    fn leads(&self) -> bool {
+        self.parts.database.read(DatabaseSnapshot::leads)
+    }
+
+    /// The first thing at a start, and every few seconds while another instance leads.
+    fn take_role(&mut self, context: &mut Context<Self>) {
+        if self.leads() {
+            self.follow_at = None;
+            self.schedule(context);
+            if !self.offline() {
+                self.download(context);
+            }
+            return;
+        }
+        let now = self.parts.clock.elapsed();
+        if self.follow_at.is_none_or(|due| now >= due) {
+            self.follow_at = Some(now + FOLLOWER_READS);
+            let (store, wishes) = (self.parts.store.clone(), self.parts.wishes.clone());
+            when_done(follow(store, wishes), context, |(), _, _| {});
+        }
+        after(&self.parts.clock, FOLLOWER_LOOKS, context, Self::take_role);
     }
 
     fn schedule(&self, context: &mut Context<Self>) {
@@ -89,6 +126,9 @@ impl ConfigDownloader {
                 .parts
                 .failure_points
                 .pass("config_downloader.timer");
+            if !downloader.leads() {
+                return downloader.take_role(context);
+            }
             if !downloader.offline() {
                 downloader.download(context);
             }
@@ -138,6 +178,14 @@ impl ConfigDownloader {
     }
 }
 
+async fn follow(store: Arc<dyn SyncStore>, recipient: Recipient<ApplyWishes>) {
+    // A database that does not answer is told of elsewhere; the next look comes soon.
+    let remembered = store.fact(Fact::Configuration).await.ok().flatten();
+    if let Some(wishes) = remembered.and_then(|text| ApplyWishes::from_fact(&text)) {
+        tell(&recipient, wishes);
+    }
+}
+
 async fn download_and_apply(parts: ConfigDownloaderParts) -> Downloaded {
     parts.failure_points.pass("config_downloader.download");
     let unavailable = |error: AskError| DownloadFailure::Unavailable(error.to_string());
@@ -156,12 +204,11 @@ async fn download_and_apply(parts: ConfigDownloaderParts) -> Downloaded {
         sync_interval_minutes: site.sync_interval_minutes,
         batch_size: site.batch_size,
     };
-    let value = serde_json::json!({ "sync_interval_minutes": wishes.sync_interval_minutes, "batch_size": wishes.batch_size });
     ask(
         &parts.remember,
         Remember {
             fact: Fact::Configuration,
-            value: Some(value.to_string()),
+            value: Some(wishes.to_fact()),
         },
     )
     .await
@@ -180,10 +227,7 @@ impl Actor for ConfigDownloader {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.schedule(context);
-        if !self.offline() {
-            self.download(context);
-        }
+        self.take_role(context);
     }
 }
 
@@ -191,6 +235,7 @@ impl Supervised for ConfigDownloader {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.waiting.clear();
         self.downloading = false;
+        self.follow_at = None;
     }
 }
 
@@ -224,7 +269,7 @@ impl Handler<LinkChanged> for ConfigDownloader {
             .parts
             .published
             .read(|status| status.last_success_at.is_none());
-        if change == LinkChange::Connected && never_succeeded {
+        if change == LinkChange::Connected && never_succeeded && self.leads() {
             self.download(context);
         }
     }

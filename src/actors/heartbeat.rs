@@ -12,7 +12,9 @@ use crate::{
         connectivity::ConnectivityStatus, outcome::CallFailure, schedule::SiteSeed,
         status::HeartbeatStatus, timestamp::Timestamp,
     },
-    messages::{api_client::PostHeartbeat, heartbeat::SendHeartbeat},
+    messages::{
+        api_client::PostHeartbeat, database_writer::DatabaseSnapshot, heartbeat::SendHeartbeat,
+    },
     settings::HeartbeatSettings,
     supervision::{
         ask::{AskError, ask_within},
@@ -41,6 +43,8 @@ pub struct HeartbeatParts {
     pub report: Rc<dyn Fn() -> PostHeartbeat>,
     /// Whether the Client System is reachable.
     pub connectivity: Published<ConnectivityStatus>,
+    /// Whether this instance speaks for the site.
+    pub database: Published<DatabaseSnapshot>,
     /// Where the status is published.
     pub published: Published<HeartbeatStatus>,
     /// Planned failures.
@@ -72,7 +76,9 @@ impl Heartbeat {
         );
         after(&self.parts.clock, delay, context, |heartbeat, context| {
             heartbeat.parts.failure_points.pass("heartbeat.timer");
-            heartbeat.beat_unless_offline(context);
+            if heartbeat.parts.database.read(DatabaseSnapshot::leads) {
+                heartbeat.beat_unless_offline(context);
+            }
             heartbeat.schedule(context);
         });
     }

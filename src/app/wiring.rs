@@ -89,7 +89,11 @@ pub(super) async fn wire(
 
     let connectivity = Published::default();
     let api_snapshot = Published::default();
-    let database = Published::default();
+    // Before any actor runs, so that only one instance does what one does for all.
+    let database = Published::new(DatabaseSnapshot {
+        attendance: store.attend().await.ok(),
+        ..DatabaseSnapshot::default()
+    });
     // Before the sync manager has spoken for itself: it is about to start.
     let sync_status = Published::new(SyncStatus {
         is_running: true,
@@ -190,6 +194,7 @@ pub(super) async fn wire(
                 claim: writer_address.clone().recipient(),
                 begin: writer_address.clone().recipient(),
                 settle: writer_address.clone().recipient(),
+                take_over: writer_address.clone().recipient(),
                 judge: writer_address.clone().recipient(),
                 remember: writer_address.clone().recipient(),
                 clock: clock.clone(),
@@ -216,6 +221,7 @@ pub(super) async fn wire(
             api_client: api_address.clone().recipient(),
             report: heartbeat_report(&control, &database),
             connectivity: connectivity.clone(),
+            database: database.clone(),
             published: heartbeat_status,
             failure_points: failure_points.clone(),
         }),
@@ -232,6 +238,8 @@ pub(super) async fn wire(
             remember: writer_address.recipient(),
             wishes: manager_address.clone().recipient(),
             connectivity,
+            store: store.clone(),
+            database,
             published: config_status,
             failure_points,
         }),
@@ -302,12 +310,6 @@ impl Recall {
             .await
             .ok()?;
         let remembered = store.fact(Fact::Configuration).await.ok()?;
-        let json: serde_json::Value = serde_json::from_str(&remembered?).ok()?;
-        let number = |field: &str| json.get(field)?.as_u64();
-        Some(ApplyWishes {
-            sync_interval_minutes: number("sync_interval_minutes")
-                .and_then(|minutes| u32::try_from(minutes).ok()),
-            batch_size: number("batch_size").and_then(|size| usize::try_from(size).ok()),
-        })
+        ApplyWishes::from_fact(&remembered?)
     }
 }

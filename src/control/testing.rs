@@ -23,7 +23,7 @@ use crate::{
         timestamp::Timestamp,
     },
     messages::{database_writer::DatabaseSnapshot, sync_manager::SyncManagerSnapshot},
-    storage::{QueueBounds, StoreTransaction, SyncStore},
+    storage::{Attendance, Flight, QueueBounds, StoreTransaction, SyncStore},
     supervision::{board::Board, published::Published},
 };
 
@@ -203,6 +203,25 @@ impl SyncStore for FakeStore {
     async fn foreign_version(&self) -> Result<i64, StoreError> {
         Err(never())
     }
+    async fn attend(&self) -> Result<Attendance, StoreError> {
+        Ok(Attendance {
+            leads: true,
+            instances: 1,
+        })
+    }
+
+    async fn announced(&self) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+
+    async fn kept_count(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn flight(&self) -> Result<Flight, StoreError> {
+        Ok(Flight::default())
+    }
+
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError> {
         Err(never())
     }

@@ -31,6 +31,25 @@ pub enum ManifestState {
     Parked,
 }
 
+impl ManifestState {
+    const ALL: [Self; 4] = [Self::Live, Self::Part, Self::Suspect, Self::Parked];
+
+    /// The state's name in the Sync Database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Part => "part",
+            Self::Suspect => "suspect",
+            Self::Parked => "parked",
+        }
+    }
+
+    /// The state of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
 /// What is durable about a claimed batch before its first byte is sent, all but the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -52,6 +71,8 @@ pub struct Manifest {
     pub last_status: Option<u16>,
     /// When its readings were claimed.
     pub claimed_at: Timestamp,
+    /// How often it changed hands between instances; outcomes of earlier hands no longer count.
+    pub epoch: u32,
 }
 
 /// A claimed batch with its body.

@@ -29,6 +29,26 @@ pub enum StoreError {
     Failed(String),
 }
 
+/// What is on its way to the Client System, whichever instance sends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    /// Readings in all manifests.
+    pub readings: u64,
+    /// Manifests that are parked.
+    pub parked: u64,
+    /// Whether there are manifests of an instance that is gone.
+    pub abandoned: bool,
+}
+
+/// What this instance is among those that share the Sync Database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attendance {
+    /// Whether what one instance does for all is this one's to do.
+    pub leads: bool,
+    /// Instances whose lease runs, this one included.
+    pub instances: u64,
+}
+
 /// A page of a list and the length of the whole.
 #[derive(Clone, Debug, Serialize)]
 pub struct Page<T> {

@@ -10,7 +10,7 @@ use crate::domain::{
     quarantine::{QuarantineCorrection, QuarantineFilter},
     reading::Reading,
     status::QueueStatus,
-    store::{Fact, Ingested, QuarantineActionResult, StoreError},
+    store::{Attendance, Fact, Ingested, QuarantineActionResult, StoreError},
     timestamp::Timestamp,
 };
 
@@ -45,6 +45,11 @@ pub struct Claimed {
     pub unreadable: u64,
 }
 
+/// Take over what instances that are gone have left behind; answers with the live batches among it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Vec<IdempotencyKey>, StoreError>")]
+pub struct TakeOver;
+
 /// Note durably that a batch is about to be sent (again); answers with the batch, or none once it is settled.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Option<Batch>, StoreError>")]
@@ -59,6 +64,8 @@ pub struct BeginAttempt {
 pub struct SettleBatch {
     /// Which batch.
     pub key: IdempotencyKey,
+    /// The epoch in which it was sent; the outcome of an earlier one changes nothing.
+    pub epoch: u32,
     /// What its outcome means.
     pub settlement: Settlement,
 }
@@ -135,6 +142,8 @@ pub struct DiscardQuarantined {
 /// What the database writer publishes.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseSnapshot {
+    /// This instance among those that share the Sync Database; none before the database was asked.
+    pub attendance: Option<Attendance>,
     /// The queue.
     pub queue: QueueStatus,
     /// Whether the queue has been counted since the start.
@@ -145,4 +154,12 @@ pub struct DatabaseSnapshot {
     pub last_collection: Option<Timestamp>,
     /// Transactions committed.
     pub commits: u64,
+}
+
+impl DatabaseSnapshot {
+    /// Whether what one instance does for all is this one's to do. Where nobody can say, everyone does it: the
+    /// Client System had better hear of a site twice than not at all.
+    pub fn leads(&self) -> bool {
+        self.attendance.is_none_or(|attendance| attendance.leads)
+    }
 }

@@ -55,6 +55,28 @@ pub struct ApplyWishes {
     pub batch_size: Option<usize>,
 }
 
+impl ApplyWishes {
+    /// The form in which the Sync Database remembers them.
+    pub fn to_fact(self) -> String {
+        serde_json::json!({
+            "sync_interval_minutes": self.sync_interval_minutes,
+            "batch_size": self.batch_size,
+        })
+        .to_string()
+    }
+
+    /// Reads what [`ApplyWishes::to_fact`] wrote; none where the text is something else.
+    pub fn from_fact(text: &str) -> Option<Self> {
+        let json: serde_json::Value = serde_json::from_str(text).ok()?;
+        let number = |field: &str| json.get(field)?.as_u64();
+        Some(Self {
+            sync_interval_minutes: number("sync_interval_minutes")
+                .and_then(|minutes| u32::try_from(minutes).ok()),
+            batch_size: number("batch_size").and_then(|size| usize::try_from(size).ok()),
+        })
+    }
+}
+
 /// Why no pass was started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TriggerRefusal {

@@ -1,9 +1,12 @@
 //! The Sync Database behind one trait, whatever engine holds it.
 
+mod holding;
 pub mod sqlite;
 pub mod waiting;
 
-pub use crate::domain::store::{Fact, Ingested, Page, QuarantineActionResult, StoreError, Window};
+pub use crate::domain::store::{
+    Attendance, Fact, Flight, Ingested, Page, QuarantineActionResult, StoreError, Window,
+};
 
 use async_trait::async_trait;
 
@@ -45,6 +48,14 @@ pub struct QueueBounds {
 /// The Sync Database. Reads see what is committed; every write goes through a [`StoreTransaction`].
 #[async_trait]
 pub trait SyncStore: Send + Sync {
+    /// Tells the other instances that this one is alive, and stands for leader. Due every few seconds.
+    async fn attend(&self) -> Result<Attendance, StoreError>;
+    /// Waits until the database announces fresh readings; forever where it cannot. Some may go unannounced.
+    async fn announced(&self) -> Result<(), StoreError>;
+    /// Pending readings, where the engine keeps that number by itself; none where they have to be counted.
+    async fn kept_count(&self) -> Result<Option<u64>, StoreError>;
+    /// What is on its way, of all instances.
+    async fn flight(&self) -> Result<Flight, StoreError>;
     /// Begins a write transaction; waits a bounded time for other programs' locks.
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError>;
 
@@ -59,7 +70,7 @@ pub trait SyncStore: Send + Sync {
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError>;
     /// Readings in quarantine.
     async fn quarantined_count(&self) -> Result<u64, StoreError>;
-    /// All manifests, oldest first, without bodies.
+    /// This instance's manifests, oldest first, without bodies.
     async fn manifests(&self) -> Result<Vec<Manifest>, StoreError>;
     /// A manifest with its body; none once it is settled.
     async fn batch(&self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
@@ -89,7 +100,7 @@ pub trait SyncStore: Send + Sync {
     ) -> Result<Page<QuarantinedReading>, StoreError>;
     /// The bytes still free under the database; none where that cannot be known.
     async fn disk_free_bytes(&self) -> Option<u64>;
-    /// Closes all connections.
+    /// Closes all connections. What this instance holds is free for the others at once.
     async fn close(&self);
 }
 
@@ -112,7 +123,8 @@ pub trait StoreTransaction: Send {
         key: Option<&str>,
         now: Timestamp,
     ) -> Result<Ingested, StoreError>;
-    /// The pending readings that no manifest holds, ascending by id, as they lie there.
+    /// The pending readings that no manifest of any instance holds, ascending by id, as they lie there. Other
+    /// instances' claims wait until this transaction ends, so it is the first thing in one.
     async fn claimable(
         &mut self,
         order: ClaimOrder,
@@ -120,9 +132,14 @@ pub trait StoreTransaction: Send {
     ) -> Result<Vec<RawReading>, StoreError>;
     /// Writes a manifest with its body.
     async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError>;
-    /// A manifest with its body; none once it is settled.
+    /// Makes the manifests of instances that are gone this instance's own; returns the live ones. Parts and
+    /// suspects, of which nothing is stored for certain, are removed instead.
+    async fn take_over(&mut self) -> Result<Vec<IdempotencyKey>, StoreError>;
+    /// A manifest of this instance; none once it is settled or another instance has it.
+    async fn manifest(&mut self, key: &IdempotencyKey) -> Result<Option<Manifest>, StoreError>;
+    /// The same with its body.
     async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
-    /// The manifests in a state, without bodies; of one root only where given.
+    /// This instance's manifests in a state, without bodies; of one root only where given.
     async fn manifests_in(
         &mut self,
         state: ManifestState,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 
-use super::{QueueBounds, StoreTransaction, SyncStore};
+use super::{Attendance, Flight, QueueBounds, StoreTransaction, SyncStore};
 use crate::domain::{
     batch::{Batch, IdempotencyKey, Manifest},
     census::Stretch,
@@ -52,6 +52,22 @@ impl WaitingStore {
 impl SyncStore for WaitingStore {
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError> {
         self.store()?.begin().await
+    }
+
+    async fn attend(&self) -> Result<Attendance, StoreError> {
+        self.store()?.attend().await
+    }
+
+    async fn announced(&self) -> Result<(), StoreError> {
+        self.store()?.announced().await
+    }
+
+    async fn kept_count(&self) -> Result<Option<u64>, StoreError> {
+        self.store()?.kept_count().await
+    }
+
+    async fn flight(&self) -> Result<Flight, StoreError> {
+        self.store()?.flight().await
     }
 
     async fn foreign_version(&self) -> Result<i64, StoreError> {

@@ -2,27 +2,20 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{DatabaseWriterParts, group::Changes};
+use super::{DatabaseWriterParts, group::Changes, queue_count::QueueCount};
 use crate::{
     domain::{
-        batch::{Manifest, ManifestState},
-        census::Census,
-        reading::ReadingId,
         status::QueueStatus,
-        store::StoreError,
+        store::{Flight, StoreError},
     },
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
 };
 
 /// How often other programs' changes are looked for. The queue's size is to be exact within 5 s.
-const EVERY: Duration = Duration::from_secs(2);
+pub(super) const EVERY: Duration = Duration::from_secs(2);
 /// While we write ourselves, the picture is renewed this often.
 const UNDER_WORK: Duration = Duration::from_millis(250);
-/// Stretches of ids, of 50,000 readings at the most, that are counted with one look.
-const STRETCHES_AT_A_TIME: usize = 8;
-/// The same when another program has changed something other than by appending, which the size is to show soon.
-const STRETCHES_AFTER_FOREIGN_CHANGE: usize = 128;
 /// Over how long the drain rate is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Over how long the growth of the disk's use is judged, and how often it is looked at.
@@ -34,28 +27,20 @@ const DISK_EVERY: Duration = Duration::from_secs(60);
 /// What the manifests and the quarantine came to when they were last looked at.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bookkeeping {
-    in_flight: u64,
-    parked: u64,
+    flight: Flight,
     quarantined: u64,
 }
 
 pub(super) struct CensusTaker {
     parts: DatabaseWriterParts,
-    census: Census,
-    foreign_version: Option<i64>,
+    count: QueueCount,
     /// When the next look is due.
     due_at: Duration,
     taken_at: Duration,
-    /// When known stretches are next counted again.
-    verify_at: Duration,
-    /// Another program changed something other than by appending since the present round began.
-    hurry: bool,
-    /// We committed something since the last look.
-    own_commits: bool,
+    /// When the other instances next hear of this one, and it of them.
+    attend_at: Duration,
     bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
-    /// Something may have changed behind what was counted since the present round of verification began.
-    verify_again: bool,
     /// Readings that left the queue, by time.
     departures: VecDeque<(Duration, u64)>,
     /// Free bytes, by time.
@@ -69,17 +54,13 @@ impl CensusTaker {
             .published
             .read(|snapshot| snapshot.queue.possibly_doubled_uploads);
         Self {
+            count: QueueCount::new(parts.store.clone()),
             parts,
-            census: Census::default(),
-            foreign_version: None,
             due_at: Duration::ZERO,
             taken_at: Duration::ZERO,
-            verify_at: Duration::ZERO,
-            hurry: false,
-            own_commits: false,
+            attend_at: Duration::ZERO,
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
-            verify_again: false,
             departures: VecDeque::new(),
             disk: VecDeque::new(),
             possibly_doubled,
@@ -94,7 +75,7 @@ impl CensusTaker {
     pub(super) async fn note(&mut self, changes: &Changes) {
         let now = self.parts.clock.elapsed();
         for ids in &changes.removed {
-            self.census.remove(ids);
+            self.count.remove(ids);
             self.departures.push_back((now, ids.len() as u64));
         }
         self.possibly_doubled += changes.possibly_doubled;
@@ -107,11 +88,11 @@ impl CensusTaker {
             snapshot.commits += 1;
             snapshot.failing_since = None;
         });
-        self.own_commits = true;
+        self.count.note_own_commit();
         self.due_at = self.due_at.min(self.taken_at + UNDER_WORK);
         let claimed_unseen = changes
             .claimed_through
-            .is_some_and(|id| id > self.census.counted_through());
+            .is_some_and(|id| self.count.is_behind(id));
         if claimed_unseen {
             // The pass that claimed them goes on to the end of the queue; nobody has to be told.
             self.look_and_note_failure().await;
@@ -135,124 +116,84 @@ impl CensusTaker {
         }
     }
 
+    /// A look at once: the database announced something.
+    pub(super) async fn take_now(&mut self) {
+        self.take().await;
+    }
+
     async fn take(&mut self) {
-        let before = self.census.total();
-        let first = self.foreign_version.is_none();
-        self.look_and_note_failure().await;
-        if !first && self.census.total() > before {
+        if self.look_and_note_failure().await {
             // Should this be lost, the schedule or the next reading starts a pass.
             tell(&self.parts.fresh_readings, FreshReadings);
         }
     }
 
-    async fn look_and_note_failure(&mut self) {
+    /// Tells whether there is something that a pass should take up.
+    async fn look_and_note_failure(&mut self) -> bool {
         self.taken_at = self.parts.clock.elapsed();
         self.due_at = self.taken_at + EVERY;
-        if let Err(error) = self.look().await {
-            self.publish_failure(&error);
+        match self.look().await {
+            Ok(is_news) => is_news,
+            Err(error) => {
+                self.publish_failure(&error);
+                false
+            }
         }
     }
 
-    async fn look(&mut self) -> Result<(), StoreError> {
+    async fn look(&mut self) -> Result<bool, StoreError> {
         let store = self.parts.store.clone();
-        let version = store.foreign_version().await?;
-        let changed = self.foreign_version != Some(version);
-        let bounds = store.queue_bounds().await?;
-        let before = self.census.counted_through();
-        let complete = self
-            .count_new(bounds.ids.map(|(_, highest)| highest))
-            .await?;
-        let appended = self.census.counted_through() > before;
-        let own_commits = std::mem::take(&mut self.own_commits);
-        if changed && self.foreign_version.is_some() {
-            self.verify_again = true;
-            self.hurry |= !appended && !own_commits;
+        let is_attending = self.taken_at >= self.attend_at;
+        if is_attending {
+            self.attend().await?;
         }
-        self.verify_if_due().await?;
-        self.foreign_version = Some(version);
+        let look = self.count.look(self.taken_at).await?;
         self.note_disk(store.disk_free_bytes().await);
-        if self.bookkeeping_changed {
+        if self.bookkeeping_changed || (is_attending && self.count.is_shared()) {
             self.bookkeeping = self.look_at_books().await?;
             self.bookkeeping_changed = false;
         }
         let last_collection = store.last_collection().await?;
         // All in one go: whoever reads sees numbers that belong together.
         self.publish(|snapshot| {
-            snapshot.counted |= complete;
+            snapshot.counted |= look.is_complete;
             snapshot.failing_since = None;
-            snapshot.queue.oldest_pending_at = bounds.oldest_pending_at;
+            snapshot.queue.oldest_pending_at = look.bounds.oldest_pending_at;
             snapshot.last_collection = last_collection;
         });
-        if !complete {
+        if !look.is_complete {
             self.due_at = self.taken_at;
         }
-        Ok(())
+        Ok(look.has_fresh_readings || self.bookkeeping.flight.abandoned)
     }
 
-    /// Counts what is not counted yet, as far as one look may go; tells whether that was all.
-    async fn count_new(&mut self, highest: Option<ReadingId>) -> Result<bool, StoreError> {
-        let Some(highest) = highest else {
-            return Ok(true);
-        };
-        for _ in 0..STRETCHES_AT_A_TIME {
-            let next = self
-                .parts
-                .store
-                .next_pending(self.census.counted_through())
-                .await?;
-            let Some(stretch) = next.and_then(|next| self.census.uncounted(next, highest)) else {
-                return Ok(true);
-            };
-            let count = self.parts.store.count_pending(stretch).await?;
-            self.census.note(stretch, count);
+    async fn attend(&mut self) -> Result<(), StoreError> {
+        let attendance = self.parts.store.attend().await?;
+        self.attend_at = self.taken_at + EVERY;
+        let before = self.parts.published.read(|snapshot| snapshot.attendance);
+        if before.map(|before| before.leads) != Some(attendance.leads) {
+            tracing::info!(
+                leads = attendance.leads,
+                instances = attendance.instances,
+                "the instances have settled who speaks for the site"
+            );
         }
-        Ok(false)
-    }
-
-    /// Another program may have deleted or marked what was counted before, or inserted behind it: then all known
-    /// stretches are counted again, a few with every look. A round that is under way is finished first, or the
-    /// last stretches would never have their turn.
-    async fn verify_if_due(&mut self) -> Result<(), StoreError> {
-        if self.taken_at < self.verify_at && !self.hurry {
-            return Ok(());
-        }
-        self.verify_at = self.taken_at + EVERY;
-        if self.verify_again && (self.census.is_verified() || self.hurry) {
-            self.verify_again = false;
-            self.census.verify_from_start();
-        }
-        let most = if self.hurry {
-            STRETCHES_AFTER_FOREIGN_CHANGE
-        } else {
-            STRETCHES_AT_A_TIME
-        };
-        for _ in 0..most {
-            let Some(stretch) = self.census.next_stretch_to_verify() else {
-                break;
-            };
-            let count = self.parts.store.count_pending(stretch).await?;
-            self.census.note(stretch, count);
-        }
-        self.hurry &= !self.census.is_verified();
+        self.parts
+            .published
+            .update(|snapshot| snapshot.attendance = Some(attendance));
         Ok(())
     }
 
     async fn look_at_books(&self) -> Result<Bookkeeping, StoreError> {
-        let manifests = self.parts.store.manifests().await?;
-        let is_parked = |manifest: &&Manifest| manifest.state == ManifestState::Parked;
         Ok(Bookkeeping {
-            in_flight: manifests
-                .iter()
-                .map(|manifest| manifest.reading_ids.len() as u64)
-                .sum(),
-            parked: manifests.iter().filter(is_parked).count() as u64,
+            flight: self.parts.store.flight().await?,
             quarantined: self.parts.store.quarantined_count().await?,
         })
     }
 
     fn publish(&mut self, change: impl FnOnce(&mut DatabaseSnapshot)) {
         let rate = self.drain_rate();
-        let pending = self.census.total();
+        let pending = self.count.total();
         let hours_until_full = self.hours_until_full();
         let disk_free_bytes = self.disk.back().map(|(_, free)| *free);
         let (possibly_doubled, books) = (self.possibly_doubled, self.bookkeeping);
@@ -261,8 +202,8 @@ impl CensusTaker {
             let queue = &mut snapshot.queue;
             queue.pending = pending;
             // The manifests are looked at less often than the queue, and nothing is in flight that does not wait.
-            queue.in_flight = books.in_flight.min(pending);
-            queue.parked_batches = books.parked;
+            queue.in_flight = books.flight.readings.min(pending);
+            queue.parked_batches = books.flight.parked;
             queue.quarantined = books.quarantined;
             queue.drain_rate_per_s = rate;
             queue.eta_s = eta(queue);

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::DatabaseWriterParts;
 use crate::{
     domain::{store::StoreError, timestamp::Timestamp},
+    messages::database_writer::DatabaseSnapshot,
     storage::StoreTransaction,
 };
 
@@ -43,6 +44,9 @@ impl Cleaner {
     pub(super) async fn clean_if_due(&mut self) {
         if !self.until_due().is_zero() {
             return;
+        }
+        if !self.parts.published.read(DatabaseSnapshot::leads) {
+            return self.rest_until_tomorrow();
         }
         let now = self.parts.clock.elapsed();
         match self.clean_some().await {

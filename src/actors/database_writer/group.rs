@@ -50,6 +50,8 @@ impl Changes {
 pub(super) trait Pending {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
+    /// Whether it has to be the first in its transaction.
+    fn goes_first(&self) -> bool;
     /// About how many rows it writes.
     fn weight(&self) -> usize;
     /// Carries it out within the transaction and keeps the reply.
@@ -83,6 +85,10 @@ impl<M: WriteOperation> Work<M> {
 impl<M: WriteOperation> Pending for Work<M> {
     fn is_abandoned(&self) -> bool {
         matches!(&*self.slot.borrow(), Asker::Waiting(sender) if sender.is_closed())
+    }
+
+    fn goes_first(&self) -> bool {
+        self.message.goes_first()
     }
 
     fn weight(&self) -> usize {

@@ -5,6 +5,7 @@ mod census_taker;
 mod cleaner;
 mod group;
 mod operations;
+mod queue_count;
 mod settle;
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
@@ -89,14 +90,22 @@ impl DatabaseWriter {
 async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let mut census = CensusTaker::new(parts.clone());
     let mut cleaner = Cleaner::new(&parts);
+    let mut listen_from = Duration::ZERO;
     loop {
         while let Some(group) = take_group(&desk) {
             let changes = commit_group(&parts, group).await;
             census.note(&changes).await;
         }
         let pause = census.until_due().min(cleaner.until_due());
+        let is_listening = parts.clock.elapsed() >= listen_from;
         tokio::select! {
             () = desk.arrived.notified() => {}
+            announced = parts.store.announced(), if is_listening => {
+                listen_from = parts.clock.elapsed() + BETWEEN_ANNOUNCEMENTS;
+                if announced.is_ok() {
+                    census.take_now().await;
+                }
+            }
             () = parts.clock.sleep(pause) => {
                 parts.failure_points.pass("database_writer.timer");
                 census.take_if_due().await;
@@ -114,11 +123,12 @@ fn take_group(desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
     let mut waiting = desk.waiting.borrow_mut();
     waiting.retain(|pending| !pending.is_abandoned());
     let (mut group, mut rows) = (Vec::new(), 0);
-    while let Some(next) = waiting.front().map(|pending| pending.weight()) {
-        if !group.is_empty() && (group.len() == MOST_CHANGES || rows + next > MOST_ROWS) {
+    while let Some(next) = waiting.front() {
+        let is_full = group.len() == MOST_CHANGES || rows + next.weight() > MOST_ROWS;
+        if !group.is_empty() && (is_full || next.goes_first()) {
             break;
         }
-        rows += next;
+        rows += next.weight();
         group.extend(waiting.pop_front());
     }
     (!group.is_empty()).then_some(group)
@@ -209,5 +219,7 @@ fn refuse_as_busy<R: 'static>(slot: Slot<R>, context: &mut Context<DatabaseWrite
     });
 }
 
+/// Announcements cost the programs that insert, and soon after one the regular looks are enough.
+const BETWEEN_ANNOUNCEMENTS: Duration = Duration::from_secs(10);
 /// How long the database is left alone after it failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);

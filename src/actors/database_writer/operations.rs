@@ -15,7 +15,7 @@ use crate::{
     },
     messages::database_writer::{
         ApplyMeters, BeginAttempt, ClaimBatch, Claimed, CorrectQuarantined, DiscardQuarantined,
-        InsertReadings, Remember, RequeueQuarantined,
+        InsertReadings, Remember, RequeueQuarantined, TakeOver,
     },
     storage::{QuarantineEntry, StoreTransaction},
     upstream::body,
@@ -26,6 +26,12 @@ use crate::{
 pub trait WriteOperation: 'static {
     /// What the asker gets once the change is durable.
     type Reply: 'static;
+
+    /// Whether it has to be the first in its transaction: it waits for other instances, which must not happen
+    /// while rows are locked that they may wait for.
+    fn goes_first(&self) -> bool {
+        false
+    }
 
     /// About how many rows it writes; bounds what shares a transaction.
     fn weight(&self) -> usize {
@@ -83,6 +89,10 @@ impl WriteOperation for InsertReadings {
 #[async_trait(?Send)]
 impl WriteOperation for ClaimBatch {
     type Reply = Claimed;
+
+    fn goes_first(&self) -> bool {
+        true
+    }
 
     async fn apply(
         &self,
@@ -161,10 +171,32 @@ fn new_batch(readable: Vec<(ReadingId, Reading)>, now: Timestamp) -> Batch {
         last_error: None,
         last_status: None,
         claimed_at: now,
+        epoch: 0,
     };
     Batch {
         manifest,
         body: body::compress(&body::encode(&readings)).into(),
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for TakeOver {
+    type Reply = Vec<IdempotencyKey>;
+
+    fn goes_first(&self) -> bool {
+        true
+    }
+
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        _: &DatabaseWriterParts,
+    ) -> Result<(Vec<IdempotencyKey>, Changes), StoreError> {
+        let changes = Changes {
+            bookkeeping: true,
+            ..Changes::default()
+        };
+        Ok((transaction.take_over().await?, changes))
     }
 }
 

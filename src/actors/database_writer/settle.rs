@@ -33,14 +33,15 @@ impl WriteOperation for SettleBatch {
         parts: &DatabaseWriterParts,
     ) -> Result<(Settled, Changes), StoreError> {
         parts.failure_points.pass("database_writer.settle");
-        let Some(batch) = transaction.batch(&self.key).await? else {
-            // An earlier asker has settled it.
+        let manifest = transaction.manifest(&self.key).await?;
+        let Some(manifest) = manifest.filter(|manifest| manifest.epoch == self.epoch) else {
+            // An earlier asker has settled it, or another instance took it over and will.
             return Ok((Settled::default(), Changes::default()));
         };
         let mut settling = Settling {
             transaction,
             parts,
-            batch,
+            manifest,
             settled: Settled::default(),
             changes: Changes::default(),
         };
@@ -54,7 +55,7 @@ impl WriteOperation for SettleBatch {
 struct Settling<'a> {
     transaction: &'a mut dyn StoreTransaction,
     parts: &'a DatabaseWriterParts,
-    batch: Batch,
+    manifest: Manifest,
     settled: Settled,
     changes: Changes,
 }
@@ -84,7 +85,7 @@ impl Settling<'_> {
     }
 
     fn ids(&self) -> ReadingIds {
-        self.batch.manifest.reading_ids.clone()
+        self.manifest.reading_ids.clone()
     }
 
     async fn stored(&mut self) -> Result<(), StoreError> {
@@ -92,9 +93,7 @@ impl Settling<'_> {
         self.take_out(&ids).await?;
         self.settled.delivered = ids.len() as u64;
         self.log(ids.len(), None).await?;
-        self.transaction
-            .remove_manifest(&self.batch.manifest.key)
-            .await
+        self.transaction.remove_manifest(&self.manifest.key).await
     }
 
     async fn partly_stored(
@@ -128,9 +127,7 @@ impl Settling<'_> {
         }
         let words = in_words(set_aside.len(), reason, first_words(rejected));
         self.log(set_aside.len(), Some(&words)).await?;
-        self.transaction
-            .remove_manifest(&self.batch.manifest.key)
-            .await
+        self.transaction.remove_manifest(&self.manifest.key).await
     }
 
     /// The parts carry the very bytes that the whole carried, under new keys: the whole was refused for good.
@@ -142,10 +139,11 @@ impl Settling<'_> {
         words: &str,
     ) -> Result<(), StoreError> {
         let damaged = |damage: body::DamagedBody| StoreError::Failed(damage.to_string());
-        let json = body::decompress(&self.batch.body).map_err(damaged)?;
-        self.transaction
-            .remove_manifest(&self.batch.manifest.key)
-            .await?;
+        let Some(whole) = self.transaction.batch(&self.manifest.key).await? else {
+            return Ok(());
+        };
+        let json = body::decompress(&whole.body).map_err(damaged)?;
+        self.transaction.remove_manifest(&self.manifest.key).await?;
         let bodies = body::split(&json, parts).map_err(damaged)?;
         for (positions, part) in parts.iter().zip(&bodies) {
             let manifest = self.part(positions, ManifestState::Part, status, words);
@@ -171,7 +169,7 @@ impl Settling<'_> {
                 .insert_manifest(&Batch { manifest, body })
                 .await?;
         }
-        self.log(self.batch.len(), Some(words)).await
+        self.log(self.manifest.reading_ids.len(), Some(words)).await
     }
 
     fn part(
@@ -181,7 +179,7 @@ impl Settling<'_> {
         status: u16,
         words: &str,
     ) -> Manifest {
-        let whole = &self.batch.manifest;
+        let whole = &self.manifest;
         Manifest {
             key: new_key(),
             root: whole.root.clone(),
@@ -192,11 +190,12 @@ impl Settling<'_> {
             last_error: Some(words.to_owned()),
             last_status: Some(status),
             claimed_at: whole.claimed_at,
+            epoch: whole.epoch,
         }
     }
 
     async fn suspect(&mut self, status: u16, words: &str) -> Result<(), StoreError> {
-        let manifest = &mut self.batch.manifest;
+        let manifest = &mut self.manifest;
         manifest.state = ManifestState::Suspect;
         manifest.last_status = Some(status);
         manifest.last_error = Some(words.to_owned());
@@ -208,7 +207,7 @@ impl Settling<'_> {
         let ids = self.ids();
         self.changes.given_up = ids.len() as u64;
         self.transaction.increment_retry_count(&ids).await?;
-        let manifest = &mut self.batch.manifest;
+        let manifest = &mut self.manifest;
         manifest.failed_passes += 1;
         manifest.last_error = Some(words.to_owned());
         if park {
@@ -219,7 +218,7 @@ impl Settling<'_> {
     }
 
     async fn postpone(&mut self, words: Option<&str>, sent: bool) -> Result<(), StoreError> {
-        let manifest = &mut self.batch.manifest;
+        let manifest = &mut self.manifest;
         if !sent {
             // This try certainly stored nothing, so it does not count among those that may have.
             manifest.attempts = manifest.attempts.saturating_sub(1);
@@ -227,7 +226,7 @@ impl Settling<'_> {
         manifest.last_error = words.map(ToOwned::to_owned).or(manifest.last_error.take());
         self.transaction.update_manifest(manifest).await?;
         match words {
-            Some(words) => self.log(self.batch.len(), Some(words)).await,
+            Some(words) => self.log(self.manifest.reading_ids.len(), Some(words)).await,
             None => Ok(()),
         }
     }
@@ -271,7 +270,7 @@ impl Settling<'_> {
             reason,
             status: Some(status),
             message,
-            key: Some(self.batch.manifest.key.clone()),
+            key: Some(self.manifest.key.clone()),
         }
     }
 

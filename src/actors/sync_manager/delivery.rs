@@ -18,6 +18,7 @@ use crate::{
         api_client::UploadBatch,
         database_writer::{
             BeginAttempt, ClaimBatch, Claimed, JudgeSuspects, Remember, SettleBatch, Settled,
+            TakeOver,
         },
     },
     supervision::{
@@ -52,6 +53,8 @@ pub struct DeliveryLine {
     pub begin: Recipient<BeginAttempt>,
     /// Settles batches.
     pub settle: Recipient<SettleBatch>,
+    /// Takes over what other instances left behind.
+    pub take_over: Recipient<TakeOver>,
     /// Decides about suspects.
     pub judge: Recipient<JudgeSuspects>,
     /// Remembers facts.
@@ -85,6 +88,10 @@ impl DeliveryLine {
         ask_within(&self.begin, message, WRITE_PATIENCE).await
     }
 
+    pub(super) async fn take_over(&self) -> Answer<Vec<IdempotencyKey>> {
+        ask_within(&self.take_over, TakeOver, WRITE_PATIENCE).await
+    }
+
     pub(super) async fn judge(&self, message: JudgeSuspects) -> Answer<Settled> {
         ask_within(&self.judge, message, WRITE_PATIENCE).await
     }
@@ -111,7 +118,8 @@ impl DeliveryLine {
             timeout,
             span: span.clone(),
         };
-        let task = actix::spawn(self.clone().upload_and_settle(upload, decide));
+        let epoch = batch.manifest.epoch;
+        let task = actix::spawn(self.clone().upload_and_settle(upload, epoch, decide));
         task.await
             .unwrap_or_else(|failure| Err(format!("a delivery failed: {failure}")))
     }
@@ -119,6 +127,7 @@ impl DeliveryLine {
     async fn upload_and_settle(
         self,
         upload: UploadBatch,
+        epoch: u32,
         decide: impl FnOnce(&UploadOutcome) -> Decision,
     ) -> Result<Delivered, String> {
         let (key, patience) = (upload.key.clone(), upload.timeout + UPLOAD_MARGIN);
@@ -128,7 +137,7 @@ impl DeliveryLine {
         self.failure_points.pass("sync_manager.delivery");
         let decision = decide(&outcome);
         let settled = match &decision.settlement {
-            Some(settlement) => self.settle(key, settlement).await?,
+            Some(settlement) => self.settle(key, epoch, settlement).await?,
             None => Settled::default(),
         };
         Ok(Delivered {
@@ -142,12 +151,14 @@ impl DeliveryLine {
     pub(super) async fn settle(
         &self,
         key: IdempotencyKey,
+        epoch: u32,
         settlement: &Settlement,
     ) -> Result<Settled, String> {
         let mut last = String::new();
         for failures in 1..=SETTLE_TRIES {
             let message = SettleBatch {
                 key: key.clone(),
+                epoch,
                 settlement: settlement.clone(),
             };
             match ask_within(&self.settle, message, WRITE_PATIENCE).await {

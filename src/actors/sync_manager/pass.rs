@@ -27,6 +27,8 @@ use crate::{
 
 /// A parked batch gets so many times the usual time for an answer.
 const PARKED_TIMEOUT_FACTOR: u32 = 4;
+/// A pass looks this often for batches of instances that are gone.
+const TAKE_OVER_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the batch at hand came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub(super) struct Pass {
     started_at: Timestamp,
     repeats: VecDeque<IdempotencyKey>,
     parked: VecDeque<IdempotencyKey>,
+    /// When abandoned batches are next looked for.
+    take_over_at: Duration,
     isolation: Isolation,
     /// Claims and parts take turns, so that isolating costs at most half of the requests.
     part_is_next: bool,
@@ -63,6 +67,7 @@ impl Pass {
             started_at,
             repeats: VecDeque::new(),
             parked: VecDeque::new(),
+            take_over_at: now + TAKE_OVER_EVERY,
             part_is_next: true,
             fresh: FreshTurns::new(i64::MAX, now),
             given_up: None,
@@ -127,6 +132,7 @@ impl Pass {
     /// Finds what earlier passes left open. Parts and suspects of an isolation that was cut off were refused for
     /// certain, so their readings simply become pending again.
     async fn take_stock(&mut self) -> Result<(), Broken> {
+        self.kit.line.take_over().await??;
         self.kit.line.judge(JudgeSuspects::Release).await??;
         for manifest in self.kit.store.manifests().await? {
             match manifest.state {
@@ -151,7 +157,18 @@ impl Pass {
         Ok(())
     }
 
+    /// An instance that dies while the others drain a long backlog is not waited for until its end.
+    async fn take_over_if_due(&mut self) -> Result<(), Broken> {
+        let now = self.kit.clock.elapsed();
+        if now >= self.take_over_at {
+            self.take_over_at = now + TAKE_OVER_EVERY;
+            self.repeats.extend(self.kit.line.take_over().await??);
+        }
+        Ok(())
+    }
+
     async fn next_batch(&mut self) -> Result<Option<(Batch, Source)>, Broken> {
+        self.take_over_if_due().await?;
         if let Some(batch) = self.begin_first(Source::Repeat).await? {
             return Ok(Some(batch));
         }
@@ -267,7 +284,7 @@ impl Pass {
             let settlement = cut_off(outcome.describe(), manifest.failed_passes);
             self.kit
                 .line
-                .settle(manifest.key.clone(), &settlement)
+                .settle(manifest.key.clone(), manifest.epoch, &settlement)
                 .await
                 .map_err(Broken::Delivery)?;
             self.count(|progress| progress.failed += batch.len() as u64);

@@ -8,15 +8,8 @@ use crate::{
         batch::{Batch, IdempotencyKey, Manifest, ManifestState},
         reading_ids::ReadingIds,
     },
-    storage::StoreError,
+    storage::{Flight, StoreError},
 };
-
-const STATES: [(ManifestState, &str); 4] = [
-    (ManifestState::Live, "live"),
-    (ManifestState::Part, "part"),
-    (ManifestState::Suspect, "suspect"),
-    (ManifestState::Parked, "parked"),
-];
 
 /// Writes a manifest with its body.
 pub(super) async fn insert(
@@ -27,7 +20,7 @@ pub(super) async fn insert(
     sqlx::query(include_str!("queries/insert_manifest.sql"))
         .bind(manifest.key.0.clone())
         .bind(manifest.root.0.clone())
-        .bind(state_name(manifest.state))
+        .bind(manifest.state.name())
         .bind(manifest.attempts)
         .bind(manifest.failed_passes)
         .bind(manifest.last_error.clone())
@@ -56,11 +49,35 @@ pub(super) async fn in_state(
     root: Option<&IdempotencyKey>,
 ) -> Result<Vec<Manifest>, StoreError> {
     let rows = sqlx::query(include_str!("queries/manifests_in_state.sql"))
-        .bind(state_name(state))
+        .bind(state.name())
         .bind(root.map(|root| root.0.clone()))
         .fetch_all(connection)
         .await?;
     rows.iter().map(manifest).collect()
+}
+
+/// How many readings they hold, and how many of them are parked.
+pub(super) async fn flight(connection: &mut SqliteConnection) -> Result<Flight, StoreError> {
+    let row = sqlx::query(include_str!("queries/flight.sql"))
+        .fetch_one(connection)
+        .await?;
+    Ok(Flight {
+        readings: cells::required_count(&row, 0)?,
+        parked: cells::required_count(&row, 1)?,
+        abandoned: false,
+    })
+}
+
+/// One without its body; none once it is settled.
+pub(super) async fn one(
+    connection: &mut SqliteConnection,
+    key: &IdempotencyKey,
+) -> Result<Option<Manifest>, StoreError> {
+    let row = sqlx::query(include_str!("queries/manifest.sql"))
+        .bind(key.0.clone())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(manifest).transpose()
 }
 
 /// One with its body; none once it is settled.
@@ -88,7 +105,7 @@ pub(super) async fn update(
 ) -> Result<(), StoreError> {
     sqlx::query(include_str!("queries/update_manifest.sql"))
         .bind(manifest.key.0.clone())
-        .bind(state_name(manifest.state))
+        .bind(manifest.state.name())
         .bind(manifest.attempts)
         .bind(manifest.failed_passes)
         .bind(manifest.last_error.clone())
@@ -115,7 +132,8 @@ fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
     Ok(Manifest {
         key: IdempotencyKey(cells::required_text(row, 0)?),
         root: IdempotencyKey(cells::required_text(row, 1)?),
-        state: state(&cells::required_text(row, 2)?)?,
+        state: ManifestState::from_name(&cells::required_text(row, 2)?)
+            .ok_or_else(|| errors::nonsense("upload_manifests.state"))?,
         attempts: cells::required_count(row, 3)?,
         failed_passes: cells::required_count(row, 4)?,
         last_error: cells::text(row, 5)?,
@@ -123,22 +141,7 @@ fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
         claimed_at: cells::required_time(row, 7)?,
         reading_ids: ReadingIds::decode(&ids)
             .ok_or_else(|| errors::nonsense("upload_manifests.reading_ids"))?,
+        // One process serves the queue, so no manifest ever changes hands.
+        epoch: 0,
     })
-}
-
-fn state_name(state: ManifestState) -> &'static str {
-    match state {
-        ManifestState::Live => STATES[0].1,
-        ManifestState::Part => STATES[1].1,
-        ManifestState::Suspect => STATES[2].1,
-        ManifestState::Parked => STATES[3].1,
-    }
-}
-
-fn state(name: &str) -> Result<ManifestState, StoreError> {
-    STATES
-        .iter()
-        .find(|(_, known)| *known == name)
-        .map(|(state, _)| *state)
-        .ok_or_else(|| errors::nonsense("upload_manifests.state"))
 }

@@ -16,7 +16,10 @@ use crate::{
         sync_log::{SyncLogEntry, SyncStats},
         timestamp::Timestamp,
     },
-    storage::{Fact, Page, QueueBounds, StoreError, StoreTransaction, SyncStore, Window},
+    storage::{
+        Attendance, Fact, Flight, Page, QueueBounds, StoreError, StoreTransaction, SyncStore,
+        Window,
+    },
 };
 
 #[async_trait]
@@ -28,6 +31,26 @@ impl SyncStore for SqliteStore {
             .begin_with(include_str!("queries/begin.sql"))
             .await?;
         Ok(Box::new(SqliteTransaction::new(transaction)))
+    }
+
+    async fn attend(&self) -> Result<Attendance, StoreError> {
+        // One process serves the queue: the lock on the file saw to that.
+        Ok(Attendance {
+            leads: true,
+            instances: 1,
+        })
+    }
+
+    async fn announced(&self) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+
+    async fn kept_count(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn flight(&self) -> Result<Flight, StoreError> {
+        manifests::flight(&mut *self.reader().await?).await
     }
 
     async fn foreign_version(&self) -> Result<i64, StoreError> {

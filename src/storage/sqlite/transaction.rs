@@ -105,6 +105,15 @@ impl StoreTransaction for SqliteTransaction {
         manifests::insert(self.connection()?, batch).await
     }
 
+    async fn take_over(&mut self) -> Result<Vec<IdempotencyKey>, StoreError> {
+        // One process serves the queue, and everything in it is its own.
+        Ok(Vec::new())
+    }
+
+    async fn manifest(&mut self, key: &IdempotencyKey) -> Result<Option<Manifest>, StoreError> {
+        manifests::one(self.connection()?, key).await
+    }
+
     async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError> {
         manifests::batch(self.connection()?, key).await
     }

@@ -134,6 +134,7 @@ pub fn batch(name: &str, reading_ids: &str, state: ManifestState) -> Batch {
             last_error: None,
             last_status: None,
             claimed_at: now(),
+            epoch: 0,
         },
         body: name.as_bytes().into(),
     }

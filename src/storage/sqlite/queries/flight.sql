@@ -1,0 +1,1 @@
+SELECT coalesce(sum(reading_count), 0), count(*) FILTER (WHERE state = 'parked') FROM upload_manifests
