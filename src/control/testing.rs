@@ -23,7 +23,7 @@ use crate::{
         timestamp::Timestamp,
     },
     messages::{database_writer::DatabaseSnapshot, sync_manager::SyncManagerSnapshot},
-    storage::{Attendance, Flight, QueueBounds, StoreTransaction, SyncStore},
+    storage::{Attendance, Flight, QueueBounds, QueueLength, StoreTransaction, SyncStore},
     supervision::{board::Board, published::Published},
 };
 
@@ -200,9 +200,6 @@ impl SyncStore for FakeStore {
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError> {
         Err(never())
     }
-    async fn foreign_version(&self) -> Result<i64, StoreError> {
-        Err(never())
-    }
     async fn attend(&self) -> Result<Attendance, StoreError> {
         Ok(Attendance {
             leads: true,
@@ -214,8 +211,8 @@ impl SyncStore for FakeStore {
         std::future::pending().await
     }
 
-    async fn kept_count(&self) -> Result<Option<u64>, StoreError> {
-        Ok(None)
+    async fn length(&self) -> Result<QueueLength, StoreError> {
+        Err(never())
     }
 
     async fn flight(&self) -> Result<Flight, StoreError> {

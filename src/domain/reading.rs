@@ -1,5 +1,7 @@
 //! Meter readings: as another program left them in the Sync Database, as new ones come in, as they are sent.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{timestamp::Timestamp, value::ReadingValue};
@@ -41,6 +43,8 @@ pub enum RawCell {
     Real(f64),
     /// Text, or a decimal in its text form.
     Text(String),
+    /// A point in time, where the engine has a type for it.
+    Time(Timestamp),
     /// Bytes that are no text.
     Blob,
 }
@@ -53,6 +57,7 @@ impl RawCell {
             Self::Integer(number) => Some(number.to_string()),
             Self::Real(number) => Some(number.to_string()),
             Self::Text(text) => Some(text.clone()),
+            Self::Time(time) => Some(time.to_stored()),
             Self::Blob => Some("(binary data)".to_owned()),
         }
     }
@@ -103,6 +108,7 @@ impl RawReading {
     /// Names the first column that has no serialisation: NULL, a time that is none, a value that is no number.
     pub fn parse(self) -> Result<Reading, Unreadable> {
         let timestamp = match &self.timestamp {
+            RawCell::Time(time) => Some(*time),
             RawCell::Text(text) => Timestamp::parse_stored(text),
             _ => None,
         };
@@ -110,7 +116,7 @@ impl RawReading {
             RawCell::Integer(number) => Some(ReadingValue::from(*number)),
             RawCell::Real(number) => ReadingValue::from_f64(*number),
             RawCell::Text(text) => ReadingValue::parse(text),
-            RawCell::Null | RawCell::Blob => None,
+            RawCell::Null | RawCell::Blob | RawCell::Time(_) => None,
         };
         let unreadable = |column, cell: &RawCell| Unreadable {
             column,
@@ -127,6 +133,18 @@ impl RawReading {
             },
         })
     }
+}
+
+/// When each meter was last measured, as far as these readings know.
+pub fn newest_by_meter(readings: &[Reading]) -> BTreeMap<&str, Timestamp> {
+    let mut newest: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for reading in readings {
+        let known = newest
+            .entry(&reading.meter_external_id)
+            .or_insert(reading.timestamp);
+        *known = reading.timestamp.max(*known);
+    }
+    newest
 }
 
 /// A row of `meter_readings` as shown to people: texts as they lie in the table.

@@ -1,7 +1,12 @@
 //! The Sync Database behind one trait, whatever engine holds it.
 
+mod errors;
+mod fingerprint;
 mod holding;
+pub mod postgres;
+mod requeueing;
 pub mod sqlite;
+mod steps;
 pub mod waiting;
 
 pub use crate::domain::store::{
@@ -36,11 +41,24 @@ pub struct QuarantineEntry {
     pub key: Option<IdempotencyKey>,
 }
 
+/// What an engine knows of the number of pending readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueLength {
+    /// It keeps the number itself.
+    Kept(u64),
+    /// They have to be counted, and again when `version` has changed: another program may have committed something
+    /// since. Our own commits may change it as well.
+    ToBeCounted {
+        /// Says nothing but whether it is the same as before.
+        version: i64,
+    },
+}
+
 /// The queue's bounds, each found without a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueBounds {
-    /// Lowest and highest id of all readings, pending or not.
-    pub ids: Option<(ReadingId, ReadingId)>,
+    /// Highest id of all readings, pending or not.
+    pub highest: Option<ReadingId>,
     /// When the oldest pending reading came in.
     pub oldest_pending_at: Option<Timestamp>,
 }
@@ -52,16 +70,13 @@ pub trait SyncStore: Send + Sync {
     async fn attend(&self) -> Result<Attendance, StoreError>;
     /// Waits until the database announces fresh readings; forever where it cannot. Some may go unannounced.
     async fn announced(&self) -> Result<(), StoreError>;
-    /// Pending readings, where the engine keeps that number by itself; none where they have to be counted.
-    async fn kept_count(&self) -> Result<Option<u64>, StoreError>;
+    /// How many readings are pending, as far as the engine knows.
+    async fn length(&self) -> Result<QueueLength, StoreError>;
     /// What is on its way, of all instances.
     async fn flight(&self) -> Result<Flight, StoreError>;
     /// Begins a write transaction; waits a bounded time for other programs' locks.
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError>;
 
-    /// Changes whenever another program may have committed something since the last call; our own commits
-    /// may change it as well.
-    async fn foreign_version(&self) -> Result<i64, StoreError>;
     /// Where the queue begins and ends.
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError>;
     /// The lowest id of a pending reading above `after`.

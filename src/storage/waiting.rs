@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 
-use super::{Attendance, Flight, QueueBounds, StoreTransaction, SyncStore};
+use super::{Attendance, Flight, QueueBounds, QueueLength, StoreTransaction, SyncStore};
 use crate::domain::{
     batch::{Batch, IdempotencyKey, Manifest},
     census::Stretch,
@@ -62,16 +62,12 @@ impl SyncStore for WaitingStore {
         self.store()?.announced().await
     }
 
-    async fn kept_count(&self) -> Result<Option<u64>, StoreError> {
-        self.store()?.kept_count().await
+    async fn length(&self) -> Result<QueueLength, StoreError> {
+        self.store()?.length().await
     }
 
     async fn flight(&self) -> Result<Flight, StoreError> {
         self.store()?.flight().await
-    }
-
-    async fn foreign_version(&self) -> Result<i64, StoreError> {
-        self.store()?.foreign_version().await
     }
 
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError> {

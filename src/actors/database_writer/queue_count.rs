@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::census_taker::EVERY;
 use crate::{
     domain::{census::Census, reading::ReadingId, reading_ids::ReadingIds, store::StoreError},
-    storage::{QueueBounds, SyncStore},
+    storage::{QueueBounds, QueueLength, SyncStore},
 };
 
 /// Stretches of ids, of 50,000 readings at the most, that are counted with one look.
@@ -88,11 +88,13 @@ impl QueueCount {
     pub(super) async fn look(&mut self, now: Duration) -> Result<Look, StoreError> {
         let before = self.total();
         let bounds = self.store.queue_bounds().await?;
-        let highest = bounds.ids.map(|(_, highest)| highest);
-        self.kept = self.store.kept_count().await?;
-        let is_complete = match self.kept {
-            Some(_) => true,
-            None => self.count(highest, now).await?,
+        let highest = bounds.highest;
+        let is_complete = match self.store.length().await? {
+            QueueLength::Kept(kept) => {
+                self.kept = Some(kept);
+                true
+            }
+            QueueLength::ToBeCounted { version } => self.count(version, highest, now).await?,
         };
         // Other instances may take out more than came in.
         let has_risen = self.kept.is_some() && highest > self.highest;
@@ -108,10 +110,10 @@ impl QueueCount {
 
     async fn count(
         &mut self,
+        version: i64,
         highest: Option<ReadingId>,
         now: Duration,
     ) -> Result<bool, StoreError> {
-        let version = self.store.foreign_version().await?;
         let changed = self.foreign_version != Some(version);
         let before = self.census.counted_through();
         let is_complete = self.count_new(highest).await?;

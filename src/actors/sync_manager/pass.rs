@@ -151,8 +151,8 @@ impl Pass {
         let bounds = self.kit.store.queue_bounds().await?;
         let newest = i64::try_from(self.kit.batch_size).unwrap_or(i64::MAX);
         let backlog_end = bounds
-            .ids
-            .map_or(0, |(_, highest)| highest.saturating_sub(newest));
+            .highest
+            .map_or(0, |highest| highest.saturating_sub(newest));
         self.fresh = FreshTurns::new(backlog_end, self.kit.clock.elapsed());
         Ok(())
     }

@@ -2,10 +2,9 @@
 
 use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef, sqlite::SqliteRow};
 
-use super::errors;
 use crate::{
     domain::{reading::RawCell, timestamp::Timestamp},
-    storage::StoreError,
+    storage::{StoreError, errors},
 };
 
 /// The cell in column `index`.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::{cells, errors};
+use super::cells;
 use crate::{
     domain::{
         batch::ClaimOrder,
@@ -11,7 +11,7 @@ use crate::{
         reading_ids::ReadingIds,
     },
     storage::{
-        StoreError,
+        StoreError, errors,
         holding::{HeldIds, PendingRows},
     },
 };

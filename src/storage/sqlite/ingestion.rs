@@ -1,14 +1,16 @@
 //! Stores readings that came in through this service.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::sync::LazyLock;
 
-use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 
 use super::cells;
 use crate::{
-    domain::{reading::Reading, timestamp::Timestamp},
-    storage::{Ingested, StoreError},
+    domain::{
+        reading::{Reading, newest_by_meter},
+        timestamp::Timestamp,
+    },
+    storage::{Ingested, StoreError, fingerprint::fingerprint},
 };
 
 /// Rows per statement. A few sizes, so that every statement is prepared once and kept.
@@ -137,14 +139,7 @@ async fn note_last_readings(
     connection: &mut SqliteConnection,
     readings: &[Reading],
 ) -> Result<(), StoreError> {
-    let mut newest: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    for reading in readings {
-        let known = newest
-            .entry(&reading.meter_external_id)
-            .or_insert(reading.timestamp);
-        *known = reading.timestamp.max(*known);
-    }
-    let newest: serde_json::Map<String, serde_json::Value> = newest
+    let newest: serde_json::Map<String, serde_json::Value> = newest_by_meter(readings)
         .into_iter()
         .map(|(meter, time)| (meter.to_owned(), time.to_stored().into()))
         .collect();
@@ -153,25 +148,6 @@ async fn note_last_readings(
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// Equal for equal readings in equal order, over restarts and versions of this program.
-fn fingerprint(readings: &[Reading]) -> String {
-    let mut digest = Sha256::new();
-    // The length in front of every field keeps two fields from passing for one.
-    let mut add = |field: &str| {
-        digest.update((field.len() as u64).to_be_bytes());
-        digest.update(field);
-    };
-    for reading in readings {
-        add(&reading.meter_external_id);
-        add(&reading.timestamp.to_stored());
-        add(&reading.data_point);
-        add(reading.value.as_str());
-        add(if reading.unit.is_some() { "unit" } else { "" });
-        add(reading.unit.as_deref().unwrap_or_default());
-    }
-    format!("{:x}", digest.finalize())
 }
 
 #[cfg(test)]

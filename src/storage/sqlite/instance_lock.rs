@@ -8,8 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::errors;
-use crate::storage::StoreError;
+use crate::storage::{StoreError, errors};
 
 /// An operating system's lock on `<file>.lock`; ends with the process, however that ends.
 #[derive(Debug)]

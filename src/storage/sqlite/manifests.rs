@@ -2,13 +2,13 @@
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{cells, errors};
+use super::cells;
 use crate::{
     domain::{
         batch::{Batch, IdempotencyKey, Manifest, ManifestState},
         reading_ids::ReadingIds,
     },
-    storage::{Flight, StoreError},
+    storage::{Flight, StoreError, errors},
 };
 
 /// Writes a manifest with its body.

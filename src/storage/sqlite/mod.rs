@@ -5,7 +5,6 @@ mod cells;
 mod claims;
 mod cleanup;
 mod disk;
-mod errors;
 mod facts;
 mod foreign_changes;
 mod ingestion;
@@ -20,6 +19,7 @@ mod quarantine;
 mod queue;
 mod readings;
 mod requeue;
+mod result_codes;
 mod settlement;
 mod store;
 mod table_definition;
@@ -29,8 +29,9 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 
+pub(super) use self::result_codes::meaning;
 use self::{foreign_changes::ForeignChanges, instance_lock::InstanceLock};
-use super::StoreError;
+use super::{StoreError, errors};
 
 /// A Sync Database in one SQLite file, for this process alone among the instances of this service; other
 /// programs may read and write the file at any time.

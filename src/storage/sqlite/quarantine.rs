@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{SqliteConnection, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow};
 
-use super::{cells, claims, errors, paging, settlement};
+use super::{cells, claims, paging, settlement};
 use crate::{
     domain::{
         quarantine::{
@@ -14,7 +14,7 @@ use crate::{
         reading_ids::ReadingIds,
         timestamp::Timestamp,
     },
-    storage::{Page, QuarantineActionResult, QuarantineEntry, StoreError, Window},
+    storage::{Page, QuarantineActionResult, QuarantineEntry, StoreError, Window, errors},
 };
 
 /// Entries that are moved with one statement.

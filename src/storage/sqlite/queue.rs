@@ -8,14 +8,14 @@ use crate::{
     storage::{QueueBounds, StoreError},
 };
 
-/// The lowest and the highest id, and the oldest pending reading's arrival; three seeks.
+/// The highest id, and the oldest pending reading's arrival; two seeks.
 pub(super) async fn bounds(connection: &mut SqliteConnection) -> Result<QueueBounds, StoreError> {
     let row = sqlx::query(include_str!("queries/queue_bounds.sql"))
         .fetch_one(connection)
         .await?;
     Ok(QueueBounds {
-        ids: cells::integer(&row, 0)?.zip(cells::integer(&row, 1)?),
-        oldest_pending_at: cells::time(&row, 2)?,
+        highest: cells::integer(&row, 0)?,
+        oldest_pending_at: cells::time(&row, 1)?,
     })
 }
 

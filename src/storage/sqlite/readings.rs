@@ -57,7 +57,7 @@ fn number(cell: RawCell) -> Option<ReadingValue> {
         RawCell::Integer(number) => Some(number.into()),
         RawCell::Real(number) => ReadingValue::from_f64(number),
         RawCell::Text(text) => ReadingValue::parse(&text),
-        RawCell::Null | RawCell::Blob => None,
+        RawCell::Null | RawCell::Blob | RawCell::Time(_) => None,
     }
 }
 

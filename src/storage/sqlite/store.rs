@@ -17,8 +17,8 @@ use crate::{
         timestamp::Timestamp,
     },
     storage::{
-        Attendance, Fact, Flight, Page, QueueBounds, StoreError, StoreTransaction, SyncStore,
-        Window,
+        Attendance, Fact, Flight, Page, QueueBounds, QueueLength, StoreError, StoreTransaction,
+        SyncStore, Window,
     },
 };
 
@@ -45,16 +45,13 @@ impl SyncStore for SqliteStore {
         std::future::pending().await
     }
 
-    async fn kept_count(&self) -> Result<Option<u64>, StoreError> {
-        Ok(None)
+    async fn length(&self) -> Result<QueueLength, StoreError> {
+        let version = self.foreign_changes.version().await?;
+        Ok(QueueLength::ToBeCounted { version })
     }
 
     async fn flight(&self) -> Result<Flight, StoreError> {
         manifests::flight(&mut *self.reader().await?).await
-    }
-
-    async fn foreign_version(&self) -> Result<i64, StoreError> {
-        self.foreign_changes.version().await
     }
 
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError> {

@@ -1,5 +1,4 @@
 SELECT
-    (SELECT min(id) FROM meter_readings),
     (SELECT max(id) FROM meter_readings),
     (
         SELECT created_at

@@ -1,0 +1,96 @@
+//! Finds the readings that are nobody's yet, while no other instance does.
+
+use async_trait::async_trait;
+use sqlx::{PgConnection, postgres::PgRow};
+
+use super::{cells, presence, queue::Cursors};
+use crate::{
+    domain::{
+        batch::ClaimOrder,
+        reading::{RawReading, ReadingId},
+        reading_ids::ReadingIds,
+    },
+    storage::{
+        StoreError, errors,
+        holding::{HeldIds, PendingRows},
+    },
+};
+
+/// Up to `limit` pending readings that no manifest holds, ascending by id. From here to the end of the transaction
+/// no other instance claims.
+pub(super) async fn claimable(
+    connection: &mut PgConnection,
+    instance: &str,
+    cursors: &Cursors,
+    order: ClaimOrder,
+    limit: usize,
+) -> Result<Vec<RawReading>, StoreError> {
+    let held = lock_and_read_held(connection, instance).await?;
+    let mut queue = Queue(connection);
+    let after = match order {
+        ClaimOrder::After(id) => return held.free_rows(&mut queue, id, limit).await,
+        ClaimOrder::Oldest => cursors.claims(),
+    };
+    let found = held.free_rows(&mut queue, after, limit).await?;
+    if found.len() == limit {
+        cursors.claimed_through(found.last().map_or(after, |reading| reading.id));
+        return Ok(found);
+    }
+    // The end of the queue: what came late with a low id, or was given back, is found from its beginning.
+    cursors.claimed_through(ReadingId::MIN);
+    if after == ReadingId::MIN {
+        return Ok(found);
+    }
+    held.free_rows(&mut queue, ReadingId::MIN, limit).await
+}
+
+/// The lock comes in a statement before the one that reads: the manifests of whoever had it are seen then.
+async fn lock_and_read_held(
+    connection: &mut PgConnection,
+    instance: &str,
+) -> Result<HeldIds, StoreError> {
+    sqlx::query(include_str!("queries/lock_claims.sql"))
+        .execute(&mut *connection)
+        .await?;
+    presence::extend_lease(connection, instance).await?;
+    let rows = sqlx::query(include_str!("queries/claimed_ids.sql"))
+        .fetch_all(connection)
+        .await?;
+    let mut held = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let ids = ReadingIds::decode(cells::get(row, 0)?)
+            .ok_or_else(|| errors::nonsense("upload_manifests.reading_ids"))?;
+        held.push(ids);
+    }
+    Ok(HeldIds::new(&held))
+}
+
+struct Queue<'a>(&'a mut PgConnection);
+
+#[async_trait]
+impl PendingRows for Queue<'_> {
+    async fn pending_after(
+        &mut self,
+        after: ReadingId,
+        limit: usize,
+    ) -> Result<Vec<RawReading>, StoreError> {
+        let rows = sqlx::query(include_str!("queries/claim.sql"))
+            .bind(after)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut *self.0)
+            .await?;
+        rows.iter().map(raw_reading).collect()
+    }
+}
+
+/// A row whose first columns are the id and the reading's five fields.
+pub(super) fn raw_reading(row: &PgRow) -> Result<RawReading, StoreError> {
+    Ok(RawReading {
+        id: cells::get(row, 0)?,
+        meter_external_id: cells::text(row, 1)?,
+        timestamp: cells::time(row, 2)?,
+        data_point: cells::text(row, 3)?,
+        value: cells::decimal(row, 4)?,
+        unit: cells::text(row, 5)?,
+    })
+}

@@ -1,0 +1,88 @@
+//! The steps that bring a database to the present shape, embedded in the program.
+
+use sqlx::PgConnection;
+
+use super::{adoption, cells};
+use crate::storage::{
+    StoreError,
+    steps::{self, Step},
+};
+
+/// Number, description and SQL of every file in `migrations/postgres`.
+const STEPS: [Step; 3] = [
+    (
+        1,
+        "deployed tables",
+        include_str!("../../../migrations/postgres/0001_deployed_tables.sql"),
+    ),
+    (
+        2,
+        "service tables",
+        include_str!("../../../migrations/postgres/0002_service_tables.sql"),
+    ),
+    (
+        3,
+        "indexes",
+        include_str!("../../../migrations/postgres/0003_indexes.sql"),
+    ),
+];
+
+/// How far a database is from the present shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationState {
+    /// The steps that were done, by number.
+    pub done: Vec<i64>,
+    /// The steps that are still to do, with what they bring.
+    pub missing: Vec<(i64, &'static str)>,
+}
+
+/// Runs the steps that the database has not seen. Several instances may start at once: one runs them, the others
+/// wait.
+pub(super) async fn run(connection: &mut PgConnection) -> Result<(), StoreError> {
+    // Looked at first: where nothing is missing, no rights to change tables are needed.
+    if state(connection).await?.missing.is_empty() {
+        return Ok(());
+    }
+    steps::run(&STEPS, connection).await
+}
+
+/// Which steps were done. Refuses a database that this service cannot work with.
+pub(super) async fn state(connection: &mut PgConnection) -> Result<MigrationState, StoreError> {
+    adoption::check(connection).await?;
+    let record = sqlx::query(include_str!("queries/migrations_record.sql"))
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut done = Vec::new();
+    if cells::get::<bool>(&record, 0)? {
+        let rows = sqlx::query(include_str!("queries/migrations_done.sql"))
+            .fetch_all(connection)
+            .await?;
+        for row in &rows {
+            done.push(cells::get(row, 0)?);
+        }
+    }
+    if let Some(unknown) = done
+        .iter()
+        .find(|number| !STEPS.iter().any(|(known, ..)| known == *number))
+    {
+        return Err(StoreError::Unsuitable(format!(
+            "it has seen migration {unknown}, which this program does not know; was it used by a newer version?"
+        )));
+    }
+    let missing = STEPS
+        .iter()
+        .filter(|(number, ..)| !done.contains(number))
+        .map(|(number, description, _)| (*number, *description))
+        .collect();
+    Ok(MigrationState { done, missing })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_embedded_under_its_own_number_and_name() {
+        steps::assert_embedded("postgres", &STEPS);
+    }
+}

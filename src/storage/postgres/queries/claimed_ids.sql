@@ -1,0 +1,1 @@
+SELECT reading_ids FROM upload_manifests

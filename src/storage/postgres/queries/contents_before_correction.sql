@@ -1,0 +1,1 @@
+SELECT contents::TEXT FROM quarantine_contents WHERE id = $1

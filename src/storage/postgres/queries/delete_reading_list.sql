@@ -1,0 +1,1 @@
+DELETE FROM meter_readings WHERE id = ANY ($1::BIGINT [])

@@ -1,0 +1,1 @@
+DELETE FROM meter_readings WHERE id BETWEEN $1::BIGINT AND $2::BIGINT

@@ -1,0 +1,1 @@
+DELETE FROM quarantined_readings WHERE id = ANY ($1::BIGINT [])

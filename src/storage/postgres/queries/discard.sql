@@ -1,0 +1,2 @@
+DELETE FROM quarantined_readings
+WHERE ($1::BIGINT IS NULL OR id = $1) AND ($2::TEXT IS NULL OR reason = $2) AND ($3::TEXT IS NULL OR meter_external_id = $3)

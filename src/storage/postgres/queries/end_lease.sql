@@ -1,0 +1,1 @@
+DELETE FROM service_instances WHERE id = $1

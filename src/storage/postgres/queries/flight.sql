@@ -1,0 +1,8 @@
+SELECT
+    coalesce(sum(reading_count), 0)::BIGINT,
+    count(*) FILTER (WHERE state = 'parked'),
+    coalesce(bool_or(NOT EXISTS (
+        SELECT FROM service_instances
+        WHERE service_instances.id = upload_manifests.owner AND lease_until > clock_timestamp()
+    )), FALSE)
+FROM upload_manifests

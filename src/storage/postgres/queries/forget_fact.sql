@@ -1,0 +1,1 @@
+DELETE FROM service_facts WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT fingerprint FROM ingestion_keys WHERE key = $1

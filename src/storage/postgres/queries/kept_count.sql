@@ -1,0 +1,1 @@
+SELECT coalesce(sum(change), 0)::BIGINT FROM queue_changes

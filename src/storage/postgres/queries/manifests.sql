@@ -1,0 +1,4 @@
+SELECT key, root, state, attempts, failed_passes, last_error, last_status, claimed_at, reading_ids, epoch
+FROM upload_manifests
+WHERE owner = $1
+ORDER BY id

@@ -1,0 +1,1 @@
+SELECT to_regclass('meterit_sync_migrations') IS NOT NULL

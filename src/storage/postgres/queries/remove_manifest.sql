@@ -1,0 +1,1 @@
+DELETE FROM upload_manifests WHERE key = $1 AND owner = $2

@@ -1,0 +1,71 @@
+//! The one connection that writes. A transaction takes it out and brings it back when it has committed; one that
+//! does not come back is closed, which undoes whatever it had begun, and the next one connects anew.
+
+use std::sync::Arc;
+
+use sqlx::{Connection, PgConnection};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::options::Server;
+use crate::storage::StoreError;
+
+/// Lends the connection to one transaction at a time.
+pub(super) struct Writer {
+    server: Server,
+    slot: Arc<Mutex<Option<PgConnection>>>,
+}
+
+/// The connection while a transaction has it.
+pub(super) struct Lent {
+    slot: OwnedMutexGuard<Option<PgConnection>>,
+    connection: PgConnection,
+}
+
+impl Writer {
+    /// Connects when first asked.
+    pub(super) fn new(server: Server) -> Self {
+        Self {
+            server,
+            slot: Arc::default(),
+        }
+    }
+
+    /// Begins a transaction. A connection that broke while nobody used it is replaced without a word.
+    pub(super) async fn begin(&self) -> Result<Lent, StoreError> {
+        let mut slot = self.slot.clone().lock_owned().await;
+        if let Some(mut connection) = slot.take()
+            && begin(&mut connection).await.is_ok()
+        {
+            return Ok(Lent { slot, connection });
+        }
+        let mut connection = self.server.connect().await?;
+        begin(&mut connection).await?;
+        Ok(Lent { slot, connection })
+    }
+
+    /// Runs one last thing on the connection, if there is one, and closes it.
+    pub(super) async fn close(&self, last: impl AsyncFnOnce(&mut PgConnection)) {
+        if let Some(mut connection) = self.slot.lock().await.take() {
+            last(&mut connection).await;
+            // All that counted is committed.
+            let _ = connection.close().await;
+        }
+    }
+}
+
+async fn begin(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("BEGIN").execute(connection).await.map(drop)
+}
+
+impl Lent {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Commits, and gives the connection back if it still works.
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        sqlx::query("COMMIT").execute(&mut self.connection).await?;
+        *self.slot = Some(self.connection);
+        Ok(())
+    }
+}
