@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod conformance;
+mod postgres_server;
 mod site;
 mod sqlite;
 mod sqlite_adoption;
