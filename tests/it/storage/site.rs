@@ -23,6 +23,14 @@ pub trait Site: Send + Sync {
     async fn execute(&self, sql: &str);
     /// The first column of the first row as another program sees it, as text.
     async fn ask(&self, sql: &str) -> Option<String>;
+    /// What another program can put into `meter_readings` though no batch can hold it.
+    fn unreadable(&self) -> UnreadableCells;
+}
+
+/// Contents of `meter_readings` that the engine's columns take, and the service must name as they are.
+pub struct UnreadableCells {
+    pub timestamp: &'static str,
+    pub value: &'static str,
 }
 
 /// A SQLite file in a folder of its own.
@@ -79,6 +87,13 @@ impl Site for SqliteSite {
         connection.close().await.unwrap();
         row.get(0)
     }
+
+    fn unreadable(&self) -> UnreadableCells {
+        UnreadableCells {
+            timestamp: "soon",
+            value: "n/a",
+        }
+    }
 }
 
 pub const ALL: Window = Window {
@@ -94,8 +109,9 @@ pub fn time(text: &str) -> Timestamp {
     Timestamp::parse_stored(text).expect("a time")
 }
 
+/// Like all that is compared as text, with three decimals that are no zeros: engines differ in the zeros they show.
 pub fn now() -> Timestamp {
-    time("2026-03-01 12:00:00.250")
+    time("2026-03-01 12:00:00.125")
 }
 
 pub fn key(text: &str) -> IdempotencyKey {
@@ -105,16 +121,17 @@ pub fn key(text: &str) -> IdempotencyKey {
 pub fn reading(value: &str) -> Reading {
     Reading {
         meter_external_id: "M-1".to_owned(),
-        timestamp: time("2026-03-01 11:59:00"),
+        timestamp: time("2026-03-01 11:59:00.125"),
         data_point: "energy_total".to_owned(),
         value: ReadingValue::parse(value).expect("a number"),
         unit: Some("kWh".to_owned()),
     }
 }
 
+/// Readings with the values 0.125, 1.125, 2.125 and so on.
 pub fn readings(count: usize) -> Vec<Reading> {
     (0..count)
-        .map(|number| reading(&number.to_string()))
+        .map(|number| reading(&format!("{number}.125")))
         .collect()
 }
 

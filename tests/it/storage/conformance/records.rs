@@ -230,8 +230,11 @@ pub async fn local_readings_are_shown_newest_first(site: &dyn Site) {
     let shown = &page.items[1];
     assert!(shown.is_synchronized);
     assert_eq!(shown.retry_count, 2);
-    assert_eq!(shown.timestamp.as_deref(), Some("2026-03-01T11:59:00.000Z"));
-    assert_eq!(shown.value.as_ref().map(|value| value.as_str()), Some("3"));
+    assert_eq!(shown.timestamp.as_deref(), Some("2026-03-01T11:59:00.125Z"));
+    assert_eq!(
+        shown.value.as_ref().map(|value| value.as_str()),
+        Some("3.125")
+    );
     assert_eq!(shown.created_at, Some(now()));
     let page = database.readings(Some("M-1"), since, ALL).await.unwrap();
     assert_eq!(page.total, 3);
@@ -243,7 +246,7 @@ pub async fn the_last_collection_outlives_its_readings(site: &dyn Site) {
     let database = site.open().await;
     assert_eq!(database.last_collection().await.unwrap(), None);
     store(&*database, &readings(2)).await;
-    let measured = Some(time("2026-03-01 11:59:00"));
+    let measured = Some(time("2026-03-01 11:59:00.125"));
     assert_eq!(database.last_collection().await.unwrap(), measured);
     site.execute("INSERT INTO meters (external_id, name) VALUES ('M-1', 'Main')")
         .await;

@@ -37,6 +37,18 @@ pub async fn exactly_the_stored_readings_are_deleted(site: &dyn Site) {
     assert_eq!(left, expected.encode());
 }
 
+pub async fn ids_are_never_given_twice(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(10)).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction.delete_readings(&ids("1-10")).await.unwrap();
+    transaction.commit().await.unwrap();
+    database.close().await;
+    let database = site.open().await;
+    store(&*database, &readings(1)).await;
+    assert_eq!(pending(&*database).await, "11");
+}
+
 pub async fn marked_readings_leave_the_queue(site: &dyn Site) {
     let database = site.open().await;
     store(&*database, &readings(100)).await;
@@ -45,7 +57,7 @@ pub async fn marked_readings_leave_the_queue(site: &dyn Site) {
         .mark_synchronized(&ids("1-50,60"), now())
         .await
         .unwrap();
-    let later = time("2026-04-01 00:00");
+    let later = time("2026-04-01 00:00:00.375");
     transaction
         .mark_synchronized(&ids("40-55"), later)
         .await
@@ -55,11 +67,11 @@ pub async fn marked_readings_leave_the_queue(site: &dyn Site) {
     let at = |id| format!("SELECT synchronized_at FROM meter_readings WHERE id = {id}");
     assert_eq!(
         site.ask(&at(45)).await.as_deref(),
-        Some("2026-03-01 12:00:00.250")
+        Some("2026-03-01 12:00:00.125")
     );
     assert_eq!(
         site.ask(&at(55)).await.as_deref(),
-        Some("2026-04-01 00:00:00.000")
+        Some("2026-04-01 00:00:00.375")
     );
 }
 
