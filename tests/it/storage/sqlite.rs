@@ -1,7 +1,11 @@
 //! SQLite: the conformance suite, and what is true of a file only.
 
 use meterit_sync::{
-    domain::{batch::ClaimOrder, quarantine::QuarantineReason, reading::RawCell},
+    domain::{
+        batch::{ClaimOrder, ManifestState},
+        quarantine::QuarantineReason,
+        reading::RawCell,
+    },
     storage::{StoreError, SyncStore, sqlite::SqliteStore},
 };
 
@@ -63,6 +67,19 @@ async fn a_file_that_is_no_database_is_reported() {
         .await
         .expect_err("no database");
     assert!(refused.to_string().contains("not a database"), "{refused}");
+}
+
+#[tokio::test]
+async fn parts_of_a_batch_outlive_the_process() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    let mut transaction = database.begin().await.unwrap();
+    let part = batch("part", "1-7", ManifestState::Part);
+    transaction.insert_manifest(&part).await.unwrap();
+    transaction.commit().await.unwrap();
+    database.close().await;
+    let database = site.open().await;
+    assert_eq!(database.manifests().await.unwrap(), [part.manifest]);
 }
 
 #[tokio::test]

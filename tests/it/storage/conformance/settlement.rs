@@ -4,9 +4,10 @@ use meterit_sync::{
     domain::{
         batch::{ClaimOrder, ManifestState},
         census::Stretch,
+        quarantine::QuarantineReason::Refused,
         reading_ids::ReadingIds,
     },
-    storage::QueueBounds,
+    storage::{QueueBounds, SyncStore},
 };
 
 use crate::storage::site::*;
@@ -166,6 +167,59 @@ pub async fn the_queue_knows_its_bounds(site: &dyn Site) {
     let bounds = database.queue_bounds().await.unwrap();
     assert_eq!(bounds.ids, Some((1, 5)));
     assert_eq!(bounds.oldest_pending_at, Some(time("2026-02-02 02:02:02")));
+}
+
+pub async fn a_kept_count_is_the_counted_one(site: &dyn Site) {
+    let database = site.open().await;
+    count_agrees(&*database, 0).await;
+    store(&*database, &readings(100)).await;
+    count_agrees(&*database, 100).await;
+    let mut transaction = database.begin().await.unwrap();
+    let marked = ids("1-10");
+    transaction.mark_synchronized(&marked, now()).await.unwrap();
+    transaction.delete_readings(&ids("5-20")).await.unwrap();
+    transaction.commit().await.unwrap();
+    count_agrees(&*database, 80).await;
+    set_aside(&*database, &[entry(30, Refused), entry(31, Refused)]).await;
+    count_agrees(&*database, 78).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction.requeue(&any(), false, now()).await.unwrap();
+    transaction.commit().await.unwrap();
+    count_agrees(&*database, 80).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction.delete_readings(&ids("40-50")).await.unwrap();
+    drop(transaction);
+    count_agrees(&*database, 80).await;
+    for (by_another_program, expected) in [
+        (
+            "UPDATE meter_readings SET is_synchronized = NULL WHERE id = 40",
+            80,
+        ),
+        (
+            "UPDATE meter_readings SET is_synchronized = TRUE WHERE id IN (40, 41)",
+            78,
+        ),
+        (
+            "UPDATE meter_readings SET is_synchronized = FALSE WHERE id = 41",
+            79,
+        ),
+        ("DELETE FROM meter_readings WHERE is_synchronized", 79),
+        ("DELETE FROM meter_readings", 0),
+    ] {
+        site.execute(by_another_program).await;
+        count_agrees(&*database, expected).await;
+    }
+}
+
+async fn count_agrees(database: &dyn SyncStore, expected: u64) {
+    let all = Stretch {
+        after: i64::MIN,
+        upper: i64::MAX,
+    };
+    assert_eq!(database.count_pending(all).await.unwrap(), expected);
+    // An engine that keeps no number has none to be wrong.
+    let kept = database.kept_count().await.unwrap();
+    assert_eq!(kept.unwrap_or(expected), expected);
 }
 
 pub async fn stretches_are_counted(site: &dyn Site) {
