@@ -1,4 +1,4 @@
-//! PostgreSQL as another program uses it, and servers of their own for tests that restart, kill or starve one.
+//! PostgreSQL: the server that all tests share, and servers of their own for tests that restart, kill or starve one.
 
 use std::{
     path::Path,
@@ -11,6 +11,14 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 /// Knows how a server is made, started and stopped.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres");
 const DATABASE: &str = "/postgres";
+
+/// The address of the shared server's own database `postgres`.
+pub fn shared_server() -> String {
+    std::env::var("METERIT_TEST_POSTGRES_URL").expect(
+        "this test needs a PostgreSQL server: run tests/run, or start one and name it with \
+         `export METERIT_TEST_POSTGRES_URL=$(tests/postgres start /tmp/postgres)`",
+    )
+}
 
 /// The address of another database on the same server.
 pub fn url_of(server: &str, database: &str) -> String {

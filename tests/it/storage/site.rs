@@ -10,9 +10,14 @@ use meterit_sync::{
         timestamp::Timestamp,
         value::ReadingValue,
     },
-    storage::{QuarantineEntry, StoreTransaction, SyncStore, Window, sqlite::SqliteStore},
+    storage::{
+        QuarantineEntry, StoreTransaction, SyncStore, Window, postgres::PostgresStore,
+        sqlite::SqliteStore,
+    },
 };
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::helpers::postgres;
 
 /// A database, and another program that uses it as well.
 #[async_trait]
@@ -92,6 +97,64 @@ impl Site for SqliteSite {
         UnreadableCells {
             timestamp: "soon",
             value: "n/a",
+        }
+    }
+}
+
+/// A database of its own on the server that all tests share.
+pub struct PostgresSite {
+    server: String,
+    name: String,
+}
+
+impl PostgresSite {
+    pub fn new() -> Self {
+        let site = Self {
+            server: postgres::shared_server(),
+            name: format!("site_{}", uuid::Uuid::now_v7().simple()),
+        };
+        postgres::blocking::execute(&site.server, &format!("CREATE DATABASE {}", site.name))
+            .expect("a database on the server in METERIT_TEST_POSTGRES_URL");
+        site
+    }
+
+    pub fn url(&self) -> String {
+        postgres::url_of(&self.server, &self.name)
+    }
+}
+
+impl Drop for PostgresSite {
+    fn drop(&mut self) {
+        // The server itself does not outlive the tests; what is left on it only takes room until then.
+        let _ = postgres::blocking::execute(
+            &self.server,
+            &format!("DROP DATABASE {} WITH (FORCE)", self.name),
+        );
+    }
+}
+
+#[async_trait]
+impl Site for PostgresSite {
+    async fn open(&self) -> Box<dyn SyncStore> {
+        Box::new(PostgresStore::open(&self.url()).await.expect("the store"))
+    }
+
+    async fn execute(&self, sql: &str) {
+        postgres::execute(&self.url(), sql)
+            .await
+            .expect("another program's statement");
+    }
+
+    async fn ask(&self, sql: &str) -> Option<String> {
+        postgres::ask(&self.url(), sql)
+            .await
+            .expect("another program's question")
+    }
+
+    fn unreadable(&self) -> UnreadableCells {
+        UnreadableCells {
+            timestamp: "infinity",
+            value: "NaN",
         }
     }
 }
