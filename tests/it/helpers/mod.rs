@@ -3,6 +3,7 @@
 
 mod database;
 mod http;
+pub mod postgres;
 mod waiting;
 
 use std::io;

@@ -1,7 +1,9 @@
-//! The Sync Database: what every engine has to do, and what only concerns SQLite.
+//! The Sync Database: what every engine has to do, and what only concerns one of them.
 
 #[macro_use]
 mod conformance;
+mod postgres;
+mod postgres_server;
 mod site;
 mod sqlite;
 mod sqlite_adoption;

@@ -10,9 +10,14 @@ use meterit_sync::{
         timestamp::Timestamp,
         value::ReadingValue,
     },
-    storage::{QuarantineEntry, StoreTransaction, SyncStore, Window, sqlite::SqliteStore},
+    storage::{
+        QuarantineEntry, StoreTransaction, SyncStore, Window, postgres::PostgresStore,
+        sqlite::SqliteStore,
+    },
 };
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::helpers::postgres;
 
 /// A database, and another program that uses it as well.
 #[async_trait]
@@ -23,6 +28,14 @@ pub trait Site: Send + Sync {
     async fn execute(&self, sql: &str);
     /// The first column of the first row as another program sees it, as text.
     async fn ask(&self, sql: &str) -> Option<String>;
+    /// What another program can put into `meter_readings` though no batch can hold it.
+    fn unreadable(&self) -> UnreadableCells;
+}
+
+/// Contents of `meter_readings` that the engine's columns take, and the service must name as they are.
+pub struct UnreadableCells {
+    pub timestamp: &'static str,
+    pub value: &'static str,
 }
 
 /// A SQLite file in a folder of its own.
@@ -79,6 +92,71 @@ impl Site for SqliteSite {
         connection.close().await.unwrap();
         row.get(0)
     }
+
+    fn unreadable(&self) -> UnreadableCells {
+        UnreadableCells {
+            timestamp: "soon",
+            value: "n/a",
+        }
+    }
+}
+
+/// A database of its own on the server that all tests share.
+pub struct PostgresSite {
+    server: String,
+    name: String,
+}
+
+impl PostgresSite {
+    pub fn new() -> Self {
+        let site = Self {
+            server: postgres::shared_server(),
+            name: format!("site_{}", uuid::Uuid::now_v7().simple()),
+        };
+        postgres::blocking::execute(&site.server, &format!("CREATE DATABASE {}", site.name))
+            .expect("a database on the server in METERIT_TEST_POSTGRES_URL");
+        site
+    }
+
+    pub fn url(&self) -> String {
+        postgres::url_of(&self.server, &self.name)
+    }
+}
+
+impl Drop for PostgresSite {
+    fn drop(&mut self) {
+        // The server itself does not outlive the tests; what is left on it only takes room until then.
+        let _ = postgres::blocking::execute(
+            &self.server,
+            &format!("DROP DATABASE {} WITH (FORCE)", self.name),
+        );
+    }
+}
+
+#[async_trait]
+impl Site for PostgresSite {
+    async fn open(&self) -> Box<dyn SyncStore> {
+        Box::new(PostgresStore::open(&self.url()).await.expect("the store"))
+    }
+
+    async fn execute(&self, sql: &str) {
+        postgres::execute(&self.url(), sql)
+            .await
+            .expect("another program's statement");
+    }
+
+    async fn ask(&self, sql: &str) -> Option<String> {
+        postgres::ask(&self.url(), sql)
+            .await
+            .expect("another program's question")
+    }
+
+    fn unreadable(&self) -> UnreadableCells {
+        UnreadableCells {
+            timestamp: "infinity",
+            value: "NaN",
+        }
+    }
 }
 
 pub const ALL: Window = Window {
@@ -94,8 +172,9 @@ pub fn time(text: &str) -> Timestamp {
     Timestamp::parse_stored(text).expect("a time")
 }
 
+/// Like all that is compared as text, with three decimals that are no zeros: engines differ in the zeros they show.
 pub fn now() -> Timestamp {
-    time("2026-03-01 12:00:00.250")
+    time("2026-03-01 12:00:00.125")
 }
 
 pub fn key(text: &str) -> IdempotencyKey {
@@ -105,16 +184,17 @@ pub fn key(text: &str) -> IdempotencyKey {
 pub fn reading(value: &str) -> Reading {
     Reading {
         meter_external_id: "M-1".to_owned(),
-        timestamp: time("2026-03-01 11:59:00"),
+        timestamp: time("2026-03-01 11:59:00.125"),
         data_point: "energy_total".to_owned(),
         value: ReadingValue::parse(value).expect("a number"),
         unit: Some("kWh".to_owned()),
     }
 }
 
+/// Readings with the values 0.125, 1.125, 2.125 and so on.
 pub fn readings(count: usize) -> Vec<Reading> {
     (0..count)
-        .map(|number| reading(&number.to_string()))
+        .map(|number| reading(&format!("{number}.125")))
         .collect()
 }
 

@@ -1,10 +1,11 @@
 //! SQLite: the conformance suite, and what is true of a file only.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
-
-use futures_util::FutureExt;
 use meterit_sync::{
-    domain::{batch::ClaimOrder, quarantine::QuarantineReason, reading::RawCell},
+    domain::{
+        batch::{ClaimOrder, ManifestState},
+        quarantine::QuarantineReason,
+        reading::RawCell,
+    },
     storage::{StoreError, SyncStore, sqlite::SqliteStore},
 };
 
@@ -69,63 +70,16 @@ async fn a_file_that_is_no_database_is_reported() {
 }
 
 #[tokio::test]
-async fn ids_are_never_given_twice() {
+async fn parts_of_a_batch_outlive_the_process() {
     let site = SqliteSite::new();
     let database = site.open().await;
-    store(&*database, &readings(10)).await;
     let mut transaction = database.begin().await.unwrap();
-    transaction.delete_readings(&ids("1-10")).await.unwrap();
+    let part = batch("part", "1-7", ManifestState::Part);
+    transaction.insert_manifest(&part).await.unwrap();
     transaction.commit().await.unwrap();
     database.close().await;
     let database = site.open().await;
-    store(&*database, &readings(1)).await;
-    assert_eq!(pending(&*database).await, "11");
-}
-
-#[tokio::test]
-async fn a_panic_in_a_transaction_undoes_it() {
-    let site = SqliteSite::new();
-    let database = site.open().await;
-    store(&*database, &readings(2)).await;
-    for _ in 0..3 {
-        let crash = async {
-            let mut transaction = database.begin().await.unwrap();
-            transaction.delete_readings(&ids("1")).await.unwrap();
-            panic!("planned");
-        };
-        let crashed: Result<(), _> = AssertUnwindSafe(crash).catch_unwind().await;
-        assert!(crashed.is_err());
-        assert_eq!(pending(&*database).await, "1-2");
-    }
-}
-
-#[tokio::test]
-async fn a_transaction_cancelled_at_any_await_leaves_nothing() {
-    let site = SqliteSite::new();
-    let database: Arc<dyn SyncStore> = Arc::from(site.open().await);
-    store(&*database, &readings(500)).await;
-    for polls in 1..40 {
-        let writer = Arc::clone(&database);
-        let mut work = Box::pin(async move {
-            let mut transaction = writer.begin().await.unwrap();
-            transaction
-                .insert_readings(&readings(300), None, now())
-                .await
-                .unwrap();
-            transaction.delete_readings(&ids("1-400")).await.unwrap();
-            transaction
-                .claimable(ClaimOrder::Oldest, 100)
-                .await
-                .unwrap();
-            std::future::pending::<()>().await;
-        });
-        for _ in 0..polls {
-            assert!(futures_util::poll!(&mut work).is_pending());
-            tokio::task::yield_now().await;
-        }
-        drop(work);
-        assert_eq!(pending(&*database).await, "1-500", "after {polls} polls");
-    }
+    assert_eq!(database.manifests().await.unwrap(), [part.manifest]);
 }
 
 #[tokio::test]
@@ -154,7 +108,8 @@ async fn cells_are_claimed_as_they_lie() {
         "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value, unit) VALUES \
          (5, 1767225600, X'00FF', 'n/a', NULL), \
          ('M-1', '2026-03-01T00:00:00Z', 'power', 9e999, CAST(X'FF' AS TEXT)), \
-         ('M-1', '2026-03-01 00:00:00', 'power', 0.1234567890123456, 'kW')",
+         ('M-1', '2026-03-01 00:00:00', 'power', 0.1234567890123456, 'kW'), \
+         ('M-1', '2026-03-01 00:00:00', 'power', '3.000', 'kW')",
     )
     .await;
     let mut transaction = database.begin().await.unwrap();
@@ -167,6 +122,27 @@ async fn cells_are_claimed_as_they_lie() {
     assert_eq!(rows[1].value, RawCell::Real(f64::INFINITY));
     assert_eq!(rows[1].unit, RawCell::Blob);
     assert_eq!(rows[2].value, RawCell::Real(0.123_456_789_012_345_6));
+    assert_eq!(rows[3].value, RawCell::Integer(3));
+}
+
+#[tokio::test]
+async fn texts_keep_the_zeros_of_times_and_none_of_values() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    let mut whole = reading("1.000");
+    whole.timestamp = time("2026-03-01 11:59:00");
+    store(&*database, &[whole]).await;
+    let mut transaction = database.begin().await.unwrap();
+    let at = time("2026-03-01 12:00");
+    transaction.mark_synchronized(&ids("1"), at).await.unwrap();
+    transaction.commit().await.unwrap();
+    let marked = site.ask("SELECT synchronized_at FROM meter_readings").await;
+    assert_eq!(marked.as_deref(), Some("2026-03-01 12:00:00.000"));
+    set_aside(&*database, &[entry(1, QuarantineReason::Refused)]).await;
+    let page = database.quarantine(&any(), ALL).await.unwrap();
+    let kept = &page.items[0];
+    assert_eq!(kept.timestamp.as_deref(), Some("2026-03-01 11:59:00.000"));
+    assert_eq!(kept.value.as_deref(), Some("1"));
 }
 
 #[tokio::test]

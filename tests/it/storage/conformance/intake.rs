@@ -172,36 +172,3 @@ pub async fn known_meters_learn_of_their_last_reading(site: &dyn Site) {
     );
     assert_eq!(meters.items[1].last_reading_at, None);
 }
-
-pub async fn a_dropped_transaction_leaves_nothing(site: &dyn Site) {
-    let database = site.open().await;
-    store(&*database, &readings(1)).await;
-    for _ in 0..20 {
-        let mut transaction = database.begin().await.unwrap();
-        transaction
-            .insert_readings(&readings(300), None, now())
-            .await
-            .unwrap();
-        transaction.set_savepoint().await.unwrap();
-        transaction.delete_readings(&ids("1")).await.unwrap();
-        drop(transaction);
-        assert_eq!(pending(&*database).await, "1");
-    }
-}
-
-pub async fn a_savepoint_protects_its_neighbours(site: &dyn Site) {
-    let database = site.open().await;
-    let mut transaction = database.begin().await.unwrap();
-    for undone in [false, true, false, true] {
-        transaction.set_savepoint().await.unwrap();
-        transaction
-            .insert_readings(&readings(10), None, now())
-            .await
-            .unwrap();
-        if undone {
-            transaction.return_to_savepoint().await.unwrap();
-        }
-    }
-    transaction.commit().await.unwrap();
-    assert_eq!(pending(&*database).await.split('-').next_back(), Some("20"));
-}

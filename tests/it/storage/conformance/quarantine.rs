@@ -1,7 +1,9 @@
 //! Readings that were set aside.
 
-use meterit_sync::domain::quarantine::{
-    QuarantineCorrection, QuarantineFilter, QuarantineReason::*,
+use meterit_sync::domain::{
+    batch::ClaimOrder,
+    quarantine::{QuarantineCorrection, QuarantineFilter, QuarantineReason::*},
+    reading::RawReading,
 };
 
 use crate::storage::site::*;
@@ -31,10 +33,10 @@ pub async fn readings_are_set_aside_with_an_audit(site: &dyn Site) {
     assert_eq!((page.total, page.items.len()), (2, 2));
     let refused = &page.items[1];
     assert_eq!((refused.reading_id, refused.reason), (2, Refused));
-    assert_eq!(refused.value.as_deref(), Some("1"));
+    assert_eq!(refused.value.as_deref(), Some("1.125"));
     assert_eq!(
         refused.timestamp.as_deref(),
-        Some("2026-03-01 11:59:00.000")
+        Some("2026-03-01 11:59:00.125")
     );
     assert_eq!(refused.unit.as_deref(), Some("kWh"));
     assert_eq!(
@@ -68,7 +70,7 @@ pub async fn corrected_readings_return_under_new_ids(site: &dyn Site) {
         (1, 0, 0)
     );
     let rows = transaction
-        .claimable(meterit_sync::domain::batch::ClaimOrder::After(2), 10)
+        .claimable(ClaimOrder::After(2), 10)
         .await
         .unwrap();
     transaction.commit().await.unwrap();
@@ -91,10 +93,77 @@ pub async fn corrected_readings_return_under_new_ids(site: &dyn Site) {
         .await
         .unwrap();
     let details: serde_json::Value = serde_json::from_str(&details).unwrap();
-    assert_eq!(details["before"]["value"], "2");
+    assert_eq!(details["before"]["value"], "2.125");
     assert_eq!(details["before"]["unit"], "kWh");
     assert_eq!(details["after"]["value"], "12.345");
     assert!(details["after"]["unit"].is_null());
+}
+
+pub async fn unreadable_rows_are_named_and_return_corrected(site: &dyn Site) {
+    let database = site.open().await;
+    let unreadable = site.unreadable();
+    for (timestamp, value) in [
+        (unreadable.timestamp, "1.125"),
+        ("2026-03-01 00:00:00.125", unreadable.value),
+        ("2026-03-01 00:00:00.125", "3.125"),
+    ] {
+        site.execute(&format!(
+            "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+             VALUES ('M-1', '{timestamp}', 'energy_total', '{value}')"
+        ))
+        .await;
+    }
+    let mut transaction = database.begin().await.unwrap();
+    let rows = transaction.claimable(ClaimOrder::Oldest, 10).await.unwrap();
+    drop(transaction);
+    let found = |row: RawReading| {
+        row.parse()
+            .map_err(|problem| (problem.column, problem.found))
+    };
+    let [time_row, value_row, sound_row] = <[_; 3]>::try_from(rows).expect("three rows");
+    let its_text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        found(time_row),
+        Err(("timestamp", its_text(unreadable.timestamp)))
+    );
+    assert_eq!(found(value_row), Err(("value", its_text(unreadable.value))));
+    assert_eq!(found(sound_row).unwrap().value.as_str(), "3.125");
+
+    set_aside(&*database, &[entry(1, Unreadable), entry(2, Unreadable)]).await;
+    assert_eq!(pending(&*database).await, "3");
+    let page = database.quarantine(&any(), ALL).await.unwrap();
+    let [value_entry, time_entry] = &page.items[..] else {
+        panic!("two entries: {page:?}");
+    };
+    assert_eq!(time_entry.timestamp.as_deref(), Some(unreadable.timestamp));
+    assert_eq!(time_entry.value.as_deref(), Some("1.125"));
+    assert_eq!(value_entry.value.as_deref(), Some(unreadable.value));
+    let mut transaction = database.begin().await.unwrap();
+    let result = transaction.requeue(&any(), true, now()).await.unwrap();
+    assert_eq!((result.affected, result.unreadable), (0, 2));
+    let correction = QuarantineCorrection {
+        timestamp: Some(now()),
+        value: Some("12.345".to_owned()),
+        ..QuarantineCorrection::default()
+    };
+    for entry in [time_entry, value_entry] {
+        assert!(
+            transaction
+                .correct(entry.id, &correction, now())
+                .await
+                .unwrap()
+        );
+    }
+    let result = transaction.requeue(&any(), true, now()).await.unwrap();
+    assert_eq!((result.affected, result.unreadable), (2, 0));
+    let rows = transaction.claimable(ClaimOrder::After(3), 10).await;
+    for row in rows.unwrap() {
+        let returned = row.parse().unwrap();
+        assert_eq!(returned.value.as_str(), "12.345");
+        assert_eq!(returned.timestamp, now());
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(database.quarantined_count().await.unwrap(), 0);
 }
 
 pub async fn what_cannot_be_sent_does_not_return(site: &dyn Site) {
@@ -233,7 +302,7 @@ pub async fn thousands_return_at_once(site: &dyn Site) {
     transaction.commit().await.unwrap();
     assert_eq!(pending(&*database).await, "2501-5000");
     assert_eq!(audit(site, "requeued").await, "2500");
-    let wrong = "SELECT count(*) FROM meter_readings WHERE value <> id - 2501";
+    let wrong = "SELECT count(*) FROM meter_readings WHERE value <> id - 2501 + 0.125";
     assert_eq!(
         site.ask(wrong).await.as_deref(),
         Some("0"),

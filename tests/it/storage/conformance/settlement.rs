@@ -4,9 +4,10 @@ use meterit_sync::{
     domain::{
         batch::{ClaimOrder, ManifestState},
         census::Stretch,
+        quarantine::QuarantineReason::Refused,
         reading_ids::ReadingIds,
     },
-    storage::QueueBounds,
+    storage::{QueueBounds, SyncStore},
 };
 
 use crate::storage::site::*;
@@ -37,6 +38,18 @@ pub async fn exactly_the_stored_readings_are_deleted(site: &dyn Site) {
     assert_eq!(left, expected.encode());
 }
 
+pub async fn ids_are_never_given_twice(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(10)).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction.delete_readings(&ids("1-10")).await.unwrap();
+    transaction.commit().await.unwrap();
+    database.close().await;
+    let database = site.open().await;
+    store(&*database, &readings(1)).await;
+    assert_eq!(pending(&*database).await, "11");
+}
+
 pub async fn marked_readings_leave_the_queue(site: &dyn Site) {
     let database = site.open().await;
     store(&*database, &readings(100)).await;
@@ -45,7 +58,7 @@ pub async fn marked_readings_leave_the_queue(site: &dyn Site) {
         .mark_synchronized(&ids("1-50,60"), now())
         .await
         .unwrap();
-    let later = time("2026-04-01 00:00");
+    let later = time("2026-04-01 00:00:00.375");
     transaction
         .mark_synchronized(&ids("40-55"), later)
         .await
@@ -55,11 +68,11 @@ pub async fn marked_readings_leave_the_queue(site: &dyn Site) {
     let at = |id| format!("SELECT synchronized_at FROM meter_readings WHERE id = {id}");
     assert_eq!(
         site.ask(&at(45)).await.as_deref(),
-        Some("2026-03-01 12:00:00.250")
+        Some("2026-03-01 12:00:00.125")
     );
     assert_eq!(
         site.ask(&at(55)).await.as_deref(),
-        Some("2026-04-01 00:00:00.000")
+        Some("2026-04-01 00:00:00.375")
     );
 }
 
@@ -154,6 +167,59 @@ pub async fn the_queue_knows_its_bounds(site: &dyn Site) {
     let bounds = database.queue_bounds().await.unwrap();
     assert_eq!(bounds.highest, Some(5));
     assert_eq!(bounds.oldest_pending_at, Some(time("2026-02-02 02:02:02")));
+}
+
+pub async fn a_kept_count_is_the_counted_one(site: &dyn Site) {
+    let database = site.open().await;
+    count_agrees(&*database, 0).await;
+    store(&*database, &readings(100)).await;
+    count_agrees(&*database, 100).await;
+    let mut transaction = database.begin().await.unwrap();
+    let marked = ids("1-10");
+    transaction.mark_synchronized(&marked, now()).await.unwrap();
+    transaction.delete_readings(&ids("5-20")).await.unwrap();
+    transaction.commit().await.unwrap();
+    count_agrees(&*database, 80).await;
+    set_aside(&*database, &[entry(30, Refused), entry(31, Refused)]).await;
+    count_agrees(&*database, 78).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction.requeue(&any(), false, now()).await.unwrap();
+    transaction.commit().await.unwrap();
+    count_agrees(&*database, 80).await;
+    let mut transaction = database.begin().await.unwrap();
+    transaction.delete_readings(&ids("40-50")).await.unwrap();
+    drop(transaction);
+    count_agrees(&*database, 80).await;
+    for (by_another_program, expected) in [
+        (
+            "UPDATE meter_readings SET is_synchronized = NULL WHERE id = 40",
+            80,
+        ),
+        (
+            "UPDATE meter_readings SET is_synchronized = TRUE WHERE id IN (40, 41)",
+            78,
+        ),
+        (
+            "UPDATE meter_readings SET is_synchronized = FALSE WHERE id = 41",
+            79,
+        ),
+        ("DELETE FROM meter_readings WHERE is_synchronized", 79),
+        ("DELETE FROM meter_readings", 0),
+    ] {
+        site.execute(by_another_program).await;
+        count_agrees(&*database, expected).await;
+    }
+}
+
+async fn count_agrees(database: &dyn SyncStore, expected: u64) {
+    let all = Stretch {
+        after: i64::MIN,
+        upper: i64::MAX,
+    };
+    assert_eq!(database.count_pending(all).await.unwrap(), expected);
+    // An engine that keeps no number has none to be wrong.
+    let kept = database.kept_count().await.unwrap();
+    assert_eq!(kept.unwrap_or(expected), expected);
 }
 
 pub async fn stretches_are_counted(site: &dyn Site) {

@@ -1,0 +1,5 @@
+//! PostgreSQL: the conformance suite.
+
+use super::site::*;
+
+conformance_suite!(PostgresSite::new());
