@@ -1,13 +1,15 @@
 //! Opens the Sync Database, and waits for one that is not there yet instead of giving up.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
+
+use secrecy::ExposeSecret;
 
 use super::StartError;
 use crate::{
     clock::Clock,
     domain::store::StoreError,
     settings::DatabaseSettings,
-    storage::{SyncStore, sqlite::SqliteStore, waiting::WaitingStore},
+    storage::{SyncStore, postgres::PostgresStore, sqlite::SqliteStore, waiting::WaitingStore},
     supervision::backoff::Backoff,
 };
 
@@ -28,7 +30,7 @@ pub(super) enum Database {
 /// A database that is not there yet.
 pub(super) struct Awaited {
     stand_in: Arc<WaitingStore>,
-    path: PathBuf,
+    settings: DatabaseSettings,
 }
 
 impl Database {
@@ -37,17 +39,14 @@ impl Database {
     /// # Errors
     /// When only a person can help: another process has the queue, or the tables are not ours.
     pub(super) async fn open(settings: &DatabaseSettings) -> Result<Self, StartError> {
-        let DatabaseSettings::Sqlite { path } = settings else {
-            return Err(StartError::UnsupportedDatabase);
-        };
-        match SqliteStore::open(path).await {
-            Ok(store) => Ok(Self::Open(Arc::new(store))),
+        match open(settings).await {
+            Ok(store) => Ok(Self::Open(store)),
             Err(error @ (StoreError::InUse(_) | StoreError::Unsuitable(_))) => Err(error.into()),
             Err(error) => {
-                tracing::error!(%error, path = %path.display(), "the sync database is not there yet; waiting for it");
+                tracing::error!(%error, "the sync database is not there yet; waiting for it");
                 Ok(Self::Awaited(Awaited {
                     stand_in: Arc::new(WaitingStore::new(error)),
-                    path: path.clone(),
+                    settings: settings.clone(),
                 }))
             }
         }
@@ -62,6 +61,15 @@ impl Database {
     }
 }
 
+async fn open(settings: &DatabaseSettings) -> Result<Arc<dyn SyncStore>, StoreError> {
+    Ok(match settings {
+        DatabaseSettings::Sqlite { path } => Arc::new(SqliteStore::open(path).await?),
+        DatabaseSettings::Postgres { url } => {
+            Arc::new(PostgresStore::open(url.expose_secret()).await?)
+        }
+    })
+}
+
 impl Awaited {
     /// Tries until it is open.
     pub(super) async fn open(self, clock: Clock) {
@@ -69,10 +77,10 @@ impl Awaited {
         loop {
             failures += 1;
             clock.sleep(PATIENCE.delay(failures)).await;
-            match SqliteStore::open(&self.path).await {
+            match open(&self.settings).await {
                 Ok(store) => {
-                    tracing::info!(path = %self.path.display(), "the sync database is there");
-                    return self.stand_in.opened(Arc::new(store));
+                    tracing::info!("the sync database is there");
+                    return self.stand_in.opened(store);
                 }
                 Err(error) => self.stand_in.still_closed(error),
             }

@@ -54,11 +54,6 @@ pub enum StartError {
         /// Why it failed.
         cause: io::Error,
     },
-    /// This version has no such storage.
-    #[error(
-        "DATABASE_URL names PostgreSQL, which this version does not support yet; use sqlite:PATH"
-    )]
-    UnsupportedDatabase,
     /// The HTTP server cannot be set up.
     #[error("the local API cannot be started: {0}")]
     Server(io::Error),
@@ -72,8 +67,7 @@ impl StartError {
     pub fn needs_a_person(&self) -> bool {
         matches!(
             self,
-            Self::UnsupportedDatabase
-                | Self::Store(StoreError::InUse(_) | StoreError::Unsuitable(_))
+            Self::Store(StoreError::InUse(_) | StoreError::Unsuitable(_))
         )
     }
 }

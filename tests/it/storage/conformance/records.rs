@@ -278,18 +278,18 @@ pub async fn the_last_collection_outlives_its_readings(site: &dyn Site) {
     assert_eq!(database.last_collection().await.unwrap(), measured);
 }
 
-pub async fn another_programs_commit_changes_the_version(site: &dyn Site) {
+pub async fn another_programs_commit_changes_the_length(site: &dyn Site) {
     let database = site.open().await;
-    let quiet = database.foreign_version().await.unwrap();
-    assert_eq!(database.foreign_version().await.unwrap(), quiet);
+    let quiet = database.length().await.unwrap();
+    assert_eq!(database.length().await.unwrap(), quiet);
     site.execute(
         "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
          VALUES ('M-1', '2026-03-01 00:00:00', 'energy_total', 1.5)",
     )
     .await;
-    let changed = database.foreign_version().await.unwrap();
+    let changed = database.length().await.unwrap();
     assert_ne!(changed, quiet);
-    assert_eq!(database.foreign_version().await.unwrap(), changed);
+    assert_eq!(database.length().await.unwrap(), changed);
     assert_eq!(pending(&*database).await, "1");
     let arrived = database.queue_bounds().await.unwrap().oldest_pending_at;
     assert!(
