@@ -16,6 +16,13 @@ use crate::{
     },
 };
 
+/// What a walk over the queue brought.
+pub(super) struct Walk {
+    pub(super) found: Vec<RawReading>,
+    /// Where the next one may begin, once these readings are claimed; none where this one was no walk from the oldest.
+    pub(super) through: Option<ReadingId>,
+}
+
 /// Up to `limit` pending readings that no manifest holds, ascending by id. From here to the end of the transaction
 /// no other instance claims.
 pub(super) async fn claimable(
@@ -24,24 +31,33 @@ pub(super) async fn claimable(
     cursors: &Cursors,
     order: ClaimOrder,
     limit: usize,
-) -> Result<Vec<RawReading>, StoreError> {
+) -> Result<Walk, StoreError> {
     let held = lock_and_read_held(connection, instance).await?;
     let mut queue = Queue(connection);
     let after = match order {
-        ClaimOrder::After(id) => return held.free_rows(&mut queue, id, limit).await,
+        ClaimOrder::After(id) => {
+            return Ok(Walk {
+                found: held.free_rows(&mut queue, id, limit).await?,
+                through: None,
+            });
+        }
         ClaimOrder::Oldest => cursors.claims(),
     };
     let found = held.free_rows(&mut queue, after, limit).await?;
     if found.len() == limit {
-        cursors.claimed_through(found.last().map_or(after, |reading| reading.id));
-        return Ok(found);
+        let through = found.last().map(|reading| reading.id);
+        return Ok(Walk { found, through });
     }
     // The end of the queue: what came late with a low id, or was given back, is found from its beginning.
-    cursors.claimed_through(ReadingId::MIN);
-    if after == ReadingId::MIN {
-        return Ok(found);
-    }
-    held.free_rows(&mut queue, ReadingId::MIN, limit).await
+    let found = if after == ReadingId::MIN {
+        found
+    } else {
+        held.free_rows(&mut queue, ReadingId::MIN, limit).await?
+    };
+    Ok(Walk {
+        found,
+        through: Some(ReadingId::MIN),
+    })
 }
 
 /// The lock comes in a statement before the one that reads: the manifests of whoever had it are seen then.

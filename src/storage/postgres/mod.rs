@@ -55,8 +55,10 @@ impl PostgresStore {
     /// help.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let server = Server::new(url)?;
-        migrations::run(&mut server.connect_for_migrations().await?).await?;
+        let mut connection = server.connect_for_migrations().await?;
+        migrations::run(&mut connection).await?;
         let instance = Arc::<str>::from(Uuid::now_v7().to_string());
+        presence::extend_lease(&mut connection, &instance).await?;
         let presence = Presence::new(&server, &instance);
         Ok(Self {
             writer: Writer::new(server.clone()),

@@ -14,7 +14,7 @@ use crate::{
         batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
         meter::{MeterChanges, MeterConfiguration},
         quarantine::{QuarantineCorrection, QuarantineFilter},
-        reading::{RawReading, Reading},
+        reading::{RawReading, Reading, ReadingId},
         reading_ids::ReadingIds,
         timestamp::Timestamp,
     },
@@ -28,6 +28,9 @@ pub(super) struct PostgresTransaction {
     lent: Lent,
     instance: Arc<str>,
     cursors: Arc<Cursors>,
+    /// How far the queue was walked over, and whether what was found there is claimed.
+    walked_through: Option<ReadingId>,
+    has_claimed: bool,
     has_savepoint: bool,
     /// Set once something failed: the server would answer a commit with a rollback and call it success.
     is_lost: bool,
@@ -40,6 +43,8 @@ impl PostgresTransaction {
             lent,
             instance,
             cursors,
+            walked_through: None,
+            has_claimed: false,
             has_savepoint: false,
             is_lost: false,
         }
@@ -89,7 +94,11 @@ impl StoreTransaction for PostgresTransaction {
         if self.is_lost {
             return Err(lost());
         }
-        self.lent.commit().await
+        self.lent.commit().await?;
+        if let Some(id) = self.walked_through.filter(|_| self.has_claimed) {
+            self.cursors.claimed_through(id);
+        }
+        Ok(())
     }
 
     async fn insert_readings(
@@ -107,14 +116,17 @@ impl StoreTransaction for PostgresTransaction {
         order: ClaimOrder,
         limit: usize,
     ) -> Result<Vec<RawReading>, StoreError> {
-        let (instance, cursors) = (self.instance.clone(), self.cursors.clone());
+        let (instance, cursors) = (Arc::clone(&self.instance), Arc::clone(&self.cursors));
         let result = claims::claimable(self.connection()?, &instance, &cursors, order, limit).await;
-        self.noted(result)
+        let walk = self.noted(result)?;
+        self.walked_through = walk.through;
+        Ok(walk.found)
     }
 
     async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let instance = Arc::clone(&self.instance);
         let result = manifests::insert(self.connection()?, &instance, batch).await;
+        self.has_claimed = true;
         self.noted(result)
     }
 
