@@ -142,6 +142,7 @@ pub(super) async fn wire(
             clock: clock.clone(),
             store: store.clone(),
             fresh_readings: manager_address.clone().recipient(),
+            hold: api_address.clone().recipient(),
             published: database.clone(),
             totals: sync_status.clone(),
             failure_points: failure_points.clone(),

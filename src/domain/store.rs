@@ -29,6 +29,13 @@ pub enum StoreError {
     Failed(String),
 }
 
+impl StoreError {
+    /// For a database that does not answer at all.
+    pub fn silent() -> Self {
+        Self::Failed("it does not answer; it is asked again soon".to_owned())
+    }
+}
+
 /// What is on its way to the Client System, whichever instance sends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flight {

@@ -58,6 +58,11 @@ pub struct PostHeartbeat {
     pub uptime: u64,
 }
 
+/// Leave the Client System alone until then: it asked another instance to.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct HoldUntil(pub Timestamp);
+
 /// What the API client publishes.
 #[derive(Clone, Debug, Default)]
 pub struct ApiClientSnapshot {

@@ -27,8 +27,8 @@ use crate::{
     },
     messages::{
         api_client::{
-            ApiClientSnapshot, Authenticate, DownloadConfig, PostHeartbeat, TestConnection,
-            UploadBatch,
+            ApiClientSnapshot, Authenticate, DownloadConfig, HoldUntil, PostHeartbeat,
+            TestConnection, UploadBatch,
         },
         connectivity_monitor::ReportEvidence,
         database_writer::Remember,
@@ -230,6 +230,17 @@ impl Line {
         }
     }
 
+    fn hold_with_others(&self, until: Timestamp) {
+        let now = self.now();
+        let Ok(pause) = (until.0 - now.0).to_std() else {
+            return;
+        };
+        if let Some(until) = self.parts.knowledge.hold_for(pause, now) {
+            tracing::warn!(%until, "the client system asked another instance to be left alone");
+            self.publish_hold(until, now);
+        }
+    }
+
     fn publish_hold(&self, until: Timestamp, now: Timestamp) {
         self.parts.published.update(|snapshot| {
             let ongoing = snapshot.held_until.is_some_and(|end| end > now);
@@ -275,6 +286,15 @@ impl Supervised for ApiClient {
 
 impl SupervisedActor for ApiClient {
     const NAME: &'static str = "api_client";
+}
+
+impl Handler<HoldUntil> for ApiClient {
+    type Result = ();
+
+    fn handle(&mut self, HoldUntil(until): HoldUntil, _: &mut Self::Context) {
+        self.parts.failure_points.pass("api_client.hold_until");
+        self.line.hold_with_others(until);
+    }
 }
 
 impl Handler<UploadBatch> for ApiClient {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{DatabaseWriterParts, group::Changes, queue_count::QueueCount};
+use super::{DATABASE_PATIENCE, DatabaseWriterParts, group::Changes, queue_count::QueueCount};
 use crate::{
     domain::{
         status::QueueStatus,
@@ -37,8 +37,8 @@ pub(super) struct CensusTaker {
     /// When the next look is due.
     due_at: Duration,
     taken_at: Duration,
-    /// When the other instances next hear of this one, and it of them.
-    attend_at: Duration,
+    /// When the books are next looked at, for other instances write in them as well.
+    books_at: Duration,
     bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
     /// Readings that left the queue, by time.
@@ -58,7 +58,7 @@ impl CensusTaker {
             parts,
             due_at: Duration::ZERO,
             taken_at: Duration::ZERO,
-            attend_at: Duration::ZERO,
+            books_at: Duration::ZERO,
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
             departures: VecDeque::new(),
@@ -132,7 +132,8 @@ impl CensusTaker {
     async fn look_and_note_failure(&mut self) -> bool {
         self.taken_at = self.parts.clock.elapsed();
         self.due_at = self.taken_at + EVERY;
-        match self.look().await {
+        let looked = tokio::time::timeout(DATABASE_PATIENCE, self.look()).await;
+        match looked.unwrap_or_else(|_| Err(StoreError::silent())) {
             Ok(is_news) => is_news,
             Err(error) => {
                 self.publish_failure(&error);
@@ -143,14 +144,12 @@ impl CensusTaker {
 
     async fn look(&mut self) -> Result<bool, StoreError> {
         let store = self.parts.store.clone();
-        let is_attending = self.taken_at >= self.attend_at;
-        if is_attending {
-            self.attend().await?;
-        }
         let look = self.count.look(self.taken_at).await?;
         self.note_disk(store.disk_free_bytes().await);
-        if self.bookkeeping_changed || (is_attending && self.count.is_shared()) {
+        let is_due = self.count.is_shared() && self.taken_at >= self.books_at;
+        if self.bookkeeping_changed || is_due {
             self.bookkeeping = self.look_at_books().await?;
+            self.books_at = self.taken_at + EVERY;
             self.bookkeeping_changed = false;
         }
         let last_collection = store.last_collection().await?;
@@ -165,23 +164,6 @@ impl CensusTaker {
             self.due_at = self.taken_at;
         }
         Ok(look.has_fresh_readings || self.bookkeeping.flight.abandoned)
-    }
-
-    async fn attend(&mut self) -> Result<(), StoreError> {
-        let attendance = self.parts.store.attend().await?;
-        self.attend_at = self.taken_at + EVERY;
-        let before = self.parts.published.read(|snapshot| snapshot.attendance);
-        if before.map(|before| before.leads) != Some(attendance.leads) {
-            tracing::info!(
-                leads = attendance.leads,
-                instances = attendance.instances,
-                "the instances have settled who speaks for the site"
-            );
-        }
-        self.parts
-            .published
-            .update(|snapshot| snapshot.attendance = Some(attendance));
-        Ok(())
     }
 
     async fn look_at_books(&self) -> Result<Bookkeeping, StoreError> {

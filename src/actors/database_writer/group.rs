@@ -3,7 +3,9 @@
 
 use async_trait::async_trait;
 
-use super::{AFTER_FAILURE, Asker, DatabaseWriterParts, Slot, operations::WriteOperation};
+use super::{
+    AFTER_FAILURE, Asker, DATABASE_PATIENCE, DatabaseWriterParts, Slot, operations::WriteOperation,
+};
 use crate::{
     domain::{reading::ReadingId, reading_ids::ReadingIds, store::StoreError},
     storage::StoreTransaction,
@@ -125,7 +127,8 @@ pub(super) async fn commit_group(
     parts: &DatabaseWriterParts,
     mut group: Vec<Box<dyn Pending>>,
 ) -> Changes {
-    let result = write(parts, &mut group).await;
+    let written = tokio::time::timeout(DATABASE_PATIENCE, write(parts, &mut group)).await;
+    let result = written.unwrap_or_else(|_| Err(StoreError::silent()));
     let (outcome, changes) = match result {
         Ok(changes) => (Ok(()), changes),
         Err(error) => (

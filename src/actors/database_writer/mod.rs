@@ -1,6 +1,7 @@
 //! Every write to the Sync Database, in the order in which it was asked for, grouped into few commits. An
 //! answer is given only after the commit is durable.
 
+mod attendance;
 mod census_taker;
 mod cleaner;
 mod group;
@@ -17,6 +18,7 @@ use actix::{
 use tokio::sync::Notify;
 
 use self::{
+    attendance::attend_forever,
     census_taker::CensusTaker,
     cleaner::Cleaner,
     group::{Pending, Work, commit_group},
@@ -26,7 +28,9 @@ use super::when_done;
 use crate::{
     clock::Clock,
     domain::{schedule::SiteSeed, status::SyncStatus, store::StoreError},
-    messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
+    messages::{
+        api_client::HoldUntil, database_writer::DatabaseSnapshot, sync_manager::FreshReadings,
+    },
     settings::SyncSettings,
     storage::SyncStore,
     supervision::{
@@ -47,6 +51,8 @@ pub struct DatabaseWriterParts {
     pub store: Arc<dyn SyncStore>,
     /// Who wants to know that readings came in.
     pub fresh_readings: Recipient<FreshReadings>,
+    /// Who keeps to pauses that the Client System asked other instances for.
+    pub hold: Recipient<HoldUntil>,
     /// Where the snapshot is published.
     pub published: Published<DatabaseSnapshot>,
     /// Where the totals since the start of the process are kept: they count when a commit does.
@@ -66,6 +72,8 @@ pub struct DatabaseWriter {
 struct Desk {
     waiting: RefCell<VecDeque<Box<dyn Pending>>>,
     arrived: Notify,
+    /// The database announced fresh readings.
+    announced: Notify,
 }
 
 impl DatabaseWriter {
@@ -82,6 +90,8 @@ impl DatabaseWriter {
 
     fn work(&self, context: &mut Context<Self>) {
         let (parts, desk) = (self.parts.clone(), self.desk.clone());
+        let attending = attend_forever(parts.clone(), desk.clone());
+        when_done(attending, context, |(), _, _| {});
         when_done(write_forever(parts, desk), context, |(), _, _| {});
     }
 }
@@ -90,22 +100,15 @@ impl DatabaseWriter {
 async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let mut census = CensusTaker::new(parts.clone());
     let mut cleaner = Cleaner::new(&parts);
-    let mut listen_from = Duration::ZERO;
     loop {
         while let Some(group) = take_group(&desk) {
             let changes = commit_group(&parts, group).await;
             census.note(&changes).await;
         }
         let pause = census.until_due().min(cleaner.until_due());
-        let is_listening = parts.clock.elapsed() >= listen_from;
         tokio::select! {
             () = desk.arrived.notified() => {}
-            announced = parts.store.announced(), if is_listening => {
-                listen_from = parts.clock.elapsed() + BETWEEN_ANNOUNCEMENTS;
-                if announced.is_ok() {
-                    census.take_now().await;
-                }
-            }
+            () = desk.announced.notified() => census.take_now().await,
             () = parts.clock.sleep(pause) => {
                 parts.failure_points.pass("database_writer.timer");
                 census.take_if_due().await;
@@ -148,7 +151,7 @@ impl Supervised for DatabaseWriter {
         let waiting = self.desk.waiting.take();
         self.desk = Rc::new(Desk {
             waiting: RefCell::new(waiting),
-            arrived: Notify::new(),
+            ..Desk::default()
         });
     }
 }
@@ -219,7 +222,8 @@ fn refuse_as_busy<R: 'static>(slot: Slot<R>, context: &mut Context<DatabaseWrite
     });
 }
 
-/// Announcements cost the programs that insert, and soon after one the regular looks are enough.
-const BETWEEN_ANNOUNCEMENTS: Duration = Duration::from_secs(10);
+/// A database that does not answer at all, as one behind a broken network, is waited for no longer than this: whatever was
+/// begun is undone when its connection is closed.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(45);
 /// How long the database is left alone after it failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);

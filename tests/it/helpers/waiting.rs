@@ -14,9 +14,9 @@ use super::Site;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const GLANCE: Duration = Duration::from_millis(3);
-/// Waits on the clock while nothing is going on: database writer, connectivity monitor, schedule, heartbeat and
-/// configuration download, one each.
-const SLEEPERS_AT_REST: usize = 5;
+/// Waits on the clock while nothing is going on: the database writer and its attendance, connectivity monitor, schedule,
+/// heartbeat and configuration download, one each.
+const SLEEPERS_AT_REST: usize = 6;
 
 impl Site {
     /// Waits until the published status fulfils the condition.

@@ -1,0 +1,75 @@
+//! This instance among those that share the Sync Database. Runs beside the writing: however long a change takes, the
+//! others must not think that this instance is gone.
+
+use std::{rc::Rc, time::Duration};
+
+use super::{DATABASE_PATIENCE, DatabaseWriterParts, Desk, census_taker::EVERY};
+use crate::{
+    domain::{
+        store::{Fact, StoreError},
+        timestamp::Timestamp,
+    },
+    messages::api_client::HoldUntil,
+    supervision::ask::tell,
+};
+
+/// Announcements cost the programs that insert, and soon after one the regular looks are enough.
+const BETWEEN_ANNOUNCEMENTS: Duration = Duration::from_secs(10);
+
+/// Renews the lease, stands for leader, and passes announcements of fresh readings on to the desk.
+pub(super) async fn attend_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
+    let mut attend_at = Duration::ZERO;
+    let mut listen_from = Duration::ZERO;
+    loop {
+        let now = parts.clock.elapsed();
+        if now >= attend_at {
+            // A failure is told by the looks at the queue, which meet it as well.
+            if let Ok(Err(error)) = tokio::time::timeout(DATABASE_PATIENCE, attend(&parts)).await {
+                tracing::debug!(%error, "the other instances could not be told that this one is alive");
+            }
+            attend_at = parts.clock.elapsed() + EVERY;
+        }
+        let is_listening = now >= listen_from;
+        tokio::select! {
+            () = parts.clock.sleep(attend_at.saturating_sub(parts.clock.elapsed())) => {}
+            announced = parts.store.announced(), if is_listening => {
+                listen_from = parts.clock.elapsed() + BETWEEN_ANNOUNCEMENTS;
+                if announced.is_ok() {
+                    desk.announced.notify_one();
+                }
+            }
+        }
+    }
+}
+
+async fn attend(parts: &DatabaseWriterParts) -> Result<(), StoreError> {
+    let attendance = parts.store.attend().await?;
+    let before = parts.published.read(|snapshot| snapshot.attendance);
+    if before.map(|before| before.leads) != Some(attendance.leads) {
+        tracing::info!(
+            leads = attendance.leads,
+            instances = attendance.instances,
+            "the instances have settled which of them speaks for the site"
+        );
+    }
+    if before != Some(attendance) {
+        parts
+            .published
+            .update(|snapshot| snapshot.attendance = Some(attendance));
+    }
+    if attendance.instances > 1 {
+        keep_to_pauses(parts).await?;
+    }
+    Ok(())
+}
+
+/// All instances are one site to the Client System: what it asks of one it asks of all.
+async fn keep_to_pauses(parts: &DatabaseWriterParts) -> Result<(), StoreError> {
+    let remembered = parts.store.fact(Fact::HeldUntil).await?;
+    let until = remembered.and_then(|text| Timestamp::parse_zoned(&text));
+    if let Some(until) = until.filter(|until| until.0 > parts.clock.now()) {
+        // Should this be lost, it is told again in two seconds.
+        tell(&parts.hold, HoldUntil(until));
+    }
+    Ok(())
+}
