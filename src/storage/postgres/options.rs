@@ -15,6 +15,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// Connections for reading.
 const READERS: u32 = 3;
 
+/// How long a connection for reading is used.
+const LONGEST_LIFE: Duration = Duration::from_secs(300);
+
 /// What every session of ours sets for itself.
 const SESSION: [(&str, &str); 8] = [
     // Times without zone are UTC.
@@ -98,6 +101,8 @@ impl Server {
     fn pool(connections: u32) -> PgPoolOptions {
         PgPoolOptions::new()
             .max_connections(connections)
+            // After a failover the old primary may still answer, with what it knew.
+            .max_lifetime(LONGEST_LIFE)
             .acquire_timeout(CONNECT_PATIENCE)
     }
 

@@ -1,5 +1,7 @@
 //! The store's reads: takes a read connection and hands every question to the file that knows the answer.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::{
@@ -21,6 +23,9 @@ use crate::{
         SyncStore, Window,
     },
 };
+
+/// A server that does not answer must not hold up the end of the process.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl SyncStore for PostgresStore {
@@ -126,15 +131,22 @@ impl SyncStore for PostgresStore {
     }
 
     async fn close(&self) {
-        self.presence.close().await;
-        let instance = &self.instance;
-        self.writer
-            .close(async |connection| {
-                if let Err(error) = presence::end_lease(connection, instance).await {
-                    tracing::warn!(%error, "the others wait for the lease of this instance to run out");
-                }
-            })
-            .await;
-        self.readers.close().await;
+        let closing = async {
+            self.presence.close().await;
+            let instance = &self.instance;
+            self.writer
+                .close(async |connection| {
+                    if let Err(error) = presence::end_lease(connection, instance).await {
+                        tracing::warn!(%error, "the others wait for the lease of this instance to run out");
+                    }
+                })
+                .await;
+            self.readers.close().await;
+        };
+        if tokio::time::timeout(CLOSE_PATIENCE, closing).await.is_err() {
+            tracing::warn!(
+                "the server does not answer; the others wait for the lease of this instance to run out"
+            );
+        }
     }
 }
