@@ -40,10 +40,13 @@ pub struct MigrationState {
 /// wait.
 pub(super) async fn run(connection: &mut PgConnection) -> Result<(), StoreError> {
     // Looked at first: where nothing is missing, no rights to change tables are needed.
-    if state(connection).await?.missing.is_empty() {
+    let missing = state(connection).await?.missing;
+    if missing.is_empty() {
         return Ok(());
     }
-    steps::run(&STEPS, connection).await
+    steps::run(&STEPS, connection).await?;
+    tracing::info!(steps = ?missing, "the sync database was brought to the present shape");
+    Ok(())
 }
 
 /// Which steps were done. Refuses a database that this service cannot work with.
