@@ -80,6 +80,7 @@ impl Control {
             config: parts.config.get(),
             last_pass: evidence.manager.last_pass,
             recent_events: parts.events.recent(SHOWN_EVENTS),
+            instance: evidence.database.attendance,
             actors: evidence.actors,
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: parts.clock.elapsed().saturating_sub(self.started).as_secs(),

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    connectivity::ConnectivityStatus, event::Event, pass::PassReport, timestamp::Timestamp,
+    connectivity::ConnectivityStatus, event::Event, pass::PassReport, store::Attendance,
+    timestamp::Timestamp,
 };
 
 /// The service's state in a word. Where several hold, the first of this list is told.
@@ -172,6 +173,8 @@ pub struct ServiceStatus {
     pub last_pass: Option<PassReport>,
     /// The last events, newest first.
     pub recent_events: Vec<Event>,
+    /// This instance among those that share the Sync Database; none while the database was never asked.
+    pub instance: Option<Attendance>,
     /// All actors.
     pub actors: Vec<ActorStatus>,
     /// The program's version.

@@ -48,7 +48,7 @@ pub struct Flight {
 }
 
 /// What this instance is among those that share the Sync Database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Attendance {
     /// Whether what one instance does for all is this one's to do.
     pub leads: bool,

@@ -114,6 +114,8 @@ struct State {
     schedule: Option<SpawnHandle>,
     retry: Option<SpawnHandle>,
     fresh: Option<SpawnHandle>,
+    /// Passes in a row that failed for the database or a part of the service, without delivering anything.
+    failed_passes: u32,
     /// Readings were announced while a pass ran, perhaps too late for it.
     fresh_since_start: bool,
     wishes: ApplyWishes,
@@ -137,6 +139,7 @@ impl State {
             schedule: None,
             retry: None,
             fresh: None,
+            failed_passes: 0,
             fresh_since_start: false,
             wishes: parts.wishes,
         }

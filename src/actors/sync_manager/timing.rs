@@ -16,7 +16,7 @@ use crate::{
     messages::{api_client::Authenticate, sync_manager::TriggerRefusal},
     supervision::{
         ask::{AskError, ask_within},
-        backoff::extend,
+        backoff::{Backoff, extend},
     },
 };
 
@@ -28,8 +28,13 @@ const FRESH_PASS_WHEN_SCARCE: Duration = Duration::from_secs(100);
 const SCARCE_REQUESTS: f64 = 0.2;
 /// While uploading pauses, the key is tried this often.
 const PROBE_EVERY: Duration = Duration::from_secs(300);
-/// After a failure of the database or of a part of the service the next pass comes this soon.
-const AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// After a failure of the database or of a part of the service the next pass comes soon, and later the longer it lasts.
+const AFTER_FAILURE: Backoff = Backoff {
+    base: Duration::from_secs(1),
+    cap: Duration::from_secs(30),
+};
+/// Beyond a call's own timeout; then something other than the Client System is slow.
+const PROBE_MARGIN: Duration = Duration::from_secs(10);
 
 impl SyncManager {
     /// Starts a pass that nobody asked for, unless something stands against it. Tells whether it did.
@@ -83,12 +88,20 @@ impl SyncManager {
                 Err(refusal) => answer_all(&mut waiting, &Err(refusal)),
             }
         }
-        self.arm_next(&report.end, context);
+        self.arm_next(report, context);
     }
 
-    fn arm_next(&mut self, end: &PassEnd, context: &mut Context<Self>) {
+    fn arm_next(&mut self, report: &PassReport, context: &mut Context<Self>) {
+        let end = &report.end;
         if self.paused().is_some() {
             return self.probe_later(context);
+        }
+        let is_broken = matches!(
+            end,
+            PassEnd::DatabaseFailed { .. } | PassEnd::Interrupted { .. }
+        );
+        if !is_broken || report.delivered > 0 {
+            self.state.failed_passes = 0;
         }
         if !end.is_success() {
             // What a failed pass left behind does not become any better by announcing it.
@@ -97,7 +110,12 @@ impl SyncManager {
         match end {
             PassEnd::Held { until } => self.retry_at(*until, context),
             PassEnd::DatabaseFailed { .. } | PassEnd::Interrupted { .. } => {
-                self.retry_after(AFTER_FAILURE, PassTrigger::Schedule, context);
+                self.state.failed_passes += 1;
+                let delay = extend(
+                    AFTER_FAILURE.delay(self.state.failed_passes),
+                    rand::random(),
+                );
+                self.retry_after(delay, PassTrigger::Schedule, context);
             }
             // Stopped and started again before the pass had ended.
             PassEnd::Stopped if self.state.running => {
@@ -145,7 +163,7 @@ impl SyncManager {
             return;
         }
         let authenticate = self.parts.authenticate.clone();
-        let patience = self.parts.upload_timeout + AFTER_FAILURE;
+        let patience = self.parts.upload_timeout + PROBE_MARGIN;
         let work = async move { ask_within(&authenticate, Authenticate, patience).await };
         when_done(work, context, Self::finish_probe);
         self.probe_later(context);

@@ -14,7 +14,7 @@ pub(in crate::storage) fn meaning(code: Option<&str>, message: &str) -> StoreErr
         )),
         // The server ends, starts or crashed.
         "57P01" | "57P02" | "57P03" => StoreError::Failed(format!(
-            "{words}; the server is being restarted, which is waited for"
+            "{words}; the server ends connections, as it does when it restarts: it is connected to again"
         )),
         "42501" => StoreError::Failed(format!(
             "{words}; the role in DATABASE_URL lacks rights: run `meterit-sync migrate` once as the owner of the tables, \

@@ -126,12 +126,18 @@ impl Site {
     /// Fails unless the Client System has so many readings, each once, each batch under one key, each key
     /// always with the same bytes.
     pub fn assert_all_delivered_once(&self, readings: u64) -> LedgerSummary {
-        let ledger = self.client_system.ledger();
-        assert_eq!(ledger.distinct_readings, readings, "{ledger:?}");
-        assert_eq!(ledger.duplicates_after_key, 0, "{ledger:?}");
-        assert_eq!(ledger.keys_with_differing_bodies, 0, "{ledger:?}");
-        assert_eq!(ledger.batches_without_key, 0, "{ledger:?}");
-        assert!(ledger.most_open_per_key <= 1, "{ledger:?}");
-        ledger
+        assert_all_delivered_once(&self.client_system, readings)
     }
+}
+
+/// Fails unless the Client System has so many readings, each once, each batch under one key, each key always with the
+/// same bytes.
+pub fn assert_all_delivered_once(client_system: &ClientSystem, readings: u64) -> LedgerSummary {
+    let ledger = client_system.ledger();
+    assert_eq!(ledger.distinct_readings, readings, "{ledger:?}");
+    assert_eq!(ledger.duplicates_after_key, 0, "{ledger:?}");
+    assert_eq!(ledger.keys_with_differing_bodies, 0, "{ledger:?}");
+    assert_eq!(ledger.batches_without_key, 0, "{ledger:?}");
+    assert!(ledger.most_open_per_key <= 1, "{ledger:?}");
+    ledger
 }

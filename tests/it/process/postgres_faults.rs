@@ -1,0 +1,142 @@
+//! A PostgreSQL server that restarts, crashes, ends connections, has none left, or is not there yet.
+
+use meterit_sync::demo::client_system::{FaultAction, FaultPath, FaultRule};
+
+use super::{
+    crashes::assert_no_reading_under_two_keys,
+    postgres_site::PostgresSite,
+    waiting::{wait_for, wait_until},
+};
+use crate::helpers::postgres::PostgresServer;
+
+fn slow_uploads(site: &PostgresSite, milliseconds: u64) {
+    let delay = FaultRule::on(FaultPath::Batch, FaultAction::Delay { milliseconds });
+    site.client_system.set_faults(vec![delay]);
+}
+
+#[test]
+fn a_server_that_restarts_ten_times_loses_and_doubles_nothing() {
+    const READINGS: u32 = 40_000;
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server).set("BATCH_SIZE", "200");
+    slow_uploads(&site, 20);
+    site.insert(READINGS);
+    let service = site.start();
+    for restart in 0..10 {
+        let received = site.client_system.batches().len();
+        wait_until("uploads to go on", || {
+            site.client_system.batches().len() > received + 3
+        });
+        if restart % 3 == 2 {
+            server.crash();
+            server.start_again();
+        } else {
+            server.restart();
+        }
+    }
+    assert!(
+        site.count("meter_readings") > 0,
+        "the restarts came after the drain"
+    );
+    site.client_system.clear_faults();
+    site.wait_until_drained(READINGS.into());
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
+    let restarts = service.get("/status")["actors"].clone();
+    for actor in restarts.as_array().unwrap() {
+        assert_eq!(actor["restarts"], 0, "{actor}");
+    }
+    service.stop();
+    site.assert_all_delivered_once(READINGS.into());
+    assert_no_reading_under_two_keys(&site.client_system.batches(), READINGS as usize);
+}
+
+#[test]
+fn connections_that_are_ended_in_the_middle_lose_and_double_nothing() {
+    const READINGS: u32 = 40_000;
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server).set("BATCH_SIZE", "200");
+    slow_uploads(&site, 40);
+    site.insert(READINGS);
+    let service = site.start();
+    let mut ended = 0;
+    for _ in 0..15 {
+        let received = site.client_system.batches().len();
+        wait_until("uploads to go on", || {
+            site.client_system.batches().len() > received
+        });
+        ended += server.kill_backends("meterit-sync");
+    }
+    assert!(ended >= 15, "{ended} connections were ended");
+    assert!(
+        site.count("meter_readings") > 0,
+        "the last came after the drain"
+    );
+    site.client_system.clear_faults();
+    site.wait_until_drained(READINGS.into());
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
+    service.stop();
+    site.assert_all_delivered_once(READINGS.into());
+    assert_no_reading_under_two_keys(&site.client_system.batches(), READINGS as usize);
+}
+
+#[test]
+fn a_server_that_is_not_there_yet_is_waited_for() {
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server);
+    site.insert(10);
+    server.stop();
+    let service = site.start();
+    let status = wait_for("a status", || {
+        Some(service.get("/status")).filter(|status| status["state"] == "degraded")
+    });
+    let reason = status["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("the PostgreSQL server at 127.0.0.1:"),
+        "{reason}"
+    );
+    assert_eq!(service.ask("GET", "/health/ready", None).status, 503);
+    server.start_again();
+    site.wait_until_drained(10);
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
+    service.stop();
+}
+
+#[test]
+fn a_server_without_connections_left_is_waited_for() {
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server);
+    site.sql(
+        "CREATE ROLE few LOGIN CONNECTION LIMIT 0; ALTER TABLE meters OWNER TO few; \
+         ALTER TABLE meter_readings OWNER TO few; ALTER TABLE sync_log OWNER TO few; \
+         GRANT CREATE ON SCHEMA public TO few",
+    );
+    site.insert(10);
+    let url = site.url.replace("meterit@", "few@");
+    let site = site.set("DATABASE_URL", &url);
+    let service = site.start();
+    let status = wait_for("a status", || {
+        Some(service.get("/status")).filter(|status| status["state"] == "degraded")
+    });
+    let reason = status["reason"].as_str().unwrap();
+    assert!(reason.contains("too many connections"), "{reason}");
+    site.sql("ALTER ROLE few CONNECTION LIMIT -1");
+    site.wait_until_drained(10);
+    service.stop();
+    site.assert_all_delivered_once(10);
+}
+
+#[test]
+fn fresh_readings_are_announced_and_announcements_stop_for_a_while() {
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server).set("SYNC_INTERVAL_MINUTES", "60");
+    let service = site.start();
+    let listening = || site.ask("SELECT bool_or(is_listening) FROM service_instances");
+    wait_until("an idle service", || {
+        service.get("/status")["state"] == "ok" && listening() == "true"
+    });
+    site.insert(1);
+    // Whoever inserts next does not pay for an announcement any more.
+    wait_until("an announcement", || listening() == "false");
+    site.wait_until_drained(1);
+    service.stop();
+}
