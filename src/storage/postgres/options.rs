@@ -19,9 +19,11 @@ const READERS: u32 = 3;
 const LONGEST_LIFE: Duration = Duration::from_secs(300);
 
 /// What every session of ours sets for itself.
-const SESSION: [(&str, &str); 8] = [
+const SESSION: [(&str, &str); 9] = [
     // Times without zone are UTC.
     ("timezone", "UTC"),
+    // A claim has to see what was committed while it waited for its turn.
+    ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "60s"),
@@ -32,9 +34,12 @@ const SESSION: [(&str, &str); 8] = [
     ("tcp_keepalives_count", "3"),
 ];
 
-/// The writer's plans must not depend on statistics: the queue goes from empty to millions between two looks of the
-/// server at it.
-const BY_INDEX: [(&str, &str); 3] = [
+/// What the session that writes sets besides.
+const WRITER: [(&str, &str); 4] = [
+    // A batch is sent only once its key would survive the loss of power, whatever the server does by default.
+    ("synchronous_commit", "on"),
+    // Its plans must not depend on statistics: the queue goes from empty to millions between two looks of the server
+    // at it.
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_sort", "off"),
@@ -65,7 +70,7 @@ impl Server {
 
     /// A connection for writing.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
-        self.connect_with(self.options.clone().options(BY_INDEX))
+        self.connect_with(self.options.clone().options(WRITER))
             .await
     }
 

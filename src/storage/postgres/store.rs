@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    PostgresStore, facts, manifests, meters, operation_log, presence, quarantine, queue, readings,
+    PostgresStore, facts, manifests, meters, operation_log, quarantine, queue, readings,
     transaction::PostgresTransaction,
 };
 use crate::{
@@ -133,14 +133,9 @@ impl SyncStore for PostgresStore {
     async fn close(&self) {
         let closing = async {
             self.presence.close().await;
-            let instance = &self.instance;
-            self.writer
-                .close(async |connection| {
-                    if let Err(error) = presence::end_lease(connection, instance).await {
-                        tracing::warn!(%error, "the others wait for the lease of this instance to run out");
-                    }
-                })
-                .await;
+            if let Err(error) = self.writer.close(&self.instance).await {
+                tracing::warn!(%error, "the others wait for the lease of this instance to run out");
+            }
             self.readers.close().await;
         };
         if tokio::time::timeout(CLOSE_PATIENCE, closing).await.is_err() {

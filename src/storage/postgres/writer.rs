@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::options::Server;
+use super::{options::Server, presence};
 use crate::storage::StoreError;
 
 /// Lends the connection to one transaction at a time.
@@ -43,13 +43,17 @@ impl Writer {
         Ok(Lent { slot, connection })
     }
 
-    /// Runs one last thing on the connection, if there is one, and closes it.
-    pub(super) async fn close(&self, last: impl AsyncFnOnce(&mut PgConnection)) {
-        if let Some(mut connection) = self.slot.lock().await.take() {
-            last(&mut connection).await;
-            // All that counted is committed.
-            let _ = connection.close().await;
+    /// Ends the lease of the instance, on a new connection where the old one does not work any more, and closes.
+    pub(super) async fn close(&self, instance: &str) -> Result<(), StoreError> {
+        let mut slot = self.slot.lock().await;
+        if let Some(mut connection) = slot.take()
+            && presence::end_lease(&mut connection, instance).await.is_ok()
+        {
+            return Ok(connection.close().await?);
         }
+        let mut connection = self.server.connect().await?;
+        presence::end_lease(&mut connection, instance).await?;
+        Ok(connection.close().await?)
     }
 }
 

@@ -86,6 +86,20 @@ fn installing_and_trying_by_hand_work_as_written() {
 }
 
 #[test]
+fn the_measurement_of_what_a_drain_costs_runs() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/measure");
+    assert!(README.contains("`tests/measure`"));
+    let output = Command::new(script)
+        .arg("3000")
+        .env("PROGRAM", PROGRAM)
+        .output()
+        .expect("bash must be installed");
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("\n| 3000 | "), "{table}");
+}
+
+#[test]
 fn every_command_of_the_readme_is_tried_somewhere() {
     let tried_here = ["sudo install", "simulate client-system"];
     // The other two are what is run before anything is merged, the demonstration at the size that the text names.

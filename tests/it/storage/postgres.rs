@@ -1,5 +1,122 @@
-//! PostgreSQL: the conformance suite.
+//! PostgreSQL: the conformance suite, and what several instances owe each other.
+
+use std::collections::BTreeSet;
+
+use meterit_sync::{
+    domain::{
+        batch::{ClaimOrder, IdempotencyKey, Manifest, ManifestState},
+        reading_ids::ReadingIds,
+    },
+    storage::SyncStore,
+};
 
 use super::site::*;
 
 conformance_suite!(PostgresSite::new());
+
+/// Claims batches of twenty until nothing is left; the ids that came.
+async fn claim_all(database: &dyn SyncStore, name: &str) -> Vec<i64> {
+    let mut claimed = Vec::new();
+    for number in 0.. {
+        let mut transaction = database.begin().await.unwrap();
+        let rows = transaction.claimable(ClaimOrder::Oldest, 20).await.unwrap();
+        if rows.is_empty() {
+            break;
+        }
+        let ids: ReadingIds = rows.iter().map(|row| row.id).collect();
+        claimed.extend(ids.iter());
+        let batch = batch(
+            &format!("{name}-{number}"),
+            &ids.encode(),
+            ManifestState::Live,
+        );
+        transaction.insert_manifest(&batch).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    claimed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn claims_of_several_instances_never_overlap() {
+    let site = PostgresSite::new();
+    // What a snapshot from before the waiting would do to claims.
+    let strict = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = ''serializable''', \
+        current_database()); END $$";
+    site.execute(strict).await;
+    let (first, second, third) = (site.open().await, site.open().await, site.open().await);
+    store(&*first, &readings(3000)).await;
+    let claims = tokio::join!(
+        claim_all(&*first, "first"),
+        claim_all(&*second, "second"),
+        claim_all(&*third, "third")
+    );
+    let all = [claims.0, claims.1, claims.2].concat();
+    assert_eq!(all.len(), 3000);
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 3000);
+}
+
+async fn manifest(database: &dyn SyncStore, name: &str) -> Option<Manifest> {
+    let mut transaction = database.begin().await.unwrap();
+    transaction.manifest(&key(name)).await.unwrap()
+}
+
+async fn take_over(database: &dyn SyncStore) -> Vec<IdempotencyKey> {
+    let mut transaction = database.begin().await.unwrap();
+    let taken = transaction.take_over().await.unwrap();
+    transaction.commit().await.unwrap();
+    taken
+}
+
+#[tokio::test]
+async fn only_what_is_abandoned_is_taken_over_and_its_former_owner_is_fenced_off() {
+    let site = PostgresSite::new();
+    let (first, second) = (site.open().await, site.open().await);
+    store(&*first, &readings(10)).await;
+    let mut transaction = first.begin().await.unwrap();
+    for (name, ids, state) in [
+        ("live", "1-3", ManifestState::Live),
+        ("parked", "4", ManifestState::Parked),
+        ("part", "5", ManifestState::Part),
+        ("suspect", "6", ManifestState::Suspect),
+    ] {
+        let batch = batch(name, ids, state);
+        transaction.insert_manifest(&batch).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(take_over(&*second).await, [], "its owner is alive");
+    assert!(!second.flight().await.unwrap().abandoned);
+    assert!(manifest(&*second, "live").await.is_none());
+    assert!(second.manifests().await.unwrap().is_empty());
+
+    site.execute("UPDATE service_instances SET lease_until = now() - INTERVAL '1 s'")
+        .await;
+    assert!(second.flight().await.unwrap().abandoned);
+    assert_eq!(take_over(&*second).await, [key("live")]);
+    assert!(
+        manifest(&*first, "live").await.is_none(),
+        "the former owner is fenced off"
+    );
+    assert_eq!(manifest(&*second, "live").await.unwrap().epoch, 1);
+    let parked = manifest(&*second, "parked").await.unwrap();
+    assert_eq!((parked.state, parked.epoch), (ManifestState::Parked, 1));
+    // Parts and suspects were refused for certain, so their readings are simply pending again.
+    assert_eq!(pending(&*second).await, "5-10");
+
+    // The first one was only slow: it comes back, and takes nothing that another has.
+    first.attend().await.unwrap();
+    assert_eq!(take_over(&*first).await, []);
+    assert_eq!(manifest(&*second, "live").await.unwrap().epoch, 1);
+}
+
+#[tokio::test]
+async fn leadership_moves_when_the_leader_ends() {
+    let site = PostgresSite::new();
+    let (first, second) = (site.open().await, site.open().await);
+    let leads = first.attend().await.unwrap();
+    assert_eq!((leads.leads, leads.instances), (true, 2));
+    assert!(!second.attend().await.unwrap().leads);
+    assert!(first.attend().await.unwrap().leads);
+    first.close().await;
+    let attendance = second.attend().await.unwrap();
+    assert_eq!((attendance.leads, attendance.instances), (true, 1));
+}
