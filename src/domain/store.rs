@@ -29,6 +29,13 @@ pub enum StoreError {
     Failed(String),
 }
 
+impl StoreError {
+    /// Whether only a person can change it, so that trying again by itself is of no use.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::InUse(_) | Self::Unsuitable(_))
+    }
+}
+
 /// What is on its way to the Client System, whichever instance sends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flight {
