@@ -41,7 +41,7 @@ impl Database {
     pub(super) async fn open(settings: &DatabaseSettings) -> Result<Self, StartError> {
         match open(settings).await {
             Ok(store) => Ok(Self::Open(store)),
-            Err(error @ (StoreError::InUse(_) | StoreError::Unsuitable(_))) => Err(error.into()),
+            Err(error) if error.needs_a_person() => Err(error.into()),
             Err(error) => {
                 tracing::error!(%error, "the sync database is not there yet; waiting for it");
                 Ok(Self::Awaited(Awaited {

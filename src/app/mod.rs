@@ -1,6 +1,7 @@
 //! The only place that wires everything. [`App::build`] binds, [`App::run_until_stopped`] serves.
 
 mod database;
+pub mod migrations;
 mod wiring;
 
 use std::{io, sync::Arc, time::Duration};
@@ -65,10 +66,7 @@ pub enum StartError {
 impl StartError {
     /// Whether only a person can change it, so that starting again by itself is of no use.
     pub fn needs_a_person(&self) -> bool {
-        matches!(
-            self,
-            Self::Store(StoreError::InUse(_) | StoreError::Unsuitable(_))
-        )
+        matches!(self, Self::Store(error) if error.needs_a_person())
     }
 }
 

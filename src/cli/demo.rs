@@ -4,18 +4,13 @@
 mod account;
 mod site;
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use tokio::sync::watch;
 
 use self::{account::Account, site::DemoSite};
-use super::{duration, failed, run::stop_on_signals};
+use super::{duration, failed, run::stop_on_signals, say};
 use crate::{
     app::{App, Operator, Surroundings},
     clock::Clock,
@@ -140,11 +135,6 @@ fn while_read(written: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
-}
-
-fn say(text: &str) {
-    // The exit code tells the outcome even where nobody reads the words.
-    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 fn settings(arguments: &DemoArguments, site: &DemoSite) -> Result<Settings, Failure> {

@@ -3,14 +3,22 @@
 mod check_config;
 mod demo;
 mod duration;
+mod migrate;
 mod run;
 mod simulate;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::{LoadOptions, Loaded, Settings};
+use crate::settings::{LoadOptions, Loaded, Settings, SettingsError};
+
+/// Exit code of a failure that starting again cannot mend, as for wrong settings.
+const NEEDS_A_PERSON: u8 = 2;
 
 /// Uploads meter readings from a site's local database to the Client System.
 #[derive(Debug, Parser)]
@@ -30,6 +38,8 @@ enum Command {
     Run,
     /// Print the effective settings and where each value came from, secrets redacted
     CheckConfig,
+    /// Bring the Sync Database to the shape that this version needs, also while services run on PostgreSQL
+    Migrate(migrate::MigrateArguments),
     /// Show everything at work: meters, the service and a Client System, all on this machine
     Demo(demo::DemoArguments),
     /// Pretend to be a part of the world around the service
@@ -41,8 +51,15 @@ impl Cli {
     /// Executes the chosen command and says how it ended.
     pub fn execute(self) -> ExitCode {
         match self.command.unwrap_or(Command::Run) {
-            Command::Run => with_settings(self.config, run::execute),
-            Command::CheckConfig => with_settings(self.config, check_config::execute),
+            Command::Run => with_settings(Settings::load, self.config, run::execute),
+            Command::CheckConfig => {
+                with_settings(Settings::load, self.config, check_config::execute)
+            }
+            Command::Migrate(arguments) => {
+                with_settings(Settings::load_database, self.config, |loaded| {
+                    migrate::execute(&arguments, loaded)
+                })
+            }
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Simulate(simulation) => simulate::execute(simulation),
         }
@@ -50,17 +67,23 @@ impl Cli {
 }
 
 /// Loads the settings for a command that needs them; without usable settings it ends with exit code 2.
-fn with_settings(
+fn with_settings<S>(
+    load: impl FnOnce(&LoadOptions) -> Result<Loaded<S>, SettingsError>,
     config_file: Option<PathBuf>,
-    command: impl FnOnce(Loaded) -> ExitCode,
+    command: impl FnOnce(Loaded<S>) -> ExitCode,
 ) -> ExitCode {
-    match Settings::load(&LoadOptions::from_process(config_file)) {
+    match load(&LoadOptions::from_process(config_file)) {
         Ok(loaded) => command(loaded),
         Err(error) => {
             eprintln!("meterit-sync: {error}");
-            ExitCode::from(2)
+            ExitCode::from(NEEDS_A_PERSON)
         }
     }
+}
+
+/// Prints to standard output, where perhaps nobody reads any more: the exit code tells the outcome as well.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// Says what went wrong and ends with exit code 1.

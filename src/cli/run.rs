@@ -4,15 +4,12 @@ use std::{io, process::ExitCode};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::failed;
+use super::{NEEDS_A_PERSON, failed};
 use crate::{
     app::{App, Ending, StartError, Surroundings},
     settings::{Loaded, Settings},
     telemetry,
 };
-
-/// Exit code of a failure that starting again cannot mend, as for wrong settings.
-const NEEDS_A_PERSON: u8 = 2;
 
 /// Serves until a signal or a failure beyond repair.
 pub(super) fn execute(loaded: Loaded) -> ExitCode {

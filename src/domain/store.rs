@@ -34,6 +34,11 @@ impl StoreError {
     pub fn silent() -> Self {
         Self::Failed("it does not answer; it is asked again soon".to_owned())
     }
+
+    /// Whether only a person can change it, so that trying again by itself is of no use.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::InUse(_) | Self::Unsuitable(_))
+    }
 }
 
 /// What is on its way to the Client System, whichever instance sends it.

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::layers::{Layer, Raw};
 use super::reader::Reader;
@@ -50,35 +50,39 @@ impl DatabaseSettings {
                     .to_owned(),
             );
         }
-        let settings = reader.text("database_url", URL_ALLOWED, parse)?;
+        let settings = reader.text("database_url", URL_ALLOWED, Self::parse)?;
         reader.show_given("database_url", settings.shown());
         Some(settings)
     }
 
-    fn shown(&self) -> String {
-        use secrecy::ExposeSecret;
+    /// Reads a URL as `DATABASE_URL` has it.
+    ///
+    /// # Errors
+    /// Why it is none, in words that follow a colon and hold no secret.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("sqlite:") {
+            return sqlite(rest.strip_prefix("//").unwrap_or(rest));
+        }
+        let rest = text
+            .strip_prefix("postgres://")
+            .or_else(|| text.strip_prefix("postgresql://"));
+        match rest {
+            Some(rest) => {
+                check_postgres(rest)?;
+                Ok(Self::Postgres {
+                    url: SecretString::from(text),
+                })
+            }
+            None => Err("it begins with none of sqlite:, postgres://, postgresql://".to_owned()),
+        }
+    }
+
+    /// The URL without its secrets.
+    pub fn shown(&self) -> String {
         match self {
             Self::Sqlite { path } => format!("sqlite:{}", path.display()),
             Self::Postgres { url } => masked(url.expose_secret()),
         }
-    }
-}
-
-fn parse(text: &str) -> Result<DatabaseSettings, String> {
-    if let Some(rest) = text.strip_prefix("sqlite:") {
-        return sqlite(rest.strip_prefix("//").unwrap_or(rest));
-    }
-    let rest = text
-        .strip_prefix("postgres://")
-        .or_else(|| text.strip_prefix("postgresql://"));
-    match rest {
-        Some(rest) => {
-            check_postgres(rest)?;
-            Ok(DatabaseSettings::Postgres {
-                url: SecretString::from(text),
-            })
-        }
-        None => Err("it begins with none of sqlite:, postgres://, postgresql://".to_owned()),
     }
 }
 

@@ -82,11 +82,43 @@ impl LoadOptions {
     }
 }
 
+impl LoadOptions {
+    /// Reads all layers, and from them the sections that `read` asks for.
+    fn read<S>(
+        &self,
+        read: impl FnOnce(&mut Reader) -> Option<S>,
+    ) -> Result<Loaded<S>, SettingsError> {
+        let mut layers = Layers::with_defaults();
+        let environment = layers.add_environment_settings(&self.environment);
+        if let Some(path) = &self.config_file {
+            layers.add_file(path, &format!("--config {}", path.display()));
+        }
+        layers.add_environment(&self.environment);
+        from_layers(layers, Some(environment), read)
+    }
+}
+
+fn from_layers<S>(
+    layers: Layers,
+    environment: Option<String>,
+    read: impl FnOnce(&mut Reader) -> Option<S>,
+) -> Result<Loaded<S>, SettingsError> {
+    let mut reader = Reader::new(layers);
+    let settings = read(&mut reader);
+    let report = reader.finish(environment)?;
+    match settings {
+        Some(settings) => Ok(Loaded { settings, report }),
+        None => Err(SettingsError {
+            problems: Vec::new(),
+        }),
+    }
+}
+
 /// Settings that can be used, and the story behind them.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct Loaded<S = Settings> {
     /// The typed settings.
-    pub settings: Settings,
+    pub settings: S,
     /// Each effective value with its origin, and the warnings to log.
     pub report: Report,
 }
@@ -98,13 +130,16 @@ impl Settings {
     /// # Errors
     /// Every problem of every layer at once.
     pub fn load(options: &LoadOptions) -> Result<Loaded, SettingsError> {
-        let mut layers = Layers::with_defaults();
-        let environment = layers.add_environment_settings(&options.environment);
-        if let Some(path) = &options.config_file {
-            layers.add_file(path, &format!("--config {}", path.display()));
-        }
-        layers.add_environment(&options.environment);
-        Self::from_layers(layers, Some(environment))
+        options.read(Self::read)
+    }
+
+    /// As [`Settings::load`], for a command that only needs to know where the Sync Database is: nothing else has
+    /// to be set, or is looked at.
+    ///
+    /// # Errors
+    /// Every problem of the layers themselves and of this section.
+    pub fn load_database(options: &LoadOptions) -> Result<Loaded<DatabaseSettings>, SettingsError> {
+        options.read(DatabaseSettings::read)
     }
 
     /// The built-in defaults with these values over them, keys as in a settings file. Looks neither at files
@@ -115,19 +150,7 @@ impl Settings {
     pub fn from_overrides(overrides: &[(&str, &str)]) -> Result<Self, SettingsError> {
         let mut layers = Layers::with_defaults();
         layers.add_overrides(overrides);
-        Self::from_layers(layers, None).map(|loaded| loaded.settings)
-    }
-
-    fn from_layers(layers: Layers, environment: Option<String>) -> Result<Loaded, SettingsError> {
-        let mut reader = Reader::new(layers);
-        let settings = Self::read(&mut reader);
-        let report = reader.finish(environment)?;
-        match settings {
-            Some(settings) => Ok(Loaded { settings, report }),
-            None => Err(SettingsError {
-                problems: Vec::new(),
-            }),
-        }
+        from_layers(layers, None, Self::read).map(|loaded| loaded.settings)
     }
 
     /// Reads every section before giving up, so that all problems are found.

@@ -9,6 +9,7 @@ pub mod sqlite;
 mod steps;
 pub mod waiting;
 
+pub use self::steps::MigrationState;
 pub use crate::domain::store::{
     Attendance, Fact, Flight, Ingested, Page, QuarantineActionResult, StoreError, Window,
 };

@@ -13,6 +13,36 @@ const RECORD: &str = "meterit_sync_migrations";
 /// Number, description and SQL of a file.
 pub(super) type Step = (i64, &'static str, &'static str);
 
+/// How far a database is from the present shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationState {
+    /// The steps that were done, by number.
+    pub done: Vec<i64>,
+    /// The steps that are still to do, with what they bring.
+    pub missing: Vec<(i64, &'static str)>,
+}
+
+impl MigrationState {
+    /// What is missing among `steps` where these are done.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsuitable`] where a step was done that nobody here knows.
+    pub(super) fn new(steps: &[Step], done: Vec<i64>) -> Result<Self, StoreError> {
+        let is_known = |number: &&i64| steps.iter().any(|(known, ..)| known == *number);
+        if let Some(unknown) = done.iter().find(|number| !is_known(number)) {
+            return Err(StoreError::Unsuitable(format!(
+                "it has seen migration {unknown}, which this program does not know; was it used by a newer version?"
+            )));
+        }
+        let missing = steps
+            .iter()
+            .filter(|(number, ..)| !done.contains(number))
+            .map(|(number, description, _)| (*number, *description))
+            .collect();
+        Ok(Self { done, missing })
+    }
+}
+
 /// Runs the steps that the database has not seen.
 pub(super) async fn run<C: Migrate>(steps: &[Step], connection: &mut C) -> Result<(), StoreError> {
     migrator(steps)

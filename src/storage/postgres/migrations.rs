@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::{adoption, cells};
 use crate::storage::{
-    StoreError,
+    MigrationState, StoreError,
     steps::{self, Step},
 };
 
@@ -27,26 +27,18 @@ const STEPS: [Step; 3] = [
     ),
 ];
 
-/// How far a database is from the present shape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MigrationState {
-    /// The steps that were done, by number.
-    pub done: Vec<i64>,
-    /// The steps that are still to do, with what they bring.
-    pub missing: Vec<(i64, &'static str)>,
-}
-
-/// Runs the steps that the database has not seen. Several instances may start at once: one runs them, the others
-/// wait.
-pub(super) async fn run(connection: &mut PgConnection) -> Result<(), StoreError> {
+/// Runs the steps that the database has not seen; tells which they were. Several instances may start at once: one
+/// runs them, the others wait.
+pub(super) async fn run(
+    connection: &mut PgConnection,
+) -> Result<Vec<(i64, &'static str)>, StoreError> {
     // Looked at first: where nothing is missing, no rights to change tables are needed.
     let missing = state(connection).await?.missing;
-    if missing.is_empty() {
-        return Ok(());
+    if !missing.is_empty() {
+        steps::run(&STEPS, connection).await?;
+        tracing::info!(steps = ?missing, "the sync database was brought to the present shape");
     }
-    steps::run(&STEPS, connection).await?;
-    tracing::info!(steps = ?missing, "the sync database was brought to the present shape");
-    Ok(())
+    Ok(missing)
 }
 
 /// Which steps were done. Refuses a database that this service cannot work with.
@@ -64,20 +56,7 @@ pub(super) async fn state(connection: &mut PgConnection) -> Result<MigrationStat
             done.push(cells::get(row, 0)?);
         }
     }
-    if let Some(unknown) = done
-        .iter()
-        .find(|number| !STEPS.iter().any(|(known, ..)| known == *number))
-    {
-        return Err(StoreError::Unsuitable(format!(
-            "it has seen migration {unknown}, which this program does not know; was it used by a newer version?"
-        )));
-    }
-    let missing = STEPS
-        .iter()
-        .filter(|(number, ..)| !done.contains(number))
-        .map(|(number, description, _)| (*number, *description))
-        .collect();
-    Ok(MigrationState { done, missing })
+    MigrationState::new(&STEPS, done)
 }
 
 #[cfg(test)]

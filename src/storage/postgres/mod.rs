@@ -29,10 +29,9 @@ use std::sync::Arc;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use uuid::Uuid;
 
-pub use self::migrations::MigrationState;
 pub(super) use self::sql_states::meaning;
 use self::{options::Server, presence::Presence, queue::Cursors, writer::Writer};
-use super::{StoreError, errors};
+use super::{MigrationState, StoreError, errors};
 
 /// A Sync Database on a PostgreSQL server, as one of the instances that share it sees it.
 ///
@@ -76,6 +75,15 @@ impl PostgresStore {
     pub async fn migration_state(url: &str) -> Result<MigrationState, StoreError> {
         let mut connection = Server::new(url)?.connect().await?;
         migrations::state(&mut connection).await
+    }
+
+    /// Brings a database to the present shape, also while others use it; tells which steps it took.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn migrate(url: &str) -> Result<Vec<(i64, &'static str)>, StoreError> {
+        let mut connection = Server::new(url)?.connect_for_migrations().await?;
+        migrations::run(&mut connection).await
     }
 
     async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {

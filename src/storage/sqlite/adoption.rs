@@ -131,23 +131,43 @@ async fn adopt_all(connection: &mut SqliteConnection) -> Result<(), StoreError> 
     Ok(transaction.commit().await?)
 }
 
+/// Whether [`adopt`] would change anything.
+///
+/// # Errors
+/// As [`adopt`].
+pub(super) async fn is_due(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let mut is_due = false;
+    for table in [&METERS, &METER_READINGS, &SYNC_LOG] {
+        is_due |= !missing_columns(connection, table).await?.is_empty();
+    }
+    Ok(is_due | rebuilt_definition(connection).await?.is_some())
+}
+
 async fn adopt_table(
     connection: &mut SqliteConnection,
     table: &DeployedTable,
 ) -> Result<(), StoreError> {
+    for statement in missing_columns(connection, table).await? {
+        sqlx::query(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The statements for the columns that a table lacks; none where there is no such table yet.
+async fn missing_columns(
+    connection: &mut SqliteConnection,
+    table: &DeployedTable,
+) -> Result<Vec<&'static str>, StoreError> {
     if !is_ordinary_table(connection, table.name).await? {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let columns = columns(connection, table.name).await?;
     require_columns(table, &columns)?;
     require_own_ids(connection, table.name, &columns).await?;
     refuse_unknown_duties(table, &columns)?;
-    for (name, statement) in table.addable {
-        if !has(&columns, name) {
-            sqlx::query(*statement).execute(&mut *connection).await?;
-        }
-    }
-    Ok(())
+    let addable = table.addable.iter();
+    let missing = addable.filter(|(name, _)| !has(&columns, name));
+    Ok(missing.map(|(_, statement)| *statement).collect())
 }
 
 /// False where there is no such table yet.
@@ -263,25 +283,35 @@ fn refuse_unknown_duties(table: &DeployedTable, columns: &[Column]) -> Result<()
 /// Rebuilds the readings' table where SQLite would give a deleted reading's id to the next one: the id on
 /// record for a batch on its way must never mean another reading.
 async fn keep_ids_from_being_reused(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    match rebuilt_definition(connection).await? {
+        Some(rebuilt) => rebuild_readings(connection, rebuilt).await,
+        None => Ok(()),
+    }
+}
+
+/// The definition that the readings' table should have; none where it is as it should be, or not there.
+async fn rebuilt_definition(
+    connection: &mut SqliteConnection,
+) -> Result<Option<String>, StoreError> {
     let Some(row) = sqlx::query(include_str!("queries/readings_definition.sql"))
-        .fetch_optional(&mut *connection)
+        .fetch_optional(connection)
         .await?
     else {
-        return Ok(());
+        return Ok(None);
     };
     let definition = cells::required_text(&row, 0)?;
     if table_definition::has_autoincrement(&definition) {
-        return Ok(());
+        return Ok(None);
     }
-    let rebuilt = table_definition::rename(&definition, "meter_readings_rebuilt")
+    table_definition::rename(&definition, "meter_readings_rebuilt")
         .and_then(|definition| table_definition::add_autoincrement(&definition))
         .ok_or_else(|| {
             StoreError::Unsuitable(
                 "the definition of table meter_readings is not understood; add AUTOINCREMENT to its primary key"
                     .to_owned(),
             )
-        })?;
-    rebuild_readings(connection, rebuilt).await
+        })
+        .map(Some)
 }
 
 /// The procedure that SQLite's documentation gives for changes that ALTER TABLE does not know.

@@ -2,8 +2,9 @@
 
 use sqlx::SqliteConnection;
 
+use super::{adoption, cells};
 use crate::storage::{
-    StoreError,
+    MigrationState, StoreError,
     steps::{self, Step},
 };
 
@@ -26,9 +27,39 @@ const STEPS: [Step; 3] = [
     ),
 ];
 
-/// Runs the steps that the database has not seen.
-pub(super) async fn run(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    steps::run(&STEPS, connection).await
+/// What comes before the first step where another program made the tables.
+const ADOPTION: (i64, &str) = (0, "taking over the tables of the site");
+
+/// Takes over the tables that are there, and runs the steps that the database has not seen; tells which they were.
+pub(super) async fn run(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<(i64, &'static str)>, StoreError> {
+    let missing = state(connection).await?.missing;
+    adoption::adopt(connection).await?;
+    steps::run(&STEPS, connection).await?;
+    Ok(missing)
+}
+
+/// Which steps were done. Refuses tables that cannot be taken over.
+pub(super) async fn state(connection: &mut SqliteConnection) -> Result<MigrationState, StoreError> {
+    let adoption_is_due = adoption::is_due(connection).await?;
+    let record = sqlx::query(include_str!("queries/migrations_record.sql"))
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut done = Vec::new();
+    if cells::boolean(&record, 0)?.unwrap_or_default() {
+        let rows = sqlx::query(include_str!("queries/migrations_done.sql"))
+            .fetch_all(connection)
+            .await?;
+        for row in &rows {
+            done.push(cells::required_integer(row, 0)?);
+        }
+    }
+    let mut state = MigrationState::new(&STEPS, done)?;
+    if adoption_is_due {
+        state.missing.insert(0, ADOPTION);
+    }
+    Ok(state)
 }
 
 #[cfg(test)]

@@ -25,13 +25,16 @@ mod store;
 mod table_definition;
 mod transaction;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
+use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool, pool::PoolConnection};
 
 pub(super) use self::result_codes::meaning;
 use self::{foreign_changes::ForeignChanges, instance_lock::InstanceLock};
-use super::{StoreError, errors};
+use super::{MigrationState, StoreError, SyncStore, errors};
 
 /// A Sync Database in one SQLite file, for this process alone among the instances of this service; other
 /// programs may read and write the file at any time.
@@ -54,24 +57,63 @@ impl SqliteStore {
     /// [`StoreError::InUse`] while another instance has it, [`StoreError::Unsuitable`] where its tables cannot
     /// be taken over, [`StoreError::Busy`] and [`StoreError::Failed`] where trying again later may help.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::open_with_steps(path).await?.0)
+    }
+
+    /// Brings the database in the file `path` to the present shape; tells which steps it took.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub async fn migrate(path: &Path) -> Result<Vec<(i64, &'static str)>, StoreError> {
+        let (store, steps) = Self::open_with_steps(path).await?;
+        store.close().await;
+        Ok(steps)
+    }
+
+    /// How far the database in the file `path` is from the present shape. Changes nothing, also where there is no
+    /// such file.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], but never [`StoreError::InUse`].
+    pub async fn migration_state(path: &Path) -> Result<MigrationState, StoreError> {
+        require_file(path)?;
+        let mut connection = options::reader_options(path).connect().await?;
+        let state = migrations::state(&mut connection).await;
+        connection.close().await?;
+        state
+    }
+
+    async fn open_with_steps(path: &Path) -> Result<(Self, Vec<(i64, &'static str)>), StoreError> {
         make_folder(path)?;
         let lock = InstanceLock::take(path)?;
         let writer = options::writer_pool(path).await?;
         let mut connection = writer.acquire().await?;
-        adoption::adopt(&mut connection).await?;
-        migrations::run(&mut connection).await?;
+        let steps = migrations::run(&mut connection).await?;
         drop(connection);
-        Ok(Self {
+        let store = Self {
             path: path.to_owned(),
             writer,
             readers: options::reader_pool(path),
             foreign_changes: ForeignChanges::new(path),
             lock,
-        })
+        };
+        Ok((store, steps))
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.readers.acquire().await?)
+    }
+}
+
+/// Fails where there is no such file.
+fn require_file(file: &Path) -> Result<(), StoreError> {
+    let refused = |error: &io::Error| {
+        errors::from_file_system(&format!("the file {} is not there", file.display()), error)
+    };
+    match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(refused(&io::ErrorKind::IsADirectory.into())),
+        Err(error) => Err(refused(&error)),
     }
 }
 

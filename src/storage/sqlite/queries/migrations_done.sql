@@ -1,0 +1,1 @@
+SELECT version FROM meterit_sync_migrations WHERE success ORDER BY version
