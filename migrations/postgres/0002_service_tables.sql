@@ -83,6 +83,20 @@ CREATE TABLE ingestion_keys (
     created_at TIMESTAMP NOT NULL
 );
 
+-- What came from queues in SQLite. The last chunk of each is on record with the rows that it holds there: until the
+-- next one comes, nobody knows here whether they have left.
+CREATE TABLE imports (
+    source TEXT PRIMARY KEY,
+    run TEXT NOT NULL,
+    step BIGINT NOT NULL,
+    chunk TEXT NOT NULL,
+    account TEXT NOT NULL,
+    -- A reading by which copies of the file are recognised.
+    witness_id BIGINT,
+    witness TEXT,
+    updated_at TIMESTAMP NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')
+);
+
 -- How many readings came to wait, and how many ceased to, statement by statement: the sum is the length of the queue.
 -- A row for each, since a counter in one row would make all who insert wait for each other.
 CREATE TABLE queue_changes (change BIGINT NOT NULL);

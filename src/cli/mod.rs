@@ -3,6 +3,7 @@
 mod check_config;
 mod demo;
 mod duration;
+mod import;
 mod migrate;
 mod run;
 mod simulate;
@@ -40,6 +41,8 @@ enum Command {
     CheckConfig,
     /// Bring the Sync Database to the shape that this version needs, also while services run on PostgreSQL
     Migrate(migrate::MigrateArguments),
+    /// Move the queue of a site that outgrows SQLite into PostgreSQL; may be interrupted and run again
+    Import(import::ImportArguments),
     /// Show everything at work: meters, the service and a Client System, all on this machine
     Demo(demo::DemoArguments),
     /// Pretend to be a part of the world around the service
@@ -60,6 +63,7 @@ impl Cli {
                     migrate::execute(&arguments, loaded)
                 })
             }
+            Command::Import(arguments) => import::execute(&arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Simulate(simulation) => simulate::execute(simulation),
         }

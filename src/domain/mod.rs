@@ -4,6 +4,7 @@ pub mod batch;
 pub mod census;
 pub mod connectivity;
 pub mod event;
+pub mod import;
 pub mod meter;
 pub mod outcome;
 pub mod pass;

@@ -6,10 +6,10 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Integer digits that a `NUMERIC(15,3)` column holds.
-const INTEGER_DIGITS: usize = 12;
-/// Decimals that a `NUMERIC(15,3)` column holds.
-const DECIMALS: usize = 3;
+/// Digits that the Client System's column holds.
+const PRECISION: i64 = 15;
+/// Decimals among them.
+const SCALE: i64 = 3;
 
 /// A finite decimal number, kept as its text, which is always a valid JSON number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,12 +33,14 @@ impl ReadingValue {
 
     /// Whether a `NUMERIC(15,3)` column holds the number without rounding or overflow.
     pub fn fits_numeric_15_3(&self) -> bool {
+        self.fits_numeric(PRECISION, SCALE)
+    }
+
+    /// Whether a `NUMERIC(precision, scale)` column holds the number without rounding or overflow.
+    pub fn fits_numeric(&self, precision: i64, scale: i64) -> bool {
         let (digits, exponent) = significant_digits(&self.0);
-        let scale = exponent.unsigned_abs() as usize;
-        match exponent {
-            0.. => digits.is_empty() || digits.len().saturating_add(scale) <= INTEGER_DIGITS,
-            _ => scale <= DECIMALS && digits.len().saturating_sub(scale) <= INTEGER_DIGITS,
-        }
+        let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
+        length == 0 || (exponent >= -scale && length.saturating_add(exponent) <= precision - scale)
     }
 }
 

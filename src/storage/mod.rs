@@ -3,6 +3,7 @@
 mod errors;
 mod fingerprint;
 mod holding;
+pub mod import;
 pub mod postgres;
 mod requeueing;
 pub mod sqlite;

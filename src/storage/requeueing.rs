@@ -43,10 +43,12 @@ impl Returning {
     }
 }
 
-/// Those that return; what becomes of the others goes into `result`, as do the numbers.
+/// Those that return; what becomes of the others goes into `result`, as do the numbers. `check` says why the queue
+/// cannot hold a reading.
 pub(super) fn choose(
     candidates: Vec<Candidate>,
     accept_double: bool,
+    check: impl Fn(&Reading) -> Result<(), String>,
     result: &mut QuarantineActionResult,
 ) -> Vec<Returning> {
     let mut returning = Vec::with_capacity(candidates.len());
@@ -56,7 +58,10 @@ pub(super) fn choose(
             continue;
         }
         let quarantine_id = candidate.contents.id;
-        match binary_cells_as_such(candidate.contents).parse() {
+        let readable = binary_cells_as_such(candidate.contents)
+            .parse()
+            .map_err(|problem| problem.to_string());
+        match readable.and_then(|reading| check(&reading).map(|()| reading)) {
             Ok(reading) => returning.push(Returning {
                 quarantine_id,
                 reading,

@@ -6,7 +6,9 @@ mod cells;
 mod claims;
 mod cleanup;
 mod facts;
+mod import;
 mod ingestion;
+mod limits;
 mod manifests;
 mod meters;
 mod migrations;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use uuid::Uuid;
 
-pub(super) use self::sql_states::meaning;
+pub(super) use self::{import::ImportTarget, sql_states::meaning};
 use self::{options::Server, presence::Presence, queue::Cursors, writer::Writer};
 use super::{MigrationState, StoreError, errors};
 

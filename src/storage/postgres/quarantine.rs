@@ -82,7 +82,8 @@ fn quarantine_values(
     ]))
 }
 
-async fn insert_with_audit(
+/// Writes entries, their values in the order of the query's columns, each with a row in the audit.
+pub(super) async fn insert_with_audit(
     connection: &mut PgConnection,
     values: Vec<serde_json::Value>,
     now: Timestamp,

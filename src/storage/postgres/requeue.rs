@@ -2,17 +2,21 @@
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::{cells, quarantine};
+use super::{cells, limits::Limits, quarantine};
 use crate::{
-    domain::{quarantine::QuarantineFilter, reading::RawReading, timestamp::Timestamp},
+    domain::{
+        quarantine::QuarantineFilter,
+        reading::{RawReading, Reading},
+        timestamp::Timestamp,
+    },
     storage::{
         QuarantineActionResult, StoreError,
         requeueing::{self, Candidate, Returning},
     },
 };
 
-/// Returns entries to the queue under new ids; passes over those that cannot be sent, and those that may be
-/// stored already unless a double is accepted.
+/// Returns entries to the queue under new ids; passes over those that cannot be sent or would be rounded, and those
+/// that may be stored already unless a double is accepted.
 pub(super) async fn requeue(
     connection: &mut PgConnection,
     filter: &QuarantineFilter,
@@ -20,6 +24,7 @@ pub(super) async fn requeue(
     now: Timestamp,
 ) -> Result<QuarantineActionResult, StoreError> {
     let mut result = QuarantineActionResult::default();
+    let limits = Limits::read(connection).await?;
     let mut after = i64::MIN;
     loop {
         let candidates = candidates(connection, filter, after).await?;
@@ -27,7 +32,8 @@ pub(super) async fn requeue(
             return Ok(result);
         };
         after = last.contents.id;
-        let returning = requeueing::choose(candidates, accept_double, &mut result);
+        let check = |reading: &Reading| limits.check(reading);
+        let returning = requeueing::choose(candidates, accept_double, check, &mut result);
         give_back(connection, &returning, now).await?;
     }
 }

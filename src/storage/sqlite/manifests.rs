@@ -127,7 +127,8 @@ pub(super) async fn remove(
     Ok(())
 }
 
-fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
+/// A row whose first columns are the manifest's, all but the body.
+pub(super) fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
     let ids = cells::required_text(row, 8)?;
     Ok(Manifest {
         key: IdempotencyKey(cells::required_text(row, 0)?),

@@ -7,6 +7,7 @@ mod cleanup;
 mod disk;
 mod facts;
 mod foreign_changes;
+mod import;
 mod ingestion;
 mod instance_lock;
 mod manifests;
@@ -32,8 +33,8 @@ use std::{
 
 use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool, pool::PoolConnection};
 
-pub(super) use self::result_codes::meaning;
 use self::{foreign_changes::ForeignChanges, instance_lock::InstanceLock};
+pub(super) use self::{import::ImportSource, result_codes::meaning};
 use super::{MigrationState, StoreError, SyncStore, errors};
 
 /// A Sync Database in one SQLite file, for this process alone among the instances of this service; other

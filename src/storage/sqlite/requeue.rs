@@ -27,7 +27,7 @@ pub(super) async fn requeue(
             return Ok(result);
         };
         after = last.contents.id;
-        let returning = requeueing::choose(candidates, accept_double, &mut result);
+        let returning = requeueing::choose(candidates, accept_double, |_| Ok(()), &mut result);
         give_back(connection, &returning, now).await?;
     }
 }

@@ -62,7 +62,7 @@ pub mod blocking {
     }
 
     /// A thread of its own, since a runtime cannot be waited for within another.
-    fn elsewhere<T: Send>(
+    pub fn elsewhere<T: Send>(
         work: impl Future<Output = Result<T, sqlx::Error>> + Send,
     ) -> Result<T, sqlx::Error> {
         let run = || {

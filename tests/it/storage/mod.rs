@@ -2,9 +2,10 @@
 
 #[macro_use]
 mod conformance;
+mod import;
 mod postgres;
 mod postgres_server;
-mod site;
+pub mod site;
 mod sqlite;
 mod sqlite_adoption;
 mod sqlite_plans;

@@ -1,0 +1,1 @@
+SELECT value FROM service_facts WHERE name = 'identity'

@@ -1,0 +1,1 @@
+SELECT FROM upload_manifests WHERE key = $1

@@ -1,0 +1,1 @@
+SELECT run, step, chunk, account FROM imports WHERE source = $1

@@ -1,0 +1,1 @@
+SELECT witness_id, witness FROM imports WHERE witness IS NOT NULL

@@ -1,0 +1,1 @@
+DELETE FROM quarantine_audit WHERE quarantine_id IN (SELECT value FROM json_each(?1))

@@ -1,0 +1,1 @@
+DELETE FROM upload_manifests WHERE state IN ('part', 'suspect')
