@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use super::{cells, options::Server};
 use crate::{domain::store::Attendance, storage::StoreError};
@@ -18,6 +18,8 @@ pub(super) struct Presence {
     session: Mutex<Option<PgListener>>,
     /// The database knows that this instance wants to be woken.
     is_listening: AtomicBool,
+    /// Whoever waits for an announcement lets go of the session.
+    closing: Notify,
 }
 
 impl Presence {
@@ -28,6 +30,7 @@ impl Presence {
             pool: server.listener_pool(),
             session: Mutex::default(),
             is_listening: AtomicBool::new(false),
+            closing: Notify::new(),
         }
     }
 
@@ -65,7 +68,10 @@ impl Presence {
         if !self.is_listening.load(Ordering::Relaxed) {
             self.listen(listener, true).await?;
         }
-        let received = listener.try_recv().await;
+        let received = tokio::select! {
+            received = listener.try_recv() => received,
+            () = self.closing.notified() => return Ok(()),
+        };
         self.listen(listener, false).await?;
         received?;
         Ok(())
@@ -93,6 +99,7 @@ impl Presence {
 
     /// Ends the session, and with it the leadership.
     pub(super) async fn close(&self) {
+        self.closing.notify_one();
         self.session.lock().await.take();
         self.pool.close().await;
     }

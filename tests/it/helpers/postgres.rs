@@ -47,6 +47,16 @@ pub async fn ask(url: &str, sql: &str) -> Result<Option<String>, sqlx::Error> {
     row.try_get(0)
 }
 
+/// The first column of every row, all of them texts.
+pub async fn list(url: &str, sql: &str) -> Result<Vec<String>, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    let rows = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
+        .fetch_all(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(rows)
+}
+
 /// [`execute`] and [`ask`] for whoever cannot wait: a test without a runtime, or the end of a value.
 pub mod blocking {
     use std::future::Future;

@@ -3,6 +3,7 @@
 #[macro_use]
 mod conformance;
 mod import;
+mod model;
 mod postgres;
 mod postgres_server;
 pub mod site;

@@ -120,3 +120,19 @@ async fn leadership_moves_when_the_leader_ends() {
     let attendance = second.attend().await.unwrap();
     assert_eq!((attendance.leads, attendance.instances), (true, 1));
 }
+
+#[tokio::test]
+async fn an_instance_that_waits_for_announcements_closes_in_an_orderly_way() {
+    let site = PostgresSite::new();
+    let database = site.open().await;
+    database.attend().await.unwrap();
+    let (announced, ()) = tokio::join!(database.announced(), async {
+        let is_listening = "SELECT bool_and(is_listening) FROM service_instances";
+        while site.ask(is_listening).await.as_deref() != Some("true") {}
+        database.close().await;
+    });
+    announced.expect("nobody waits any more");
+    // Giving up on a server that does not answer leaves the lease as it was.
+    let leases = "SELECT count(*) FROM service_instances WHERE lease_until > clock_timestamp()";
+    assert_eq!(site.ask(leases).await.as_deref(), Some("0"));
+}

@@ -28,6 +28,8 @@ pub trait Site: Send + Sync {
     async fn execute(&self, sql: &str);
     /// The first column of the first row as another program sees it, as text.
     async fn ask(&self, sql: &str) -> Option<String>;
+    /// The first column of every row, all of them texts.
+    async fn list(&self, sql: &str) -> Vec<String>;
     /// What another program can put into `meter_readings` though no batch can hold it.
     fn unreadable(&self) -> UnreadableCells;
 }
@@ -93,6 +95,16 @@ impl Site for SqliteSite {
         row.get(0)
     }
 
+    async fn list(&self, sql: &str) -> Vec<String> {
+        let mut connection = self.connect().await;
+        let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
+            .fetch_all(&mut connection)
+            .await
+            .expect("another program's question");
+        connection.close().await.unwrap();
+        rows
+    }
+
     fn unreadable(&self) -> UnreadableCells {
         UnreadableCells {
             timestamp: "soon",
@@ -147,6 +159,12 @@ impl Site for PostgresSite {
 
     async fn ask(&self, sql: &str) -> Option<String> {
         postgres::ask(&self.url(), sql)
+            .await
+            .expect("another program's question")
+    }
+
+    async fn list(&self, sql: &str) -> Vec<String> {
+        postgres::list(&self.url(), sql)
             .await
             .expect("another program's question")
     }
