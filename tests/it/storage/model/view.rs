@@ -70,10 +70,10 @@ fn expected(queue: &Queue, keeps_length: bool) -> View {
             .min()
     };
     let batches = queue.batches.iter().map(|batch| {
-        let sent = if batch.state == ManifestState::Suspect && batch.attempts == 0 {
-            Vec::new()
-        } else {
+        let sent = if batch.has_body {
             batch.readings.clone()
+        } else {
+            Vec::new()
         };
         let viewed = ViewedBatch {
             root: lowest(batch.root).unwrap_or(NOTHING),
