@@ -2,5 +2,7 @@
 //! code with the service and talk to it only over the network and the database, as their models do.
 
 pub mod client_system;
+pub mod fault_proxy;
 pub mod live_view;
 pub mod meters;
+mod reserved_port;

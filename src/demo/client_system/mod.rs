@@ -30,9 +30,10 @@ use std::{
 };
 
 use self::{
-    server::{Command, Listening, ReservedPort},
+    server::{Command, Listening},
     state::Shared,
 };
+use super::reserved_port::ReservedPort;
 use crate::clock::Clock;
 
 pub use self::{

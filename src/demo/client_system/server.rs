@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener},
+    net::TcpListener,
     sync::{Arc, mpsc::Sender},
     time::Duration,
 };
@@ -14,10 +14,10 @@ use actix_web::{
     rt::net::TcpStream,
     web,
 };
-use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 
 use super::{connection::Connection, control, exchange::handle, state::Shared};
+use crate::demo::reserved_port::ReservedPort;
 
 /// What a handle asks of the listening side; `done` hears when it has happened.
 #[derive(Debug)]
@@ -31,45 +31,6 @@ pub(super) enum Command {
     Up { done: Option<Sender<()>> },
     /// Leave for good.
     Stop,
-}
-
-/// A port that stays ours: bound, though not listening, so that nobody takes it during an outage.
-#[derive(Debug)]
-pub(super) struct ReservedPort {
-    _reservation: Socket,
-    address: SocketAddr,
-}
-
-impl ReservedPort {
-    /// Reserves a port of the loopback address; 0 takes a free one.
-    pub fn new(port: u16) -> io::Result<Self> {
-        let reservation = bound_socket(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into())?;
-        let address = reservation
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::other("no IP address"))?;
-        Ok(Self {
-            _reservation: reservation,
-            address,
-        })
-    }
-
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
-
-    fn listen(&self) -> io::Result<TcpListener> {
-        let socket = bound_socket(self.address)?;
-        socket.listen(1024)?;
-        Ok(socket.into())
-    }
-}
-
-fn bound_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
 }
 
 /// The listening side of one simulator.

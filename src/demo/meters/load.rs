@@ -72,6 +72,7 @@ impl Meter {
                 data_point,
                 thousandths: (value * 1000.0).round() as i64,
                 unit,
+                is_broken: false,
             };
         measured.map(reading).into()
     }

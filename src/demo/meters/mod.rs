@@ -23,11 +23,16 @@ pub struct MeterReading {
     pub thousandths: i64,
     /// The unit; a power factor has none.
     pub unit: Option<&'static str>,
+    /// Whether the meter failed and wrote something that is no number.
+    pub is_broken: bool,
 }
 
 impl MeterReading {
-    /// The value in its shortest decimal form, as SQLite gives it back: `230.4`, `50`.
+    /// The value in its shortest decimal form, as SQLite gives it back: `230.4`, `50`; `NaN` where it is broken.
     pub fn value(&self) -> String {
+        if self.is_broken {
+            return "NaN".to_owned();
+        }
         let sign = if self.thousandths < 0 { "-" } else { "" };
         let magnitude = self.thousandths.unsigned_abs();
         let text = format!("{sign}{}.{:03}", magnitude / 1000, magnitude % 1000);
@@ -212,6 +217,7 @@ mod tests {
                 data_point: "",
                 thousandths,
                 unit: None,
+                is_broken: false,
             };
             reading.value()
         };

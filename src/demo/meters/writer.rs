@@ -1,24 +1,37 @@
-//! Writes readings into a SQLite Sync Database as the Meter Collection Service does: a stranger with plain
-//! SQL, who knows the deployed columns and nothing else.
+//! Writes readings into a Sync Database as the Meter Collection Service does: a stranger with plain SQL, who knows
+//! the deployed columns and nothing else.
 
 use std::{path::Path, time::Duration};
 
-use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    Connection, PgConnection, QueryBuilder, Sqlite, SqliteConnection, sqlite::SqliteConnectOptions,
+};
 
 use super::MeterReading;
 
 /// Rows in one statement: five parameters each, well below SQLite's limit of 32,766.
 const ROWS_PER_STATEMENT: usize = 1000;
+/// The columns as arrays, for PostgreSQL counts parameters as well.
+const POSTGRES_INSERT: &str = "INSERT INTO meter_readings \
+    (meter_external_id, timestamp, data_point, value, unit) SELECT meter, at, point, value::NUMERIC, unit \
+    FROM unnest($1::TEXT [], $2::TIMESTAMP [], $3::TEXT [], $4::TEXT [], $5::TEXT []) \
+    AS reading (meter, at, point, value, unit)";
 
 /// A connection of its own to a Sync Database.
 #[derive(Debug)]
 pub struct MeterWriter {
-    connection: SqliteConnection,
+    engine: Engine,
     committed: u64,
 }
 
+#[derive(Debug)]
+enum Engine {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
 impl MeterWriter {
-    /// Opens an existing database, and waits up to ten seconds for each lock.
+    /// Opens an existing SQLite database, and waits up to ten seconds for each lock.
     ///
     /// # Errors
     /// The file is missing or is no database.
@@ -26,10 +39,24 @@ impl MeterWriter {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .busy_timeout(Duration::from_secs(10));
-        Ok(Self {
-            connection: SqliteConnection::connect_with(&options).await?,
+        let connection = SqliteConnection::connect_with(&options).await?;
+        Ok(Self::with(Engine::Sqlite(connection)))
+    }
+
+    /// Connects to a PostgreSQL database.
+    ///
+    /// # Errors
+    /// There is none at this address, or it does not let us in.
+    pub async fn connect(url: &str) -> sqlx::Result<Self> {
+        let connection = PgConnection::connect(url).await?;
+        Ok(Self::with(Engine::Postgres(connection)))
+    }
+
+    fn with(engine: Engine) -> Self {
+        Self {
+            engine,
             committed: 0,
-        })
+        }
     }
 
     /// Inserts all of these in one transaction.
@@ -40,14 +67,10 @@ impl MeterWriter {
         if readings.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.connection.begin().await?;
-        for rows in readings.chunks(ROWS_PER_STATEMENT) {
-            insert_statement(rows)
-                .build()
-                .execute(&mut *transaction)
-                .await?;
+        match &mut self.engine {
+            Engine::Sqlite(connection) => insert_into_sqlite(connection, readings).await?,
+            Engine::Postgres(connection) => insert_into_postgres(connection, readings).await?,
         }
-        transaction.commit().await?;
         self.committed += readings.len() as u64;
         Ok(())
     }
@@ -84,15 +107,48 @@ impl MeterWriter {
     /// # Errors
     /// The database cannot be read.
     pub async fn left_behind(&mut self) -> sqlx::Result<(u64, u64)> {
-        let waiting = "SELECT count(*) FROM meter_readings WHERE is_synchronized IS NOT 1";
-        let quarantined = "SELECT count(*) FROM quarantined_readings";
-        let waiting: i64 = sqlx::query_scalar(waiting)
-            .fetch_one(&mut self.connection)
+        let waiting = self
+            .count("SELECT count(*) FROM meter_readings WHERE is_synchronized IS NOT TRUE")
             .await?;
-        let quarantined: i64 = sqlx::query_scalar(quarantined)
-            .fetch_one(&mut self.connection)
+        let quarantined = self
+            .count("SELECT count(*) FROM quarantined_readings")
             .await?;
-        Ok((waiting.unsigned_abs(), quarantined.unsigned_abs()))
+        Ok((waiting, quarantined))
+    }
+
+    /// Batches that were begun and not ended.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn open_batches(&mut self) -> sqlx::Result<u64> {
+        self.count("SELECT count(*) FROM upload_manifests").await
+    }
+
+    /// The ids that the readings in quarantine had in `meter_readings`, which counts from 1 in the order of
+    /// insertion.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn quarantined_ids(&mut self) -> sqlx::Result<Vec<i64>> {
+        let question = "SELECT reading_id FROM quarantined_readings ORDER BY reading_id";
+        match &mut self.engine {
+            Engine::Sqlite(connection) => sqlx::query_scalar(question).fetch_all(connection).await,
+            Engine::Postgres(connection) => {
+                sqlx::query_scalar(question).fetch_all(connection).await
+            }
+        }
+    }
+
+    async fn count(&mut self, question: &'static str) -> sqlx::Result<u64> {
+        let count: i64 = match &mut self.engine {
+            Engine::Sqlite(connection) => {
+                sqlx::query_scalar(question).fetch_one(connection).await?
+            }
+            Engine::Postgres(connection) => {
+                sqlx::query_scalar(question).fetch_one(connection).await?
+            }
+        };
+        Ok(count.unsigned_abs())
     }
 
     /// Closes the connection in good order.
@@ -100,8 +156,47 @@ impl MeterWriter {
     /// # Errors
     /// The database reports one on closing.
     pub async fn close(self) -> sqlx::Result<()> {
-        self.connection.close().await
+        match self.engine {
+            Engine::Sqlite(connection) => connection.close().await,
+            Engine::Postgres(connection) => connection.close().await,
+        }
     }
+}
+
+async fn insert_into_sqlite(
+    connection: &mut SqliteConnection,
+    readings: &[MeterReading],
+) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    for rows in readings.chunks(ROWS_PER_STATEMENT) {
+        insert_statement(rows)
+            .build()
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
+async fn insert_into_postgres(
+    connection: &mut PgConnection,
+    readings: &[MeterReading],
+) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    for rows in readings.chunks(ROWS_PER_STATEMENT) {
+        sqlx::query(POSTGRES_INSERT)
+            .bind(column(rows, |reading| reading.meter.clone()))
+            .bind(column(rows, |reading| reading.timestamp.naive_utc()))
+            .bind(column(rows, |reading| reading.data_point))
+            .bind(column(rows, MeterReading::value))
+            .bind(column(rows, |reading| reading.unit))
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
+fn column<'r, T>(readings: &'r [MeterReading], of: impl Fn(&'r MeterReading) -> T) -> Vec<T> {
+    readings.iter().map(of).collect()
 }
 
 fn insert_statement(readings: &[MeterReading]) -> QueryBuilder<Sqlite> {
