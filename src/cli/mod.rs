@@ -7,6 +7,7 @@ mod import;
 mod migrate;
 mod run;
 mod simulate;
+mod soak;
 
 use std::{
     io::{self, Write},
@@ -36,7 +37,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service (also without any command)
-    Run,
+    Run(run::RunArguments),
     /// Print the effective settings and where each value came from, secrets redacted
     CheckConfig,
     /// Bring the Sync Database to the shape that this version needs, also while services run on PostgreSQL
@@ -48,13 +49,20 @@ enum Command {
     /// Pretend to be a part of the world around the service
     #[command(subcommand)]
     Simulate(simulate::Simulation),
+    /// Attack a running service with cut connections, kills and panics, and account for every reading
+    Soak(soak::SoakArguments),
 }
 
 impl Cli {
     /// Executes the chosen command and says how it ended.
     pub fn execute(self) -> ExitCode {
-        match self.command.unwrap_or(Command::Run) {
-            Command::Run => with_settings(Settings::load, self.config, run::execute),
+        let command = self
+            .command
+            .unwrap_or_else(|| Command::Run(run::RunArguments::default()));
+        match command {
+            Command::Run(arguments) => with_settings(Settings::load, self.config, |loaded| {
+                run::execute(&arguments, loaded)
+            }),
             Command::CheckConfig => {
                 with_settings(Settings::load, self.config, check_config::execute)
             }
@@ -66,6 +74,7 @@ impl Cli {
             Command::Import(arguments) => import::execute(&arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Simulate(simulation) => simulate::execute(simulation),
+            Command::Soak(arguments) => soak::execute(&arguments),
         }
     }
 }

@@ -1,18 +1,30 @@
 //! `run`: the service, from its settings until someone ends it.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, BufRead},
+    process::ExitCode,
+};
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{NEEDS_A_PERSON, failed};
 use crate::{
     app::{App, Ending, StartError, Surroundings},
     settings::{Loaded, Settings},
+    supervision::failure_points::FailurePoints,
     telemetry,
 };
 
+#[derive(Debug, Default, Args)]
+pub(super) struct RunArguments {
+    /// Take names of failure points on standard input, one in a line, and fail there once; for `soak`
+    #[arg(long, hide = true)]
+    failure_points_from_stdin: bool,
+}
+
 /// Serves until a signal or a failure beyond repair.
-pub(super) fn execute(loaded: Loaded) -> ExitCode {
+pub(super) fn execute(arguments: &RunArguments, loaded: Loaded) -> ExitCode {
     if let Err(error) = telemetry::logging::install(&loaded.settings.logging) {
         return failed(error);
     }
@@ -20,11 +32,15 @@ pub(super) fn execute(loaded: Loaded) -> ExitCode {
     for warning in &loaded.report.warnings {
         tracing::warn!(warning, "a setting has no effect");
     }
-    actix::System::new().block_on(serve(loaded.settings))
+    let mut surroundings = Surroundings::default();
+    if arguments.failure_points_from_stdin {
+        surroundings.failure_points = failure_points_from_stdin();
+    }
+    actix::System::new().block_on(serve(loaded.settings, surroundings))
 }
 
-async fn serve(settings: Settings) -> ExitCode {
-    let app = match App::build(settings, Surroundings::default()).await {
+async fn serve(settings: Settings, surroundings: Surroundings) -> ExitCode {
+    let app = match App::build(settings, surroundings).await {
         Ok(app) => app,
         Err(error) => return refused(&error),
     };
@@ -50,6 +66,18 @@ fn refused(error: &StartError) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn failure_points_from_stdin() -> FailurePoints {
+    let points = FailurePoints::for_tests();
+    let armed = points.clone();
+    // Ends with standard input, or with the process.
+    std::thread::spawn(move || {
+        for point in io::stdin().lock().lines().map_while(Result::ok) {
+            armed.arm(&point, 1);
+        }
+    });
+    points
 }
 
 /// SIGTERM and Ctrl-C ask for an orderly end.

@@ -21,4 +21,5 @@ mod service;
 mod settings;
 mod simulation;
 mod site;
+mod soak;
 mod waiting;
