@@ -101,6 +101,20 @@ impl Default for Surroundings {
     }
 }
 
+impl Surroundings {
+    /// With a function that lets the next passing of a named point panic, for attacks from outside.
+    pub fn failing_on_demand() -> (Self, impl Fn(&str) + Send + 'static) {
+        let failure_points = FailurePoints::for_tests();
+        let surroundings = Self {
+            failure_points: failure_points.clone(),
+            ..Self::default()
+        };
+        (surroundings, move |point: &str| {
+            failure_points.arm(point, 1)
+        })
+    }
+}
+
 /// A service that is set up and listens.
 pub struct App {
     port: u16,

@@ -153,6 +153,11 @@ pub(super) async fn wire(
         api,
         ApiClient::new(ApiClientParts {
             settings: settings.client_system.clone(),
+            max_bytes_per_second: settings.sync.max_bytes_per_second,
+            other_calls_every: settings
+                .heartbeat
+                .interval
+                .min(settings.connectivity.check_interval),
             clock: clock.clone(),
             knowledge: recall.knowledge.clone(),
             exchanges: Rc::new(Exchanges::default()),

@@ -12,7 +12,6 @@ use super::{NEEDS_A_PERSON, failed};
 use crate::{
     app::{App, Ending, StartError, Surroundings},
     settings::{Loaded, Settings},
-    supervision::failure_points::FailurePoints,
     telemetry,
 };
 
@@ -32,10 +31,11 @@ pub(super) fn execute(arguments: &RunArguments, loaded: Loaded) -> ExitCode {
     for warning in &loaded.report.warnings {
         tracing::warn!(warning, "a setting has no effect");
     }
-    let mut surroundings = Surroundings::default();
-    if arguments.failure_points_from_stdin {
-        surroundings.failure_points = failure_points_from_stdin();
-    }
+    let surroundings = if arguments.failure_points_from_stdin {
+        failing_from_stdin()
+    } else {
+        Surroundings::default()
+    };
     actix::System::new().block_on(serve(loaded.settings, surroundings))
 }
 
@@ -68,16 +68,15 @@ fn refused(error: &StartError) -> ExitCode {
     }
 }
 
-fn failure_points_from_stdin() -> FailurePoints {
-    let points = FailurePoints::for_tests();
-    let armed = points.clone();
+fn failing_from_stdin() -> Surroundings {
+    let (surroundings, fail_at) = Surroundings::failing_on_demand();
     // Ends with standard input, or with the process.
     std::thread::spawn(move || {
         for point in io::stdin().lock().lines().map_while(Result::ok) {
-            armed.arm(&point, 1);
+            fail_at(&point);
         }
     });
-    points
+    surroundings
 }
 
 /// SIGTERM and Ctrl-C ask for an orderly end.

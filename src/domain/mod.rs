@@ -11,6 +11,7 @@ pub mod pass;
 pub mod quarantine;
 pub mod reading;
 pub mod reading_ids;
+pub mod request_budget;
 pub mod schedule;
 pub mod status;
 pub mod store;

@@ -74,4 +74,8 @@ pub struct ApiClientSnapshot {
     pub requests_remaining: Option<u64>,
     /// Requests that it allows in a window.
     pub requests_limit: Option<u64>,
+    /// Whether so few are left that uploads are spaced, and batches had better be large.
+    pub requests_are_scarce: bool,
+    /// When the next upload may begin, on the clock that never goes back.
+    pub next_upload_at: Duration,
 }

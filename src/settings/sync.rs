@@ -1,6 +1,6 @@
 //! When readings are uploaded, how many at once, and what is kept afterwards.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::reader::Reader;
 
@@ -11,6 +11,10 @@ pub struct SyncSettings {
     pub interval: Duration,
     /// The most readings in one batch, at least 1.
     pub batch_size: usize,
+    /// The most readings in a batch while the Client System allows few requests only; also a limit on `batch_size`.
+    pub batch_size_max: Option<usize>,
+    /// The most bytes per second that uploads take on average.
+    pub max_bytes_per_second: Option<u64>,
     /// How often a batch that failed ambiguously is repeated within one pass.
     pub max_retries: u32,
     /// Whether passes start by themselves; otherwise only a manual trigger starts one.
@@ -31,6 +35,13 @@ impl SyncSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let interval = reader.minutes("sync_interval_minutes", 1..=1_440);
         let batch_size = reader.whole_number("batch_size", "readings", 1..=100_000);
+        let batch_size_max = optional(reader, "batch_size_max", "readings", 1..=100_000);
+        let max_bytes = optional(
+            reader,
+            "upload_max_bytes_per_second",
+            "bytes per second",
+            100..=1_000_000_000,
+        );
         let max_retries = reader.whole_number("max_retries", "", 0..=20);
         let auto = reader.boolean("enable_auto_sync");
         let keep_synchronized = reader.boolean("keep_synchronized");
@@ -40,6 +51,8 @@ impl SyncSettings {
         Some(Self {
             interval: interval?,
             batch_size: usize::try_from(batch_size?).ok()?,
+            batch_size_max: batch_size_max?.and_then(|most| usize::try_from(most).ok()),
+            max_bytes_per_second: max_bytes?.map(u64::from),
             max_retries: max_retries?,
             auto: auto?,
             pinned_interval: reader.is_set_by_operator("sync_interval_minutes"),
@@ -49,4 +62,17 @@ impl SyncSettings {
             sync_log_retention_days: log_days?,
         })
     }
+}
+
+/// A number that need not be set. The outer option is none where it is wrong.
+fn optional(
+    reader: &mut Reader,
+    name: &'static str,
+    unit: &'static str,
+    range: RangeInclusive<u32>,
+) -> Option<Option<u32>> {
+    if reader.given(name).is_none() {
+        return Some(None);
+    }
+    reader.whole_number(name, unit, range).map(Some)
 }

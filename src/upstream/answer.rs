@@ -80,10 +80,44 @@ pub fn parse_retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
     Some(wish.min(LONGEST_PAUSE))
 }
 
+/// Reads `X-RateLimit-Reset`, in epoch seconds of the server's clock, as the time until then. The server's own `Date`
+/// makes it independent of our clock; both are cut to seconds, so that one more is added.
+pub fn parse_rate_limit_reset(
+    reset: &str,
+    date: Option<&str>,
+    now: DateTime<Utc>,
+) -> Option<Duration> {
+    let reset: i64 = reset.trim().parse().ok()?;
+    let server_now = date
+        .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
+        .map_or(now, |date| date.to_utc());
+    let seconds = reset.checked_sub(server_now.timestamp())?.checked_add(1)?;
+    let left = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    Some(left.min(LONGEST_PAUSE))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use chrono::TimeZone;
+
+    #[test]
+    fn the_end_of_a_window_is_told_by_the_servers_clock() {
+        let ours = Utc
+            .with_ymd_and_hms(2030, 1, 1, 0, 0, 0)
+            .single()
+            .expect("a time");
+        let left = |reset: &str, date: Option<&str>| parse_rate_limit_reset(reset, date, ours);
+        let noon = Some("Thu, 01 Jan 2026 12:00:00 GMT");
+        assert_eq!(left("1767269700", noon), Some(Duration::from_secs(901)));
+        assert_eq!(left("1767268000", noon), Some(Duration::ZERO), "over");
+        assert_eq!(left("9999999999999", noon), Some(LONGEST_PAUSE));
+        assert_eq!(
+            left(&format!("{}", ours.timestamp() + 60), None),
+            Some(Duration::from_secs(61))
+        );
+        assert_eq!(left("soon", noon), None);
+    }
 
     #[test]
     fn a_pause_comes_as_seconds_or_as_a_date() {

@@ -1,10 +1,14 @@
 //! What is known about the Client System beyond a single call. Belongs to the process, not to one life of
 //! the API client, and is remembered in the Sync Database.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use crate::{
     domain::{
+        request_budget::RequestBudget,
         store::{Fact, StoreError},
         timestamp::Timestamp,
     },
@@ -21,6 +25,12 @@ pub struct ServerKnowledge {
     pub(super) plain_requests: Cell<bool>,
     /// Whether it keeps the other rows of a request when one fails in its database.
     pub(super) keeps_rows_on_failure: Cell<Option<bool>>,
+    /// What is left of the requests that it allows.
+    pub(super) budget: RefCell<RequestBudget>,
+    /// Requests under way.
+    pub(super) in_flight: Cell<u64>,
+    /// When the next upload may begin, on the clock that never goes back.
+    pub(super) next_upload_at: Cell<Duration>,
 }
 
 impl ServerKnowledge {

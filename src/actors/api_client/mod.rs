@@ -6,7 +6,7 @@ mod knowledge;
 mod upload;
 mod wire;
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture, Supervised};
 use actix_web::web::Bytes;
@@ -14,7 +14,7 @@ use actix_web::web::Bytes;
 pub use self::{exchanges::Exchanges, knowledge::ServerKnowledge};
 use self::{
     upload::Uploader,
-    wire::{Call, NoAnswer, RateLimit, Wire},
+    wire::{Call, NoAnswer, Wire},
 };
 use crate::{
     clock::Clock,
@@ -22,6 +22,7 @@ use crate::{
         connectivity::LinkEvidence,
         meter::SiteConfiguration,
         outcome::{CallFailure, UploadOutcome},
+        request_budget::RequestAllowance,
         store::Fact,
         timestamp::Timestamp,
     },
@@ -55,6 +56,10 @@ pub type ExchangeObserver = Rc<dyn Fn(&'static str, Duration)>;
 pub struct ApiClientParts {
     /// Its settings.
     pub settings: ClientSystemSettings,
+    /// The most bytes per second that uploads may take on average.
+    pub max_bytes_per_second: Option<u64>,
+    /// The other schedules call this often.
+    pub other_calls_every: Duration,
     /// The time.
     pub clock: Clock,
     /// What is known about the server.
@@ -103,19 +108,21 @@ impl Line {
         self.parts.clock.now().into()
     }
 
+    /// Until when no call may be made: at the server's wish, or because it would refuse any more.
     fn hold(&self) -> Option<Timestamp> {
-        self.parts.knowledge.hold_at(self.now())
+        let knowledge = &self.parts.knowledge;
+        knowledge.hold_at(self.now()).or_else(|| {
+            let elapsed = self.parts.clock.elapsed();
+            let left = knowledge.budget.borrow().exhausted_for(elapsed)?;
+            Some(Timestamp(self.now().0 + left))
+        })
     }
 
     /// One exchange. Reports what it shows about the link, and begins a pause when the server asks for one.
     async fn exchange(&self, call: Call) -> Result<Answer, NoAnswer> {
-        let result = self.wire.exchange(call).await;
+        let result = self.send(call).await;
         let evidence = match &result {
-            Ok((answer, rate_limit)) => {
-                self.note_rate_limit(*rate_limit);
-                self.note_wish_for_pause(answer);
-                Some(LinkEvidence::Answered)
-            }
+            Ok(_) => Some(LinkEvidence::Answered),
             Err(NoAnswer::Unreachable(words)) => Some(LinkEvidence::Unreachable(words.clone())),
             Err(NoAnswer::TimedOut(words)) => Some(LinkEvidence::TimedOut(words.clone())),
             // That a connection breaks says nothing about the next one.
@@ -124,7 +131,20 @@ impl Line {
         if let Some(evidence) = evidence {
             tell(&self.parts.evidence, ReportEvidence(evidence));
         }
-        result.map(|(answer, _)| answer)
+        result
+    }
+
+    /// One exchange, with what the answer says of limits and pauses.
+    async fn send(&self, call: Call) -> Result<Answer, NoAnswer> {
+        let knowledge = &self.parts.knowledge;
+        knowledge.budget.borrow_mut().spend();
+        let under_way = UnderWay::begin(&knowledge.in_flight);
+        let result = self.wire.exchange(call).await;
+        drop(under_way);
+        let (answer, allowance) = result?;
+        self.note_allowance(allowance);
+        self.note_wish_for_pause(&answer);
+        Ok(answer)
     }
 
     /// An exchange that is not an upload.
@@ -152,19 +172,16 @@ impl Line {
             Err(NoAnswer::Broken(_)) => self.check_health().await,
             other => other,
         };
-        let (answer, rate_limit) = result.map_err(call_failure)?;
-        self.note_rate_limit(rate_limit);
-        self.note_wish_for_pause(&answer);
-        Ok(())
+        result.map(drop).map_err(call_failure)
     }
 
-    async fn check_health(&self) -> Result<(Answer, RateLimit), NoAnswer> {
+    async fn check_health(&self) -> Result<Answer, NoAnswer> {
         let timeout = HEALTH_CHECK_TIMEOUT.min(self.parts.settings.timeout);
         let call = Call {
             authenticated: false,
             ..Call::get("/health", timeout)
         };
-        self.wire.exchange(call).await
+        self.send(call).await
     }
 
     async fn authenticate(&self) -> Result<(), CallFailure> {
@@ -206,13 +223,45 @@ impl Line {
         parse_heartbeat_answer(&answer.body).map_err(CallFailure::Unintelligible)
     }
 
-    fn note_rate_limit(&self, rate_limit: RateLimit) {
-        if rate_limit.limit.is_some() || rate_limit.remaining.is_some() {
-            self.parts.published.update(|snapshot| {
-                snapshot.requests_limit = rate_limit.limit;
-                snapshot.requests_remaining = rate_limit.remaining;
-            });
+    fn note_allowance(&self, allowance: RequestAllowance) {
+        if allowance.limit.is_none() && allowance.remaining.is_none() {
+            return;
         }
+        let knowledge = &self.parts.knowledge;
+        let elapsed = self.parts.clock.elapsed();
+        let budget = {
+            let mut budget = knowledge.budget.borrow_mut();
+            budget.note(allowance, knowledge.in_flight.get(), elapsed);
+            *budget
+        };
+        self.parts.published.update(|snapshot| {
+            snapshot.requests_limit = allowance.limit;
+            snapshot.requests_remaining = allowance.remaining;
+            snapshot.requests_are_scarce = budget.is_scarce(elapsed);
+        });
+        if let Some(pause) = budget.exhausted_for(elapsed) {
+            self.pause(pause, "the client system allows no more requests for now");
+        }
+    }
+
+    /// Finds out when the next upload may begin, after one of so many bytes.
+    fn space_uploads(&self, bytes: usize) {
+        let (parts, now) = (&self.parts, self.parts.clock.elapsed());
+        let for_requests = now
+            + parts
+                .knowledge
+                .budget
+                .borrow()
+                .between_uploads(parts.other_calls_every, now);
+        let for_bytes = parts.max_bytes_per_second.map_or(now, |most| {
+            let share = Duration::from_secs_f64(bytes as f64 / most.max(1) as f64);
+            now.max(parts.knowledge.next_upload_at.get()) + share
+        });
+        let next = for_requests.max(for_bytes);
+        parts.knowledge.next_upload_at.set(next);
+        parts
+            .published
+            .update(|snapshot| snapshot.next_upload_at = next);
     }
 
     fn note_wish_for_pause(&self, answer: &Answer) {
@@ -222,9 +271,13 @@ impl Line {
         else {
             return;
         };
+        self.pause(pause, "the client system asks to be left alone");
+    }
+
+    fn pause(&self, pause: Duration, reason: &'static str) {
         let now = self.now();
         if let Some(until) = self.parts.knowledge.hold_for(pause, now) {
-            tracing::warn!(%until, status = answer.status, "the client system asks to be left alone");
+            tracing::warn!(%until, reason, "all calls wait");
             self.publish_hold(until, now);
             self.remember(Fact::HeldUntil, until.to_string());
         }
@@ -257,6 +310,22 @@ impl Line {
                 value: Some(value),
             },
         );
+    }
+}
+
+/// Counts a request for as long as it is under way, however it ends.
+struct UnderWay<'a>(&'a Cell<u64>);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a Cell<u64>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// What the heads of a request and of its answer, and the answer's body, come to beside the body of the request.
+const HEAD_BYTES: usize = 1024;
+
 pub(super) struct Uploader {
     line: Rc<Line>,
     message: UploadBatch,
@@ -82,7 +85,10 @@ impl Uploader {
         };
         call.headers
             .push(("idempotency-key", self.message.key.0.clone()));
-        match self.line.exchange(call).await {
+        let bytes = call.body.len() + HEAD_BYTES;
+        let result = self.line.exchange(call).await;
+        self.line.space_uploads(bytes);
+        match result {
             Ok(answer) => self.classify(&answer),
             Err(NoAnswer::Unreachable(words)) => UploadOutcome::Unreachable(words),
             Err(NoAnswer::Broken(words)) => UploadOutcome::Ambiguous {

@@ -13,8 +13,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     clock::Clock,
+    domain::request_budget::RequestAllowance,
     settings::ClientSystemSettings,
-    upstream::answer::{Answer, parse_retry_after},
+    upstream::answer::{Answer, parse_rate_limit_reset, parse_retry_after},
 };
 
 /// The server closes idle connections after 5 s; giving them up a little earlier avoids sending into a
@@ -34,13 +35,6 @@ pub(super) enum NoAnswer {
     Broken(String),
     /// Time ran out after the connection stood.
     TimedOut(String),
-}
-
-/// What the server says of its limit on calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct RateLimit {
-    pub(super) limit: Option<u64>,
-    pub(super) remaining: Option<u64>,
 }
 
 /// A request to the Client System.
@@ -109,7 +103,10 @@ impl Wire {
     }
 
     /// Sends the call and reads the answer, all within the call's timeout.
-    pub(super) async fn exchange(&self, call: Call) -> Result<(Answer, RateLimit), NoAnswer> {
+    pub(super) async fn exchange(
+        &self,
+        call: Call,
+    ) -> Result<(Answer, RequestAllowance), NoAnswer> {
         let (timeout, path) = (call.timeout, call.path);
         match tokio::time::timeout(timeout, self.send(call)).await {
             Ok(result) => result,
@@ -121,7 +118,7 @@ impl Wire {
         }
     }
 
-    async fn send(&self, call: Call) -> Result<(Answer, RateLimit), NoAnswer> {
+    async fn send(&self, call: Call) -> Result<(Answer, RequestAllowance), NoAnswer> {
         let url = format!("{}{}", self.base, call.path);
         let mut response = self
             .request(&call, &url)
@@ -131,10 +128,7 @@ impl Wire {
         let status = response.status().as_u16();
         let retry_after = header(response.headers(), "retry-after")
             .and_then(|value| parse_retry_after(value, self.clock.now()));
-        let rate_limit = RateLimit {
-            limit: number(response.headers(), "x-ratelimit-limit"),
-            remaining: number(response.headers(), "x-ratelimit-remaining"),
-        };
+        let allowance = self.allowance(response.headers());
         match response.body().limit(ANSWER_LIMIT).await {
             Ok(body) => Ok((
                 Answer {
@@ -142,7 +136,7 @@ impl Wire {
                     retry_after,
                     body: body.to_vec(),
                 },
-                rate_limit,
+                allowance,
             )),
             // The status alone decides for everything but a success, whose body is what counts.
             Err(_) if !(200..300).contains(&status) => Ok((
@@ -151,9 +145,20 @@ impl Wire {
                     retry_after,
                     body: Vec::new(),
                 },
-                rate_limit,
+                allowance,
             )),
             Err(error) => Err(NoAnswer::Broken(body_words(&error, status))),
+        }
+    }
+
+    fn allowance(&self, headers: &HeaderMap) -> RequestAllowance {
+        let date = header(headers, "date");
+        let now = self.clock.now();
+        RequestAllowance {
+            limit: number(headers, "x-ratelimit-limit"),
+            remaining: number(headers, "x-ratelimit-remaining"),
+            resets_in: header(headers, "x-ratelimit-reset")
+                .and_then(|reset| parse_rate_limit_reset(reset, date, now)),
         }
     }
 

@@ -12,8 +12,9 @@ use crate::{
         pass::{PassEnd, PassTrigger},
         store::StoreError,
     },
+    messages::api_client::ApiClientSnapshot,
     storage::SyncStore,
-    supervision::ask::AskError,
+    supervision::{ask::AskError, published::Published},
 };
 
 /// What may cut a pass short.
@@ -58,6 +59,10 @@ pub(super) struct PassKit {
     pub(super) line: DeliveryLine,
     pub(super) interruption: watch::Receiver<Interruption>,
     pub(super) batch_size: usize,
+    /// The most readings in a batch while requests are scarce.
+    pub(super) batch_size_max: usize,
+    /// What the Client System allows.
+    pub(super) api_snapshot: Published<ApiClientSnapshot>,
     pub(super) max_retries: u32,
     pub(super) timeout: Duration,
     pub(super) span: Span,
@@ -65,6 +70,20 @@ pub(super) struct PassKit {
     pub(super) server_accepts: Rc<Cell<bool>>,
     /// Told whenever a count changes.
     pub(super) on_progress: Rc<dyn Fn(Progress)>,
+}
+
+impl PassKit {
+    /// Whether few requests are left, so that large batches are worth more than quick ones.
+    pub(super) fn requests_are_scarce(&self) -> bool {
+        self.api_snapshot
+            .read(|snapshot| snapshot.requests_are_scarce)
+    }
+
+    /// How long the next upload has to wait for its turn.
+    pub(super) fn until_turn(&self) -> Duration {
+        let next = self.api_snapshot.read(|snapshot| snapshot.next_upload_at);
+        next.saturating_sub(self.clock.elapsed())
+    }
 }
 
 /// Why a pass cannot go on; becomes its end.

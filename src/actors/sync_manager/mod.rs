@@ -174,7 +174,8 @@ impl SyncManager {
             .wishes
             .batch_size
             .filter(|_| !self.parts.settings.pinned_batch_size);
-        wanted.unwrap_or(self.parts.settings.batch_size)
+        let most = self.parts.settings.batch_size_max.unwrap_or(usize::MAX);
+        wanted.unwrap_or(self.parts.settings.batch_size).min(most)
     }
 
     /// Starts a pass, or says why not.
@@ -261,6 +262,12 @@ impl SyncManager {
             line: self.parts.line.clone(),
             interruption: self.state.interruption.subscribe(),
             batch_size: self.batch_size(),
+            batch_size_max: self
+                .parts
+                .settings
+                .batch_size_max
+                .unwrap_or_else(|| self.batch_size()),
+            api_snapshot: self.parts.api_snapshot.clone(),
             max_retries: self.parts.settings.max_retries,
             timeout: self.parts.upload_timeout,
             span,

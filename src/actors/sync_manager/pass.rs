@@ -8,7 +8,7 @@ use std::{cell::RefCell, collections::VecDeque, time::Duration};
 use super::{
     decision::{Next, Tries, cut_off, decide},
     delivery::Delivered,
-    fitting_size::FittingSize,
+    fitting_size::{Bounds, FittingSize},
     fresh_turns::FreshTurns,
     isolation::{Isolation, Verdict},
     kit::{Broken, Interruption, PassKit, Progress},
@@ -27,6 +27,8 @@ use crate::{
 
 /// A parked batch gets so many times the usual time for an answer.
 const PARKED_TIMEOUT_FACTOR: u32 = 4;
+/// An answer that takes longer than this share of the usual time is slow.
+const SLOW_SHARE: u32 = 3;
 /// A pass looks this often for batches of instances that are gone.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(10);
 
@@ -60,7 +62,7 @@ impl Pass {
     pub(super) fn new(kit: PassKit) -> Self {
         let (started_at, now) = (kit.clock.now().into(), kit.clock.elapsed());
         Self {
-            size: FittingSize::new(kit.batch_size, None),
+            size: FittingSize::new(bounds(&kit), None),
             isolation: Isolation::new(kit.server_accepts.get()),
             kit,
             progress: RefCell::default(),
@@ -94,7 +96,7 @@ impl Pass {
     async fn work(&mut self) -> Result<PassEnd, Broken> {
         self.take_stock().await?;
         loop {
-            if let Some(end) = self.interrupted() {
+            if let Some(end) = self.wait_for_turn().await? {
                 return self.conclude(end).await;
             }
             let end = match self.next_batch().await? {
@@ -145,7 +147,7 @@ impl Pass {
         }
         let remembered = self.kit.store.fact(Fact::BatchSizeThatFits).await?;
         self.size = FittingSize::new(
-            self.kit.batch_size,
+            bounds(&self.kit),
             remembered.and_then(|size| size.parse().ok()),
         );
         let bounds = self.kit.store.queue_bounds().await?;
@@ -236,7 +238,7 @@ impl Pass {
     async fn claim_in(&mut self, order: ClaimOrder) -> Result<Option<Batch>, Broken> {
         let message = ClaimBatch {
             order,
-            limit: self.size.limit(),
+            limit: self.size.limit(self.kit.requests_are_scarce()),
         };
         let claimed = self.kit.line.claim(message).await??;
         self.count(|progress| progress.quarantined += claimed.unreadable);
@@ -251,13 +253,18 @@ impl Pass {
     ) -> Result<Option<PassEnd>, Broken> {
         let mut failures = 0;
         loop {
+            let begun = self.kit.clock.elapsed();
             let delivered = self.exchange(&batch, source, failures).await?;
+            let took = self.kit.clock.elapsed().saturating_sub(begun);
+            self.note_time(&delivered.outcome, batch.len(), took)
+                .await?;
             let Some(Next::TryAgain { wait, sent }) = delivered.try_again() else {
                 return self.after_settlement(&batch, source, delivered).await;
             };
             // A pause that the server asked for before this try is no failure of the batch.
             failures += u32::from(!matches!(delivered.outcome, UploadOutcome::Held(_)));
-            if let Some(end) = self.wait(extend(wait, rand::random())).await {
+            let wait = extend(wait, rand::random()).max(self.kit.until_turn());
+            if let Some(end) = self.wait(wait).await {
                 return self
                     .cut_short(&batch, &delivered.outcome, sent, end)
                     .await
@@ -364,9 +371,7 @@ impl Pass {
         let was_part = source == Source::Part;
         let (parts, suspects) = (delivered.settled.parts.clone(), delivered.settled.suspects);
         match &delivered.outcome {
-            UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } => {
-                self.accepted(batch.len()).await?
-            }
+            UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } => self.accepted().await?,
             UploadOutcome::TooLarge(_) if batch.len() > 1 => {
                 self.size.too_large(batch.len());
                 self.isolation.split_for_size(parts, was_part);
@@ -382,14 +387,37 @@ impl Pass {
         Ok(None)
     }
 
-    async fn accepted(&mut self, length: usize) -> Result<(), Broken> {
-        if let Some(size) = self.size.accepted(length) {
+    /// What the outcome and the time that it took say about the size of the next batches.
+    async fn note_time(
+        &mut self,
+        outcome: &UploadOutcome,
+        length: usize,
+        took: Duration,
+    ) -> Result<(), Broken> {
+        let remembered = match outcome {
+            UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } => {
+                let scarce = self.kit.requests_are_scarce();
+                self.size.accepted(length, took, scarce)
+            }
+            UploadOutcome::Ambiguous {
+                timed_out: true, ..
+            } => {
+                self.size.timed_out(length);
+                None
+            }
+            _ => None,
+        };
+        if let Some(size) = remembered {
             let size = size.map(|size| size.to_string());
             self.kit
                 .line
                 .remember(Fact::BatchSizeThatFits, size)
                 .await??;
         }
+        Ok(())
+    }
+
+    async fn accepted(&mut self) -> Result<(), Broken> {
         if self.isolation.accepted() {
             self.condemn(None).await?;
         }
@@ -422,6 +450,24 @@ impl Pass {
         Ok(end)
     }
 
+    /// Uploads are spaced where the Client System allows few requests, or the link few bytes. At the end of the queue
+    /// there is nothing to wait for.
+    async fn wait_for_turn(&mut self) -> Result<Option<PassEnd>, Broken> {
+        let wait = self.kit.until_turn();
+        if wait.is_zero() {
+            return Ok(self.interrupted());
+        }
+        let has_work = !self.repeats.is_empty()
+            || !self.parked.is_empty()
+            || self.isolation.has_parts()
+            || self.kit.store.queue_bounds().await?.highest.is_some();
+        if has_work {
+            Ok(self.wait(wait).await)
+        } else {
+            Ok(self.interrupted())
+        }
+    }
+
     /// Waits, unless something cuts the pass short; then the reason is its end.
     async fn wait(&mut self, duration: Duration) -> Option<PassEnd> {
         let mut interruption = self.kit.interruption.clone();
@@ -438,6 +484,14 @@ impl Pass {
     fn count(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.borrow_mut());
         (self.kit.on_progress)(*self.progress.borrow());
+    }
+}
+
+fn bounds(kit: &PassKit) -> Bounds {
+    Bounds {
+        usual: kit.batch_size,
+        most: kit.batch_size_max,
+        slow: kit.timeout / SLOW_SHARE,
     }
 }
 

@@ -264,6 +264,10 @@ impl Allowance {
             header("X-RateLimit-Limit", self.limit.to_string()),
             header("X-RateLimit-Remaining", self.remaining.to_string()),
             header("X-RateLimit-Reset", self.reset.timestamp().to_string()),
+            header(
+                "Date",
+                self.now.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+            ),
         ];
         headers.extend(
             self.retry_after

@@ -43,6 +43,8 @@ pub(super) struct Allowance {
     pub limit: u64,
     pub remaining: u64,
     pub reset: DateTime<Utc>,
+    /// The server's time, without which `reset` says nothing to a client whose clock is wrong.
+    pub now: DateTime<Utc>,
     /// Seconds to wait, for a request past the limit.
     pub retry_after: Option<u64>,
 }
@@ -82,6 +84,7 @@ impl RateLimiter {
         Some(Allowance {
             limit: limit.requests,
             remaining: limit.requests.saturating_sub(window.used),
+            now: clock.now(),
             reset: clock.now() + TimeDelta::from_std(left).unwrap_or_default(),
             retry_after: (window.used > limit.requests).then_some(seconds_left),
         })

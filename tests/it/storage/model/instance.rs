@@ -330,6 +330,8 @@ impl Desk {
         let nobody = Nobody.start();
         let parts = DatabaseWriterParts {
             settings: SyncSettings {
+                batch_size_max: None,
+                max_bytes_per_second: None,
                 interval: Duration::from_secs(300),
                 batch_size: 1_000,
                 max_retries: 3,
