@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
 use tokio::sync::oneshot;
 
-use super::{after, when_done};
+use super::{STANDSTILL_MARGIN, after, when_done};
 use crate::{
     clock::Clock,
     domain::{
@@ -26,8 +26,9 @@ use crate::{
     settings::ConfigDownloadSettings,
     storage::SyncStore,
     supervision::{
-        ask::{AskError, ask, ask_within, tell},
+        ask::{AskError, PATIENCE, ask, ask_within, tell},
         failure_points::FailurePoints,
+        progress::Progress,
         published::Published,
         supervisor::SupervisedActor,
     },
@@ -63,6 +64,8 @@ pub struct ConfigDownloaderParts {
     pub database: Published<DatabaseSnapshot>,
     /// Where the status is published.
     pub published: Published<ConfigStatus>,
+    /// What it has in hand.
+    pub progress: Progress,
     /// Planned failures.
     pub failure_points: FailurePoints,
 }
@@ -187,6 +190,9 @@ async fn follow(store: Arc<dyn SyncStore>, recipient: Recipient<ApplyWishes>) {
 }
 
 async fn download_and_apply(parts: ConfigDownloaderParts) -> Downloaded {
+    // The download, and then the database.
+    let allowed = parts.patience + PATIENCE + STANDSTILL_MARGIN;
+    let _in_hand = parts.progress.begin("a configuration download", allowed);
     parts.failure_points.pass("config_downloader.download");
     let unavailable = |error: AskError| DownloadFailure::Unavailable(error.to_string());
     let site = ask_within(&parts.api_client, DownloadConfig, parts.patience)
@@ -241,6 +247,10 @@ impl Supervised for ConfigDownloader {
 
 impl SupervisedActor for ConfigDownloader {
     const NAME: &'static str = "config_downloader";
+
+    fn progress(&self) -> Progress {
+        self.parts.progress.clone()
+    }
 }
 
 impl Handler<DownloadNow> for ConfigDownloader {

@@ -7,7 +7,7 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
-use super::{after, when_done};
+use super::{STANDSTILL_MARGIN, after, when_done};
 use crate::{
     clock::Clock,
     domain::{
@@ -26,6 +26,7 @@ use crate::{
         ask::{AskError, ask_within, tell},
         backoff::Backoff,
         failure_points::FailurePoints,
+        progress::Progress,
         published::Published,
         supervisor::SupervisedActor,
     },
@@ -54,6 +55,8 @@ pub struct ConnectivityMonitorParts {
     pub api_snapshot: Published<ApiClientSnapshot>,
     /// Where the status is published.
     pub published: Published<ConnectivityStatus>,
+    /// What it has in hand.
+    pub progress: Progress,
     /// Planned failures.
     pub failure_points: FailurePoints,
 }
@@ -172,7 +175,12 @@ impl ConnectivityMonitor {
         }
         let (api_client, patience) = (self.parts.api_client.clone(), self.parts.check_patience);
         let points = self.parts.failure_points.clone();
+        let in_hand = self
+            .parts
+            .progress
+            .begin("a connectivity check", patience + STANDSTILL_MARGIN);
         let work = async move {
+            let _in_hand = in_hand;
             points.pass("connectivity_monitor.check");
             ask_within(&api_client, TestConnection, patience).await
         };
@@ -239,6 +247,10 @@ impl Supervised for ConnectivityMonitor {
 
 impl SupervisedActor for ConnectivityMonitor {
     const NAME: &'static str = "connectivity_monitor";
+
+    fn progress(&self) -> Progress {
+        self.parts.progress.clone()
+    }
 }
 
 impl Handler<ReportEvidence> for ConnectivityMonitor {

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
 use tokio::sync::oneshot;
 
-use super::{after, when_done};
+use super::{STANDSTILL_MARGIN, after, when_done};
 use crate::{
     clock::Clock,
     domain::{
@@ -19,6 +19,7 @@ use crate::{
     supervision::{
         ask::{AskError, ask_within},
         failure_points::FailurePoints,
+        progress::Progress,
         published::Published,
         supervisor::SupervisedActor,
     },
@@ -47,6 +48,8 @@ pub struct HeartbeatParts {
     pub database: Published<DatabaseSnapshot>,
     /// Where the status is published.
     pub published: Published<HeartbeatStatus>,
+    /// What it has in hand.
+    pub progress: Progress,
     /// Planned failures.
     pub failure_points: FailurePoints,
 }
@@ -101,7 +104,12 @@ impl Heartbeat {
         let report = (self.parts.report)();
         let (api_client, patience) = (self.parts.api_client.clone(), self.parts.patience);
         let points = self.parts.failure_points.clone();
+        let in_hand = self
+            .parts
+            .progress
+            .begin("a heartbeat", patience + STANDSTILL_MARGIN);
         let work = async move {
+            let _in_hand = in_hand;
             points.pass("heartbeat.send");
             ask_within(&api_client, report, patience).await
         };
@@ -162,6 +170,10 @@ impl Supervised for Heartbeat {
 
 impl SupervisedActor for Heartbeat {
     const NAME: &'static str = "heartbeat";
+
+    fn progress(&self) -> Progress {
+        self.parts.progress.clone()
+    }
 }
 
 impl Handler<SendHeartbeat> for Heartbeat {

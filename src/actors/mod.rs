@@ -14,6 +14,9 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, SpawnHandle};
 
 use crate::clock::Clock;
 
+/// Work has bounds of its own; what goes so far beyond them is wedged.
+const STANDSTILL_MARGIN: Duration = Duration::from_secs(30);
+
 /// Lets an actor do something after a while. Ends with the actor's present life.
 fn after<A>(
     clock: &Clock,

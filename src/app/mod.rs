@@ -17,7 +17,7 @@ use tracing_actix_web::TracingLogger;
 use self::{database::Database, wiring::Wired};
 use crate::{
     clock::Clock,
-    control::Control,
+    control::{Control, Health},
     domain::{status::ServiceStatus, store::StoreError},
     http,
     messages::sync_manager::WindDown,
@@ -89,6 +89,8 @@ pub struct Surroundings {
     pub failure_points: FailurePoints,
     /// How many restarts of an actor are too many.
     pub intensity: IntensityLimit,
+    /// Cuts the time that an actor's work may take before it counts as wedged.
+    pub longest_standstill: Option<Duration>,
 }
 
 impl Default for Surroundings {
@@ -97,6 +99,7 @@ impl Default for Surroundings {
             clock: Clock::system(),
             failure_points: FailurePoints::default(),
             intensity: IntensityLimit::default(),
+            longest_standstill: None,
         }
     }
 }
@@ -139,6 +142,11 @@ impl Operator {
     /// How the service fares.
     pub fn status(&self) -> ServiceStatus {
         self.0.status()
+    }
+
+    /// Whether all parts move, so that there is no reason to restart the process.
+    pub fn is_alive(&self) -> bool {
+        self.0.liveness() == Health::Fine
     }
 
     /// Asks for a pass; one that runs already is as good as the one that was asked for.

@@ -30,6 +30,7 @@ use crate::{
     supervision::{
         ask::tell,
         board::Board,
+        progress::Progress,
         published::Published,
         supervisor::{Escalation, Seat, Supervisor},
     },
@@ -61,6 +62,7 @@ pub(super) async fn wire(
         clock,
         failure_points,
         intensity,
+        longest_standstill,
     } = surroundings;
     let events = EventBus::default();
     let board = board(&clock, &events);
@@ -145,6 +147,7 @@ pub(super) async fn wire(
             hold: api_address.clone().recipient(),
             published: database.clone(),
             totals: sync_status.clone(),
+            progress: Progress::new(longest_standstill),
             failure_points: failure_points.clone(),
         }),
     );
@@ -165,6 +168,7 @@ pub(super) async fn wire(
             remember: writer_address.clone().recipient(),
             published: api_snapshot.clone(),
             observer: Rc::new(move |class, took| observed.observe_upload(class, took)),
+            progress: Progress::new(longest_standstill),
             failure_points: failure_points.clone(),
         }),
     );
@@ -183,6 +187,7 @@ pub(super) async fn wire(
             events: events.clone(),
             api_snapshot: api_snapshot.clone(),
             published: connectivity.clone(),
+            progress: Progress::new(longest_standstill),
             failure_points: failure_points.clone(),
         }),
     );
@@ -214,6 +219,7 @@ pub(super) async fn wire(
             status: sync_status,
             published: sync_manager.clone(),
             config_status: config_status.clone(),
+            progress: Progress::new(longest_standstill),
             failure_points: failure_points.clone(),
         }),
     );
@@ -229,6 +235,7 @@ pub(super) async fn wire(
             connectivity: connectivity.clone(),
             database: database.clone(),
             published: heartbeat_status,
+            progress: Progress::new(longest_standstill),
             failure_points: failure_points.clone(),
         }),
     );
@@ -247,6 +254,7 @@ pub(super) async fn wire(
             store: store.clone(),
             database,
             published: config_status,
+            progress: Progress::new(longest_standstill),
             failure_points,
         }),
     );

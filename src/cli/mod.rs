@@ -8,6 +8,7 @@ mod migrate;
 mod run;
 mod simulate;
 mod soak;
+mod vital_signs;
 
 use std::{
     io::{self, Write},

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{NEEDS_A_PERSON, failed};
+use super::{NEEDS_A_PERSON, failed, vital_signs};
 use crate::{
     app::{App, Ending, StartError, Surroundings},
     settings::{Loaded, Settings},
@@ -45,10 +45,14 @@ async fn serve(settings: Settings, surroundings: Surroundings) -> ExitCode {
         Err(error) => return refused(&error),
     };
     let handle = app.stop_handle();
-    let stop = move || handle.stop();
+    let stop = move || {
+        vital_signs::tell_of_end();
+        handle.stop();
+    };
     if let Err(error) = stop_on_signals(stop) {
         return failed(format_args!("signals cannot be received: {error}"));
     }
+    vital_signs::give(app.operator());
     match app.run_until_stopped().await {
         Ok(Ending::Stopped) => ExitCode::SUCCESS,
         Ok(Ending::Escalated(escalation)) => failed(format_args!(

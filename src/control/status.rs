@@ -245,13 +245,13 @@ impl Evidence {
 
     fn too_old(&self) -> Option<(Timestamp, String)> {
         let oldest = self.queue().oldest_pending_at?;
-        // Nothing could leave while the service was off or the link was down.
-        let chance = oldest
-            .max(self.started_at)
-            .max(self.connectivity.since.unwrap_or(self.started_at));
-        let due = self.after_patience(chance);
-        let explained = !self.automatic || self.pass_proceeds();
-        (self.now > due && !explained).then(|| (due, words::too_old(oldest, self.queue())))
+        let due = self.after_patience(oldest);
+        let words = if self.automatic {
+            words::too_old(oldest, self.queue())
+        } else {
+            words::too_old_by_hand(oldest, self.queue())
+        };
+        (self.now > due && !self.pass_proceeds()).then_some((due, words))
     }
 
     /// Whether a pass takes readings away, or has not had the time to.

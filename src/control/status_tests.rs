@@ -181,7 +181,7 @@ fn the_first_count_may_take_a_moment() {
 }
 
 #[test]
-fn old_readings_are_no_alarm_while_something_explains_them() {
+fn old_readings_are_an_alarm_unless_a_pass_takes_them_away() {
     let old = || {
         let mut evidence = in_order();
         evidence.database.queue.pending = 7;
@@ -191,12 +191,16 @@ fn old_readings_are_no_alarm_while_something_explains_them() {
     assert_eq!(old().verdict().state, State::Degraded);
 
     let mut just_started = old();
-    just_started.now = at(100);
-    assert_eq!(just_started.verdict().state, State::Ok);
+    just_started.now = at(1);
+    assert_eq!(just_started.verdict().state, State::Degraded);
 
     let mut just_reachable = old();
-    just_reachable.connectivity.since = Some(at(950));
-    assert_eq!(just_reachable.verdict().state, State::Ok);
+    just_reachable.connectivity.since = Some(at(999));
+    assert_eq!(just_reachable.verdict().state, State::Degraded);
+
+    let mut not_so_old = old();
+    not_so_old.database.queue.oldest_pending_at = Some(at(101));
+    assert_eq!(not_so_old.verdict().state, State::Ok);
 
     let mut draining = old();
     SYNCING(&mut draining);
@@ -211,7 +215,7 @@ fn old_readings_are_no_alarm_while_something_explains_them() {
     let mut by_hand = old();
     by_hand.automatic = false;
     let verdict = by_hand.verdict();
-    assert_eq!(verdict.state, State::Ok);
+    assert_eq!(verdict.state, State::Degraded);
     assert!(verdict.reason.contains("ENABLE_AUTO_SYNC"));
 }
 

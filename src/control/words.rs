@@ -90,6 +90,13 @@ pub(super) fn too_old(oldest: Timestamp, queue: &QueueStatus) -> String {
     )
 }
 
+pub(super) fn too_old_by_hand(oldest: Timestamp, queue: &QueueStatus) -> String {
+    format!(
+        "Readings have been waiting since {oldest}, longer than three sync intervals, because ENABLE_AUTO_SYNC is false; {}; start a pass with POST /api/v1/sync/trigger.",
+        kept(queue)
+    )
+}
+
 pub(super) fn syncing(delivered: u64, queue: &QueueStatus) -> String {
     let pace = queue.eta_s.map_or_else(String::new, |seconds| {
         format!("; at this pace the queue is empty in {}", lasting(seconds))

@@ -1,4 +1,4 @@
-//! Named places in the code at which a test can have the service panic, to see it recover. In production
+//! Named places in the code at which a test can have the service panic or hang, to see it recover. In production
 //! none is armed, and passing one costs a look at an empty option.
 
 use std::{
@@ -38,20 +38,38 @@ impl FailurePoints {
         armed.unwrap_or(0)
     }
 
+    /// Lets the next passing of a place where work can hang never end.
+    pub fn arm_hang(&self, point: &str) {
+        self.arm(&hanging(point), 1);
+    }
+
+    /// Marks a place at which work can be made to hang.
+    pub async fn hang_if_armed(&self, point: &str) {
+        if self.take(&hanging(point)) {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Marks a place at which a failure can be planned.
     ///
     /// # Panics
     /// When the point is armed; that is its purpose.
     pub fn pass(&self, point: &str) {
-        let Some(points) = &self.0 else { return };
-        let due = {
-            let mut points = points.lock().unwrap_or_else(PoisonError::into_inner);
-            points
-                .get_mut(point)
-                .filter(|left| **left > 0)
-                .map(|left| *left -= 1)
-                .is_some()
-        };
+        let due = self.take(point);
         assert!(!due, "planned failure at {point}");
     }
+
+    fn take(&self, point: &str) -> bool {
+        let Some(points) = &self.0 else { return false };
+        let mut points = points.lock().unwrap_or_else(PoisonError::into_inner);
+        points
+            .get_mut(point)
+            .filter(|left| **left > 0)
+            .map(|left| *left -= 1)
+            .is_some()
+    }
+}
+
+fn hanging(point: &str) -> String {
+    format!("{point} hangs")
 }

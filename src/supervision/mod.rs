@@ -6,5 +6,6 @@ pub mod backoff;
 pub mod board;
 pub mod failure_points;
 pub mod intensity;
+pub mod progress;
 pub mod published;
 pub mod supervisor;

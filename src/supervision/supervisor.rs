@@ -2,7 +2,8 @@
 //!
 //! `actix::Supervisor` reacts to a stop only; a panic closes the mailbox for good. Here the actor's future is
 //! polled inside `catch_unwind`, and restarting it keeps the address and the messages that wait behind the one
-//! that failed. That one alone is answered with a closed mailbox.
+//! that failed. That one alone is answered with a closed mailbox. An actor that does not get on with what it has in hand
+//! has failed as well.
 
 use std::{
     any::Any,
@@ -20,6 +21,7 @@ use super::{
     backoff::Backoff,
     board::Board,
     intensity::{Intensity, IntensityLimit},
+    progress::Progress,
 };
 use crate::{clock::Clock, domain::status::ActorState};
 
@@ -27,6 +29,9 @@ use crate::{clock::Clock, domain::status::ActorState};
 pub trait SupervisedActor: Actor<Context = Context<Self>> + Supervised {
     /// The name shown in `/status`.
     const NAME: &'static str;
+
+    /// What it has in hand.
+    fn progress(&self) -> Progress;
 }
 
 /// An actor failed more often than the limit allows; the process has to end.
@@ -93,9 +98,10 @@ impl Supervisor {
 
     /// Starts an actor on its seat, on the current arbiter, and keeps it alive.
     pub fn start<A: SupervisedActor>(&self, seat: Seat<A>, actor: A) {
+        let progress = actor.progress();
         let future = seat.0.into_future(actor);
         let place = self.board.enter(A::NAME);
-        let task = actix::spawn(self.clone().keep_alive(future, place));
+        let task = actix::spawn(self.clone().keep_alive(future, place, progress));
         self.tasks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -118,10 +124,15 @@ impl Supervisor {
         self,
         mut future: ContextFut<A, Context<A>>,
         place: usize,
+        progress: Progress,
     ) {
         let mut intensity = Intensity::new(self.limit);
         loop {
-            let Some(failure) = run_until_failure(&mut future).await else {
+            let failure = tokio::select! {
+                failure = run_until_failure(&mut future) => failure,
+                words = progress.wedged() => Some(words),
+            };
+            let Some(failure) = failure else {
                 self.board.note_state(place, ActorState::Stopped);
                 return;
             };

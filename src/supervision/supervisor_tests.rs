@@ -13,6 +13,7 @@ use crate::supervision::ask::{AskError, ask_within};
 struct Fragile {
     starts: Rc<Cell<u32>>,
     counter: u32,
+    progress: Progress,
 }
 
 impl Actor for Fragile {
@@ -31,6 +32,10 @@ impl Supervised for Fragile {
 
 impl SupervisedActor for Fragile {
     const NAME: &'static str = "fragile";
+
+    fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Message)]
@@ -41,6 +46,7 @@ enum Order {
     PanicInFuture,
     PanicInTimer,
     Stop,
+    Wedge,
 }
 
 impl Handler<Order> for Fragile {
@@ -62,6 +68,16 @@ impl Handler<Order> for Fragile {
                 );
             }
             Order::Stop => context.stop(),
+            Order::Wedge => {
+                let work = self.progress.begin("a wedged piece", Duration::MAX);
+                context.spawn(
+                    async move {
+                        let _work = work;
+                        std::future::pending::<()>().await;
+                    }
+                    .into_actor(self),
+                );
+            }
         }
         MessageResult(self.counter)
     }
@@ -90,6 +106,7 @@ fn rig() -> Rig {
         Fragile {
             starts: starts.clone(),
             counter: 0,
+            progress: Progress::new(Some(Duration::from_millis(10))),
         },
     );
     Rig {
@@ -189,4 +206,19 @@ async fn failures_far_apart_never_escalate() {
     }
     assert!(rig.escalations.try_recv().is_err());
     assert_eq!(rig.order(Order::Count).await, Ok(1));
+}
+
+#[actix::test]
+async fn an_actor_without_progress_is_restarted_and_loses_nothing_that_waits() {
+    let rig = rig();
+    assert_eq!(rig.order(Order::Wedge).await, Ok(1));
+    while rig.board.actors()[0].restarts == 0 {
+        Clock::system().sleep(Duration::from_millis(5)).await;
+    }
+    rig.recover().await;
+    assert_eq!(rig.order(Order::Count).await, Ok(1), "fresh state");
+    let entry = rig.board.actors().remove(0);
+    let words = entry.last_failure.expect("a failure");
+    assert!(words.contains("a wedged piece"), "{words}");
+    assert_eq!(entry.restarts, 1, "once");
 }

@@ -14,4 +14,6 @@ mod panics;
 mod periodic;
 mod process;
 mod quarantine;
+mod rivals;
 mod storage;
+mod watchdog;

@@ -16,6 +16,7 @@ use self::{
     upload::Uploader,
     wire::{Call, NoAnswer, Wire},
 };
+use super::STANDSTILL_MARGIN;
 use crate::{
     clock::Clock,
     domain::{
@@ -36,7 +37,8 @@ use crate::{
     },
     settings::ClientSystemSettings,
     supervision::{
-        ask::tell, failure_points::FailurePoints, published::Published, supervisor::SupervisedActor,
+        ask::tell, failure_points::FailurePoints, progress::Progress, published::Published,
+        supervisor::SupervisedActor,
     },
     upstream::{
         answer::Answer,
@@ -74,6 +76,8 @@ pub struct ApiClientParts {
     pub published: Published<ApiClientSnapshot>,
     /// Who counts exchanges.
     pub observer: ExchangeObserver,
+    /// What it has in hand.
+    pub progress: Progress,
     /// Planned failures.
     pub failure_points: FailurePoints,
 }
@@ -355,6 +359,10 @@ impl Supervised for ApiClient {
 
 impl SupervisedActor for ApiClient {
     const NAME: &'static str = "api_client";
+
+    fn progress(&self) -> Progress {
+        self.parts.progress.clone()
+    }
 }
 
 impl Handler<HoldUntil> for ApiClient {
@@ -419,6 +427,12 @@ impl ApiClient {
         F: Future<Output = M::Result> + 'static,
     {
         self.parts.failure_points.pass("api_client.call");
-        Box::pin(call(self.line.clone()))
+        let allowed = self.parts.settings.timeout * 2 + STANDSTILL_MARGIN;
+        let in_hand = self.parts.progress.begin("a call", allowed);
+        let call = call(self.line.clone());
+        Box::pin(async move {
+            let _in_hand = in_hand;
+            call.await
+        })
     }
 }

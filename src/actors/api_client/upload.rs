@@ -10,6 +10,7 @@ use super::{
     wire::{Call, NoAnswer},
 };
 use crate::{
+    actors::STANDSTILL_MARGIN,
     domain::{outcome::UploadOutcome, store::Fact},
     messages::api_client::UploadBatch,
     upstream::{
@@ -37,7 +38,7 @@ impl Uploader {
             tracing::info_span!(parent: &self.message.span, "upload", key = %self.message.key);
         let clock = self.line.parts.clock.clone();
         let begun = clock.elapsed();
-        let outcome = self.upload().instrument(span.clone()).await;
+        let outcome = self.upload_in_time().instrument(span.clone()).await;
         let took = clock.elapsed().saturating_sub(begun);
         (self.line.parts.observer)(outcome.class(), took);
         span.in_scope(|| {
@@ -50,11 +51,31 @@ impl Uploader {
         outcome
     }
 
+    /// Every exchange has its own timeout. One that goes on beyond it is wedged; its batch must not be.
+    async fn upload_in_time(&self) -> UploadOutcome {
+        // Two exchanges, where the server does not take compressed requests.
+        let wanted = self.message.timeout * 2 + STANDSTILL_MARGIN;
+        let progress = &self.line.parts.progress;
+        let allowed = progress.allowance(wanted);
+        match tokio::time::timeout(allowed, self.upload()).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                progress.gave_up("an upload", wanted);
+                UploadOutcome::Ambiguous {
+                    words: format!("the upload did not end within {} s", allowed.as_secs_f64()),
+                    timed_out: true,
+                }
+            }
+        }
+    }
+
     async fn upload(&self) -> UploadOutcome {
         if let Some(until) = self.line.hold() {
             return UploadOutcome::Held(until);
         }
-        self.line.parts.failure_points.pass("api_client.exchange");
+        let points = &self.line.parts.failure_points;
+        points.pass("api_client.exchange");
+        points.hang_if_armed("api_client.exchange").await;
         let plain = self.line.parts.knowledge.plain_requests.get();
         let mut outcome = self.send(plain).await;
         if outcome == UploadOutcome::EncodingRefused && !plain {

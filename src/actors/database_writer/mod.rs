@@ -24,7 +24,7 @@ use self::{
     group::{Pending, Work, commit_group},
     operations::WriteOperation,
 };
-use super::when_done;
+use super::{STANDSTILL_MARGIN, when_done};
 use crate::{
     clock::Clock,
     domain::{schedule::SiteSeed, status::SyncStatus, store::StoreError},
@@ -34,7 +34,8 @@ use crate::{
     settings::SyncSettings,
     storage::SyncStore,
     supervision::{
-        failure_points::FailurePoints, published::Published, supervisor::SupervisedActor,
+        failure_points::FailurePoints, progress::Progress, published::Published,
+        supervisor::SupervisedActor,
     },
 };
 
@@ -57,6 +58,8 @@ pub struct DatabaseWriterParts {
     pub published: Published<DatabaseSnapshot>,
     /// Where the totals since the start of the process are kept: they count when a commit does.
     pub totals: Published<SyncStatus>,
+    /// What it has in hand.
+    pub progress: Progress,
     /// Planned failures.
     pub failure_points: FailurePoints,
 }
@@ -100,16 +103,26 @@ impl DatabaseWriter {
 async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let mut census = CensusTaker::new(parts.clone());
     let mut cleaner = Cleaner::new(&parts);
+    let in_hand = |what| parts.progress.begin(what, LONGEST_STEP);
     loop {
         while let Some(group) = take_group(&desk) {
+            let _in_hand = in_hand("a change of the Sync Database");
+            parts
+                .failure_points
+                .hang_if_armed("database_writer.group")
+                .await;
             let changes = commit_group(&parts, group).await;
             census.note(&changes).await;
         }
         let pause = census.until_due().min(cleaner.until_due());
         tokio::select! {
             () = desk.arrived.notified() => {}
-            () = desk.announced.notified() => census.take_now().await,
+            () = desk.announced.notified() => {
+                let _in_hand = in_hand("a look at the queue");
+                census.take_now().await;
+            }
             () = parts.clock.sleep(pause) => {
+                let _in_hand = in_hand("a look at the queue, or the clean-up");
                 parts.failure_points.pass("database_writer.timer");
                 census.take_if_due().await;
                 cleaner.clean_if_due().await;
@@ -158,6 +171,10 @@ impl Supervised for DatabaseWriter {
 
 impl SupervisedActor for DatabaseWriter {
     const NAME: &'static str = "database_writer";
+
+    fn progress(&self) -> Progress {
+        self.parts.progress.clone()
+    }
 }
 
 /// Who gets the answer to a message.
@@ -225,5 +242,9 @@ fn refuse_as_busy<R: 'static>(slot: Slot<R>, context: &mut Context<DatabaseWrite
 /// A database that does not answer at all, as one behind a broken network, is waited for no longer than this: whatever was
 /// begun is undone when its connection is closed.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(45);
+/// A group is written, or given up for a while; then the queue is counted, or something is cleaned up.
+const LONGEST_STEP: Duration = DATABASE_PATIENCE
+    .saturating_mul(3)
+    .saturating_add(STANDSTILL_MARGIN);
 /// How long the database is left alone after it failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);

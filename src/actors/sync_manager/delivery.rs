@@ -40,6 +40,9 @@ const SETTLE_BACKOFF: Backoff = Backoff {
 /// Tries to write down an outcome before the pass is ended; the outcome itself stays known to the API client.
 const SETTLE_TRIES: u32 = 20;
 
+/// All tries to write down an outcome, each at its longest.
+pub(super) const LONGEST_SETTLING: Duration = Duration::from_secs(1_500);
+
 type Answer<T> = Result<Result<T, StoreError>, AskError>;
 
 /// Whom a pass talks to.

@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tracing::Span;
 
-use super::delivery::DeliveryLine;
+use super::delivery::{DeliveryLine, LONGEST_SETTLING};
 use crate::{
     clock::Clock,
     domain::{
@@ -14,8 +14,11 @@ use crate::{
     },
     messages::api_client::ApiClientSnapshot,
     storage::SyncStore,
-    supervision::{ask::AskError, published::Published},
+    supervision::{ask::AskError, progress::Work, published::Published},
 };
+
+/// A parked batch gets so many times the usual time for an answer.
+pub(super) const PARKED_TIMEOUT_FACTOR: u32 = 4;
 
 /// What may cut a pass short.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub(super) struct PassKit {
     pub(super) max_retries: u32,
     pub(super) timeout: Duration,
     pub(super) span: Span,
+    /// Tells the supervisor that the pass gets on.
+    pub(super) in_hand: Work,
     /// Whether the server accepted something since suspects were last condemned; outlives the pass.
     pub(super) server_accepts: Rc<Cell<bool>>,
     /// Told whenever a count changes.
@@ -73,6 +78,19 @@ pub(super) struct PassKit {
 }
 
 impl PassKit {
+    /// No step of a pass takes longer: an upload of a parked batch, and then all tries to write its outcome down.
+    pub(super) fn longest_step(&self) -> Duration {
+        longest_step(self.timeout)
+    }
+
+    /// A place at which a test can have the pass hang.
+    pub(super) async fn hang_if_armed(&self) {
+        self.line
+            .failure_points
+            .hang_if_armed("sync_manager.pass")
+            .await;
+    }
+
     /// Whether few requests are left, so that large batches are worth more than quick ones.
     pub(super) fn requests_are_scarce(&self) -> bool {
         self.api_snapshot
@@ -84,6 +102,10 @@ impl PassKit {
         let next = self.api_snapshot.read(|snapshot| snapshot.next_upload_at);
         next.saturating_sub(self.clock.elapsed())
     }
+}
+
+pub(super) fn longest_step(timeout: Duration) -> Duration {
+    timeout * PARKED_TIMEOUT_FACTOR + LONGEST_SETTLING
 }
 
 /// Why a pass cannot go on; becomes its end.

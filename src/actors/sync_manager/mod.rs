@@ -18,7 +18,7 @@ use tracing::Span;
 
 pub use self::delivery::DeliveryLine;
 use self::{
-    kit::{Interruption, PassKit, Progress},
+    kit::{Interruption, PassKit, Progress as PassProgress, longest_step},
     pass::Pass,
 };
 use super::{after, when_done};
@@ -40,7 +40,8 @@ use crate::{
     settings::SyncSettings,
     storage::SyncStore,
     supervision::{
-        failure_points::FailurePoints, published::Published, supervisor::SupervisedActor,
+        failure_points::FailurePoints, progress::Progress, published::Published,
+        supervisor::SupervisedActor,
     },
 };
 
@@ -85,6 +86,8 @@ pub struct SyncManagerParts {
     pub published: Published<SyncManagerSnapshot>,
     /// Where the schedule in force is shown beside the Client System's wishes.
     pub config_status: Published<ConfigStatus>,
+    /// What it has in hand.
+    pub progress: Progress,
     /// Planned failures.
     pub failure_points: FailurePoints,
 }
@@ -243,7 +246,7 @@ impl SyncManager {
 
     fn kit(&self, id: u64, trigger: PassTrigger, span: Span) -> PassKit {
         let published = self.parts.published.clone();
-        let on_progress = move |progress: Progress| {
+        let on_progress = move |progress: PassProgress| {
             published.update(|snapshot| {
                 if let Some(current) = &mut snapshot.current_pass {
                     current.delivered = progress.delivered;
@@ -271,6 +274,10 @@ impl SyncManager {
             max_retries: self.parts.settings.max_retries,
             timeout: self.parts.upload_timeout,
             span,
+            in_hand: self
+                .parts
+                .progress
+                .begin("a sync pass", longest_step(self.parts.upload_timeout)),
             server_accepts: self.parts.memory.server_accepts.clone(),
             on_progress: Rc::new(on_progress),
         }
@@ -432,4 +439,8 @@ impl Supervised for SyncManager {
 
 impl SupervisedActor for SyncManager {
     const NAME: &'static str = "sync_manager";
+
+    fn progress(&self) -> Progress {
+        self.parts.progress.clone()
+    }
 }

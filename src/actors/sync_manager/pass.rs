@@ -11,9 +11,10 @@ use super::{
     fitting_size::{Bounds, FittingSize},
     fresh_turns::FreshTurns,
     isolation::{Isolation, Verdict},
-    kit::{Broken, Interruption, PassKit, Progress},
+    kit::{Broken, Interruption, PARKED_TIMEOUT_FACTOR, PassKit, Progress},
 };
 use crate::{
+    actors::STANDSTILL_MARGIN,
     domain::{
         batch::{Batch, ClaimOrder, IdempotencyKey, ManifestState, Settlement},
         outcome::UploadOutcome,
@@ -25,8 +26,6 @@ use crate::{
     supervision::backoff::extend,
 };
 
-/// A parked batch gets so many times the usual time for an answer.
-const PARKED_TIMEOUT_FACTOR: u32 = 4;
 /// An answer that takes longer than this share of the usual time is slow.
 const SLOW_SHARE: u32 = 3;
 /// A pass looks this often for batches of instances that are gone.
@@ -99,6 +98,7 @@ impl Pass {
             if let Some(end) = self.wait_for_turn().await? {
                 return self.conclude(end).await;
             }
+            self.get_on();
             let end = match self.next_batch().await? {
                 Some((batch, source)) => self.deliver(batch, source).await?,
                 None if self.release_lost_parts().await? => None,
@@ -134,6 +134,7 @@ impl Pass {
     /// Finds what earlier passes left open. Parts and suspects of an isolation that was cut off were refused for
     /// certain, so their readings simply become pending again.
     async fn take_stock(&mut self) -> Result<(), Broken> {
+        self.kit.hang_if_armed().await;
         self.kit.line.take_over().await??;
         self.kit.line.judge(JudgeSuspects::Release).await??;
         for manifest in self.kit.store.manifests().await? {
@@ -253,6 +254,7 @@ impl Pass {
     ) -> Result<Option<PassEnd>, Broken> {
         let mut failures = 0;
         loop {
+            self.get_on();
             let begun = self.kit.clock.elapsed();
             let delivered = self.exchange(&batch, source, failures).await?;
             let took = self.kit.clock.elapsed().saturating_sub(begun);
@@ -468,8 +470,16 @@ impl Pass {
         }
     }
 
+    fn get_on(&self) {
+        self.kit
+            .in_hand
+            .step("a sync pass", self.kit.longest_step());
+    }
+
     /// Waits, unless something cuts the pass short; then the reason is its end.
     async fn wait(&mut self, duration: Duration) -> Option<PassEnd> {
+        let allowed = duration.saturating_add(STANDSTILL_MARGIN);
+        self.kit.in_hand.step("a pause of a sync pass", allowed);
         let mut interruption = self.kit.interruption.clone();
         tokio::select! {
             () = self.kit.clock.sleep(duration) => self.interrupted(),

@@ -6,7 +6,7 @@ mod http;
 pub mod postgres;
 mod waiting;
 
-use std::io;
+use std::{io, time::Duration};
 
 use chrono::{DateTime, TimeZone, Utc};
 use meterit_sync::{
@@ -32,6 +32,7 @@ pub struct Plan {
     settings: Vec<(&'static str, String)>,
     options: ClientSystemOptions,
     intensity: IntensityLimit,
+    longest_standstill: Option<Duration>,
     down: bool,
 }
 
@@ -43,6 +44,7 @@ pub struct Site {
     pub database: Database,
     settings: Vec<(&'static str, String)>,
     intensity: IntensityLimit,
+    longest_standstill: Option<Duration>,
     may_restart: Vec<String>,
     service: Option<Service>,
 }
@@ -69,6 +71,7 @@ impl Default for Plan {
             settings: settings.map(|(key, value)| (key, value.to_owned())).into(),
             options: ClientSystemOptions::default(),
             intensity: IntensityLimit::default(),
+            longest_standstill: None,
             down: false,
         }
     }
@@ -105,6 +108,14 @@ impl Plan {
 
     pub fn intensity(self, intensity: IntensityLimit) -> Self {
         Self { intensity, ..self }
+    }
+
+    /// Every piece of work counts as wedged after this time.
+    pub fn longest_standstill(self, longest: Duration) -> Self {
+        Self {
+            longest_standstill: Some(longest),
+            ..self
+        }
     }
 
     /// The Client System refuses connections when the service starts.
@@ -159,6 +170,7 @@ impl Plan {
             database,
             settings,
             intensity: self.intensity,
+            longest_standstill: self.longest_standstill,
             may_restart: Vec::new(),
             service: None,
         }
@@ -207,6 +219,7 @@ impl Site {
             clock: self.clock.clone(),
             failure_points: self.points.clone(),
             intensity: self.intensity,
+            longest_standstill: self.longest_standstill,
         };
         let settings = Settings::from_overrides(&settings).expect("good settings");
         let app = App::build(settings, surroundings)

@@ -22,4 +22,5 @@ mod settings;
 mod simulation;
 mod site;
 mod soak;
+mod systemd;
 mod waiting;

@@ -329,6 +329,7 @@ impl Desk {
         let failure_points = FailurePoints::for_tests();
         let nobody = Nobody.start();
         let parts = DatabaseWriterParts {
+            progress: meterit_sync::supervision::progress::Progress::new(None),
             settings: SyncSettings {
                 batch_size_max: None,
                 max_bytes_per_second: None,

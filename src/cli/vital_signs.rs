@@ -1,0 +1,72 @@
+//! What the process tells those who supervise it, and what it does when it cannot tell anything any more.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sd_notify::NotifyState;
+
+use crate::{app::Operator, clock::Clock};
+
+/// The thread of the actors gives a sign of life this often.
+const BEAT: Duration = Duration::from_secs(1);
+/// So many looks in a row without a sign, and the thread hangs for good. Looks are counted and not time, so that a machine
+/// that was suspended is given the same chance.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOKS_WITHOUT_A_SIGN: u32 = 12;
+
+/// Tells systemd, where it listens, that the service serves, and feeds its watchdog for as long as all parts move. Has to be
+/// called on the thread of the actors: where that hangs, nothing is fed.
+pub(super) fn give(service: Operator) {
+    tell_systemd(NotifyState::Ready);
+    let signs = Arc::new(AtomicU64::new(0));
+    let watched = Arc::clone(&signs);
+    std::thread::spawn(move || end_when_silent(&watched));
+    let watchdog = sd_notify::watchdog_enabled();
+    actix::spawn(async move {
+        let clock = Clock::system();
+        let mut fed_at = Duration::ZERO;
+        loop {
+            signs.fetch_add(1, Ordering::Relaxed);
+            let is_due =
+                watchdog.is_some_and(|within| clock.elapsed().saturating_sub(fed_at) >= within / 3);
+            if is_due && service.is_alive() {
+                tell_systemd(NotifyState::Watchdog);
+                fed_at = clock.elapsed();
+            }
+            clock
+                .sleep(BEAT.min(watchdog.map_or(BEAT, |within| within / 4)))
+                .await;
+        }
+    });
+}
+
+/// Tells systemd that the end is intended.
+pub(super) fn tell_of_end() {
+    tell_systemd(NotifyState::Stopping);
+}
+
+fn tell_systemd(news: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[news]) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+/// No part of a process whose thread hangs can be restarted; the process itself can.
+fn end_when_silent(signs: &AtomicU64) {
+    let (mut last, mut looks) = (u64::MAX, 0);
+    while looks < LOOKS_WITHOUT_A_SIGN {
+        std::thread::sleep(LOOK_EVERY);
+        let now = signs.load(Ordering::Relaxed);
+        looks = if now == last { looks + 1 } else { 0 };
+        last = now;
+    }
+    tracing::error!(
+        "the thread of the actors has hung for a minute; the process ends, nothing is lost, and a new start takes up where this one ended"
+    );
+    std::process::exit(1);
+}
