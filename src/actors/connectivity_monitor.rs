@@ -14,6 +14,7 @@ use crate::{
         connectivity::{ConnectivityStatus, Link, LinkChange, LinkEvidence},
         event::EventKind,
         outcome::CallFailure,
+        schedule::{FIRST_PROBE, until_probe},
         timestamp::Timestamp,
     },
     messages::{
@@ -24,16 +25,12 @@ use crate::{
     settings::ConnectivitySettings,
     supervision::{
         ask::{AskError, ask_within, tell},
-        backoff::Backoff,
         failure_points::FailurePoints,
         progress::Progress,
         published::Published,
         supervisor::SupervisedActor,
     },
 };
-
-/// The first probe after an outage began comes after this time.
-const FIRST_PROBE: Duration = Duration::from_secs(1);
 
 /// What the monitor is built from.
 pub struct ConnectivityMonitorParts {
@@ -162,11 +159,11 @@ impl ConnectivityMonitor {
                 Duration::ZERO
             };
         }
-        let probing = Backoff {
-            base: FIRST_PROBE.min(interval),
-            cap: interval,
-        };
-        probing.delay_with_extra(self.state.link.consecutive_failures(), rand::random())
+        until_probe(
+            self.state.link.consecutive_failures(),
+            interval,
+            rand::random(),
+        )
     }
 
     fn check(&mut self, context: &mut Context<Self>) {

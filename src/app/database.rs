@@ -7,10 +7,10 @@ use secrecy::ExposeSecret;
 use super::StartError;
 use crate::{
     clock::Clock,
+    domain::backoff::Backoff,
     domain::store::StoreError,
     settings::DatabaseSettings,
     storage::{SyncStore, postgres::PostgresStore, sqlite::SqliteStore, waiting::WaitingStore},
-    supervision::backoff::Backoff,
 };
 
 /// Between tries to open a database that is not there yet.

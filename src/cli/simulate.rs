@@ -4,9 +4,12 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
 
-use super::{duration, failed};
-use crate::demo::client_system::{
-    ClientSystem, ClientSystemOptions, Deduplication, FaultRule, RateLimit, Rollback,
+use super::{duration, failed, say};
+use crate::demo::{
+    client_system::{
+        ClientSystem, ClientSystemOptions, Deduplication, FaultRule, RateLimit, Rollback,
+    },
+    fleet::Fleet,
 };
 
 /// What to pretend.
@@ -14,6 +17,8 @@ use crate::demo::client_system::{
 pub(super) enum Simulation {
     /// A Client System on this machine, with faults by script
     ClientSystem(ClientSystemArguments),
+    /// Thousands of sites after a common outage, in no time: what they would ask of the Client System
+    Fleet(FleetArguments),
 }
 
 #[derive(Debug, Args)]
@@ -34,7 +39,8 @@ pub(super) struct ClientSystemArguments {
     /// (readings) and contains ({"meter": ID}) choose batches; commit lets the batch be stored first. Actions:
     /// {"answer": {"status", "headers", "body"}}, {"delay": {"milliseconds"}}, "reset", "close",
     /// {"truncate": {"keep_bytes"}}, "garbage", "unsuccessful", {"partial": {"rows"}}, {"refuse": {"naming":
-    /// every, first or nothing}}, {"gigantic": {"bytes"}}, "hang". The control API takes the same list by PUT faults.
+    /// every, first or nothing}}, {"gigantic": {"bytes"}}, {"bomb": {"bytes"}},
+    /// {"drip": {"milliseconds"}}, "hang". The control API takes the same list by PUT faults.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Limit calls to 100 in 15 minutes, as deployed
@@ -52,8 +58,24 @@ pub(super) struct ClientSystemArguments {
 }
 
 /// Runs the simulation until Ctrl-C or SIGTERM.
-pub(super) fn execute(Simulation::ClientSystem(arguments): Simulation) -> ExitCode {
-    let options = match options(&arguments) {
+pub(super) fn execute(simulation: Simulation) -> ExitCode {
+    match simulation {
+        Simulation::ClientSystem(arguments) => client_system(&arguments),
+        Simulation::Fleet(arguments) => {
+            let fleet = Fleet {
+                sites: arguments.sites,
+                outage: arguments.outage,
+                batches: arguments.batches,
+                seed: arguments.seed,
+            };
+            say(&fleet.compare().to_string());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn client_system(arguments: &ClientSystemArguments) -> ExitCode {
+    let options = match options(arguments) {
         Ok(options) => options,
         Err(error) => {
             eprintln!("meterit-sync: {error}");
@@ -67,6 +89,22 @@ pub(super) fn execute(Simulation::ClientSystem(arguments): Simulation) -> ExitCo
             arguments.port
         )),
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FleetArguments {
+    /// Sites
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    sites: u32,
+    /// How long the Client System is out of reach for all of them
+    #[arg(long, value_parser = duration::parse, default_value = "1h", value_name = "TIME")]
+    outage: Duration,
+    /// Batches that each site then has to upload
+    #[arg(long, default_value_t = 12)]
+    batches: u32,
+    /// Decides everything that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 fn options(arguments: &ClientSystemArguments) -> Result<ClientSystemOptions, String> {

@@ -3,6 +3,7 @@
 
 pub mod client_system;
 pub mod fault_proxy;
+pub mod fleet;
 pub mod live_view;
 pub mod meters;
 mod reserved_port;

@@ -4,6 +4,21 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::backoff::Backoff;
+
+/// The first probe after an outage began comes after this time.
+pub const FIRST_PROBE: Duration = Duration::from_secs(1);
+
+/// How long until the Client System is looked for again, after so many failures in a row: soon at first, and later as
+/// often as it is checked while online. `random` is uniform in 0..1.
+pub fn until_probe(failures: u32, check_interval: Duration, random: f64) -> Duration {
+    let probing = Backoff {
+        base: FIRST_PROBE.min(check_interval),
+        cap: check_interval,
+    };
+    probing.delay_with_extra(failures, random)
+}
+
 /// Derives offsets that are stable for a site and differ between sites and jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteSeed(u64);

@@ -2,7 +2,7 @@
 //! concrete actor.
 
 pub mod ask;
-pub mod backoff;
+
 pub mod board;
 pub mod failure_points;
 pub mod intensity;

@@ -18,12 +18,14 @@ use actix::{Actor, Addr, AsyncContext, Context, Supervised, dev::ContextFut};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
-    backoff::Backoff,
     board::Board,
     intensity::{Intensity, IntensityLimit},
     progress::Progress,
 };
-use crate::{clock::Clock, domain::status::ActorState};
+use crate::{
+    clock::Clock,
+    domain::{backoff::Backoff, status::ActorState},
+};
 
 /// An actor that can be restarted: [`Supervised::restarting`] must rebuild its state from its dependencies.
 pub trait SupervisedActor: Actor<Context = Context<Self>> + Supervised {

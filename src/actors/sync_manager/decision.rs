@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{
-    domain::{
-        batch::{ManifestState, Settlement},
-        outcome::{RejectedReading, UploadOutcome},
-        pass::PassEnd,
-        timestamp::Timestamp,
-    },
-    supervision::backoff::Backoff,
+use crate::domain::{
+    backoff::Backoff,
+    batch::{ManifestState, Settlement},
+    outcome::{RejectedReading, UploadOutcome},
+    pass::PassEnd,
+    timestamp::Timestamp,
 };
 
 /// Between two tries of a batch: 2, 4, 8, 16, 32 s, never more than 60 s.

@@ -10,6 +10,7 @@ use super::decision::{Decision, Next};
 use crate::{
     clock::Clock,
     domain::{
+        backoff::Backoff,
         batch::{Batch, IdempotencyKey, Settlement},
         outcome::UploadOutcome,
         store::{Fact, StoreError},
@@ -23,7 +24,6 @@ use crate::{
     },
     supervision::{
         ask::{AskError, ask_within},
-        backoff::Backoff,
         failure_points::FailurePoints,
     },
 };

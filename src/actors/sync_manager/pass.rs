@@ -16,6 +16,7 @@ use super::{
 use crate::{
     actors::STANDSTILL_MARGIN,
     domain::{
+        backoff::extend,
         batch::{Batch, ClaimOrder, IdempotencyKey, ManifestState, Settlement},
         outcome::UploadOutcome,
         pass::{PassEnd, PassReport, PassTrigger},
@@ -23,7 +24,6 @@ use crate::{
         timestamp::Timestamp,
     },
     messages::database_writer::{BeginAttempt, ClaimBatch, JudgeSuspects},
-    supervision::backoff::extend,
 };
 
 /// An answer that takes longer than this share of the usual time is slow.

@@ -9,15 +9,13 @@ use tracing::Span;
 use super::{SyncManager, after, answer_all, when_done};
 use crate::{
     domain::{
+        backoff::{Backoff, extend},
         outcome::CallFailure,
         pass::{PassEnd, PassReport, PassTrigger},
         timestamp::Timestamp,
     },
     messages::{api_client::Authenticate, sync_manager::TriggerRefusal},
-    supervision::{
-        ask::{AskError, ask_within},
-        backoff::{Backoff, extend},
-    },
+    supervision::ask::{AskError, ask_within},
 };
 
 /// Announced readings start a pass at most this often.

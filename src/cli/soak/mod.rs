@@ -317,8 +317,10 @@ impl Soak {
         }
         self.told_at = now;
         let (stored, delivered) = self.client_system.delivered();
+        // Just killed, it may be nobody's process.
+        let resident = Resources::of(self.service.id()).map_or(0, |held| held.resident);
         say(&format!(
-            "{}:{:02}  {done} of {of} attacks, {delivered} readings delivered, {} of them sent again\n",
+            "{}:{:02}  {done} of {of} attacks, {delivered} readings delivered, {} of them sent again, {resident} KiB resident\n",
             now.as_secs() / 60,
             now.as_secs() % 60,
             stored - delivered

@@ -1,10 +1,11 @@
 //! Answers, honest and broken, and how they leave through the HTTP server.
 
 use std::{
-    io,
+    io::{self, Write},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use actix_web::{
@@ -13,6 +14,8 @@ use actix_web::{
     http::StatusCode,
     web::Bytes,
 };
+use flate2::{Compression, write::GzEncoder};
+use futures_util::{Stream, stream};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
@@ -87,6 +90,30 @@ impl Answer {
         self
     }
 
+    /// A small body that becomes as long as this when it is unpacked.
+    pub fn bomb(bytes: usize) -> Self {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        let blanks = [b' '; 64 * 1024];
+        let mut left = bytes;
+        while left > 0 {
+            let part = left.min(blanks.len());
+            // Writing into memory does not fail.
+            let _ = packed.write_all(&blanks[..part]);
+            left -= part;
+        }
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Encoding", "gzip"),
+        ];
+        Self {
+            status: 200,
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            body: packed.finish().unwrap_or_default().into(),
+        }
+    }
+
     /// The start of the body as text, for the ledger.
     pub fn excerpt(&self) -> String {
         let start = &self.body[..self.body.len().min(2_000)];
@@ -103,6 +130,8 @@ pub(super) enum Delivery {
     Truncated(Answer, usize),
     /// A 200 with a body of this many bytes.
     Gigantic(u64),
+    /// A 200 with an endless body, a byte at a time.
+    Drip(Duration),
     /// A reset instead of an answer.
     Reset,
     /// An orderly close instead of an answer.
@@ -114,7 +143,7 @@ impl Delivery {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Whole(answer) | Self::Truncated(answer, _) => Some(answer.status),
-            Self::Gigantic(_) => Some(200),
+            Self::Gigantic(_) | Self::Drip(_) => Some(200),
             Self::Reset | Self::Close => None,
         }
     }
@@ -129,6 +158,9 @@ impl Delivery {
             Self::Gigantic(bytes) => HttpResponse::Ok()
                 .content_type("application/json")
                 .body(LongBody(bytes)),
+            Self::Drip(pause) => HttpResponse::Ok()
+                .content_type("application/json")
+                .streaming(dripping(pause)),
             Self::Reset => {
                 if let Some(connection) = connection {
                     connection.reset_on_close();
@@ -200,6 +232,13 @@ impl MessageBody for BrokenBody {
         }
         Poll::Ready(Some(Err(io::Error::other("scripted fault"))))
     }
+}
+
+fn dripping(pause: Duration) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold((), move |()| async move {
+        tokio::time::sleep(pause).await;
+        Some((Ok(Bytes::from_static(b" ")), ()))
+    })
 }
 
 /// A chunked body of so many bytes.

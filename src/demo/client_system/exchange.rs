@@ -224,6 +224,10 @@ impl Exchange {
             }
             FaultAction::Refuse { naming } => Delivery::Whole(refusal_naming(*naming, &fault.rows)),
             FaultAction::Gigantic { bytes } => Delivery::Gigantic(*bytes),
+            FaultAction::Bomb { bytes } => Delivery::Whole(Answer::bomb(*bytes)),
+            FaultAction::Drip { milliseconds } => {
+                Delivery::Drip(Duration::from_millis(*milliseconds))
+            }
             FaultAction::Hang => {
                 self.hang().await;
                 Delivery::Close
@@ -252,7 +256,7 @@ impl Exchange {
         batch.fault = fault;
         batch.answer = match delivery {
             Delivery::Whole(answer) | Delivery::Truncated(answer, _) => Some(answer.excerpt()),
-            Delivery::Gigantic(_) | Delivery::Reset | Delivery::Close => None,
+            Delivery::Gigantic(_) | Delivery::Drip(_) | Delivery::Reset | Delivery::Close => None,
         };
     }
 }

@@ -125,6 +125,16 @@ pub enum FaultAction {
         /// Length of the body.
         bytes: u64,
     },
+    /// Status 200 with a compressed body that is so long when it is unpacked.
+    Bomb {
+        /// Length of the unpacked body.
+        bytes: usize,
+    },
+    /// Status 200 with a body that comes byte by byte and never ends.
+    Drip {
+        /// Between two bytes, in milliseconds.
+        milliseconds: u64,
+    },
     /// No answer at all, until the client closes the connection.
     Hang,
 }
@@ -143,6 +153,8 @@ impl FaultAction {
             Self::Partial(_) => "partial",
             Self::Refuse { .. } => "refuse",
             Self::Gigantic { .. } => "gigantic",
+            Self::Bomb { .. } => "bomb",
+            Self::Drip { .. } => "drip",
             Self::Hang => "hang",
         }
     }

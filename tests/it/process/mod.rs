@@ -24,3 +24,13 @@ mod site;
 mod soak;
 mod systemd;
 mod waiting;
+
+pub use self::site::Site;
+
+/// The most memory that a process ever had, in KiB.
+pub fn peak_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    peak.expect("the kernel tells")
+}

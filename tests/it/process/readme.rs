@@ -122,6 +122,23 @@ fn the_measurement_of_what_a_drain_costs_runs() {
 }
 
 #[test]
+fn the_table_of_the_fleet_is_what_the_command_prints() {
+    let output = Command::new(PROGRAM)
+        .args(["simulate", "fleet"])
+        .output()
+        .expect("the program starts");
+    assert!(README.contains("`meterit-sync simulate fleet`"));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let rows = |text: &str| -> Vec<String> {
+        let is_row = |line: &&str| line.starts_with("| ") && line.contains("0 to ");
+        text.lines().filter(is_row).map(ToOwned::to_owned).collect()
+    };
+    let (told, printed) = (rows(README), rows(&printed));
+    assert_eq!(told.len(), 8);
+    assert_eq!(told, printed[..8]);
+}
+
+#[test]
 fn every_command_of_the_readme_is_tried_somewhere() {
     let tried_here = [
         "sudo install",
