@@ -194,6 +194,7 @@ impl Evidence {
     fn degraded(&self) -> Option<Verdict> {
         let (since, reason) = self
             .database_failing()
+            .or_else(|| self.disk_full())
             .or_else(|| self.actor_down())
             .or_else(|| self.not_counted())
             .or_else(|| self.failing())
@@ -205,6 +206,11 @@ impl Evidence {
     fn database_failing(&self) -> Option<(Timestamp, String)> {
         let (words, since) = self.database.failing_since.as_ref()?;
         Some((*since, words::database_failing(words)))
+    }
+
+    fn disk_full(&self) -> Option<(Timestamp, String)> {
+        let since = self.database.full_since?;
+        Some((since, words::disk_full(self.queue())))
     }
 
     fn actor_down(&self) -> Option<(Timestamp, String)> {

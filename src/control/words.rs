@@ -64,6 +64,13 @@ pub(super) fn database_failing(words: &str) -> String {
     )
 }
 
+pub(super) fn disk_full(queue: &QueueStatus) -> String {
+    format!(
+        "The disk under the Sync Database is full: {}, and new ones are refused (507) so that uploading has the room it needs; it goes on by itself and frees room. Make room on that disk if this lasts.",
+        kept(queue)
+    )
+}
+
 pub(super) fn not_counted() -> String {
     "The queue has not been counted since the start, so its size is not known yet; the count goes on by itself as soon as the Sync Database answers.".to_owned()
 }

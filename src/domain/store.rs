@@ -41,6 +41,18 @@ impl StoreError {
     }
 }
 
+/// Room on the disk that is kept for what empties the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reserve {
+    /// Nothing is kept: the engine's disk is not ours to look after, or has never had the room.
+    #[default]
+    None,
+    /// It is there.
+    Kept,
+    /// The disk is full, and it was given up.
+    InUse,
+}
+
 /// What is on its way to the Client System, whichever instance sends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flight {

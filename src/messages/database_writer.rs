@@ -150,6 +150,8 @@ pub struct DatabaseSnapshot {
     pub counted: bool,
     /// Since when the database cannot be used, and why.
     pub failing_since: Option<(String, Timestamp)>,
+    /// Since when the disk has been so full that new readings are refused.
+    pub full_since: Option<Timestamp>,
     /// When the newest reading was measured.
     pub last_collection: Option<Timestamp>,
     /// Transactions committed.

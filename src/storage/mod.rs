@@ -12,7 +12,7 @@ pub mod waiting;
 
 pub use self::steps::MigrationState;
 pub use crate::domain::store::{
-    Attendance, Fact, Flight, Ingested, Page, QuarantineActionResult, StoreError, Window,
+    Attendance, Fact, Flight, Ingested, Page, QuarantineActionResult, Reserve, StoreError, Window,
 };
 
 use async_trait::async_trait;
@@ -117,6 +117,16 @@ pub trait SyncStore: Send + Sync {
     ) -> Result<Page<QuarantinedReading>, StoreError>;
     /// The bytes still free under the database; none where that cannot be known.
     async fn disk_free_bytes(&self) -> Option<u64>;
+    /// Keeps room on the disk for what empties the queue, or takes it back once there is enough again.
+    async fn keep_reserve(&self) -> Reserve {
+        Reserve::None
+    }
+    /// Gives that room up to the next transaction.
+    async fn give_up_reserve(&self) {}
+    /// Whether that room was given up and is not back yet.
+    fn reserve_is_in_use(&self) -> bool {
+        false
+    }
     /// Closes all connections. What this instance holds is free for the others at once.
     async fn close(&self);
 }

@@ -12,7 +12,7 @@ use crate::domain::{
     meter::Meter,
     quarantine::{QuarantineFilter, QuarantinedReading},
     reading::{ReadingId, ReadingRow},
-    store::{Fact, Page, StoreError, Window},
+    store::{Fact, Page, Reserve, StoreError, Window},
     sync_log::{SyncLogEntry, SyncStats},
     timestamp::Timestamp,
 };
@@ -133,6 +133,23 @@ impl SyncStore for WaitingStore {
 
     async fn disk_free_bytes(&self) -> Option<u64> {
         self.store().ok()?.disk_free_bytes().await
+    }
+
+    async fn keep_reserve(&self) -> Reserve {
+        match self.store() {
+            Ok(store) => store.keep_reserve().await,
+            Err(_) => Reserve::None,
+        }
+    }
+
+    async fn give_up_reserve(&self) {
+        if let Ok(store) = self.store() {
+            store.give_up_reserve().await;
+        }
+    }
+
+    fn reserve_is_in_use(&self) -> bool {
+        self.store().is_ok_and(|store| store.reserve_is_in_use())
     }
 
     async fn close(&self) {

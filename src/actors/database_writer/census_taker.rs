@@ -6,7 +6,7 @@ use super::{DATABASE_PATIENCE, DatabaseWriterParts, group::Changes, queue_count:
 use crate::{
     domain::{
         status::QueueStatus,
-        store::{Flight, StoreError},
+        store::{Flight, Reserve, StoreError},
     },
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
@@ -146,6 +146,7 @@ impl CensusTaker {
         let store = self.parts.store.clone();
         let look = self.count.look(self.taken_at).await?;
         self.note_disk(store.disk_free_bytes().await);
+        self.note_reserve(store.keep_reserve().await);
         let is_due = self.count.is_shared() && self.taken_at >= self.books_at;
         if self.bookkeeping_changed || is_due {
             self.bookkeeping = self.look_at_books().await?;
@@ -249,6 +250,20 @@ impl CensusTaker {
             .is_some_and(|(at, _)| now.saturating_sub(*at) > DISK_WINDOW)
         {
             self.disk.pop_front();
+        }
+    }
+
+    fn note_reserve(&self, reserve: Reserve) {
+        let is_full = reserve == Reserve::InUse;
+        let was_full = self
+            .parts
+            .published
+            .read(|snapshot| snapshot.full_since.is_some());
+        if is_full != was_full {
+            let since = is_full.then(|| self.parts.clock.now().into());
+            self.parts
+                .published
+                .update(|snapshot| snapshot.full_since = since);
         }
     }
 

@@ -56,6 +56,8 @@ pub(super) trait Pending {
     fn goes_first(&self) -> bool;
     /// About how many rows it writes.
     fn weight(&self) -> usize;
+    /// Whether it brings something in that was not there, which a full disk has no room for.
+    fn adds(&self) -> bool;
     /// Carries it out within the transaction and keeps the reply.
     async fn apply(
         &mut self,
@@ -97,6 +99,10 @@ impl<M: WriteOperation> Pending for Work<M> {
         self.message.weight()
     }
 
+    fn adds(&self) -> bool {
+        self.message.adds()
+    }
+
     async fn apply(
         &mut self,
         transaction: &mut dyn StoreTransaction,
@@ -127,8 +133,15 @@ pub(super) async fn commit_group(
     parts: &DatabaseWriterParts,
     mut group: Vec<Box<dyn Pending>>,
 ) -> Changes {
-    let written = tokio::time::timeout(DATABASE_PATIENCE, write(parts, &mut group)).await;
-    let result = written.unwrap_or_else(|_| Err(StoreError::silent()));
+    if parts.store.reserve_is_in_use() {
+        group = refuse_additions(group, &no_room());
+    }
+    let mut result = write_in_time(parts, &mut group).await;
+    if let Err(full @ StoreError::Full(_)) = &result {
+        parts.store.give_up_reserve().await;
+        group = refuse_additions(group, full);
+        result = write_in_time(parts, &mut group).await;
+    }
     let (outcome, changes) = match result {
         Ok(changes) => (Ok(()), changes),
         Err(error) => (
@@ -146,6 +159,31 @@ pub(super) async fn commit_group(
         parts.clock.sleep(AFTER_FAILURE).await;
     }
     changes
+}
+
+async fn write_in_time(
+    parts: &DatabaseWriterParts,
+    group: &mut [Box<dyn Pending>],
+) -> Result<Changes, StoreError> {
+    if group.is_empty() {
+        return Ok(Changes::default());
+    }
+    let written = tokio::time::timeout(DATABASE_PATIENCE, write(parts, group)).await;
+    written.unwrap_or_else(|_| Err(StoreError::silent()))
+}
+
+/// What the disk still holds is for emptying the queue.
+fn refuse_additions(group: Vec<Box<dyn Pending>>, refusal: &StoreError) -> Vec<Box<dyn Pending>> {
+    let (additions, others): (Vec<_>, Vec<_>) =
+        group.into_iter().partition(|pending| pending.adds());
+    for addition in additions {
+        addition.answer(Err(refusal.clone()));
+    }
+    others
+}
+
+fn no_room() -> StoreError {
+    StoreError::Full("what room is left is kept for uploading what it holds".to_owned())
 }
 
 async fn write(

@@ -38,6 +38,11 @@ pub trait WriteOperation: 'static {
         1
     }
 
+    /// Whether it brings something in that was not there, which a full disk has no room for.
+    fn adds(&self) -> bool {
+        false
+    }
+
     /// Carries the change out within a transaction that others may share.
     async fn apply(
         &self,
@@ -61,6 +66,10 @@ impl WriteOperation for InsertReadings {
 
     fn weight(&self) -> usize {
         self.readings.len()
+    }
+
+    fn adds(&self) -> bool {
+        true
     }
 
     async fn apply(

@@ -38,6 +38,8 @@ use crate::{
 /// Whoever waits for the service looks this often, and gives it something to do every so many looks.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 const LOOKS_BETWEEN_NUDGES: u32 = 10;
+/// A backlog is written in transactions of this length.
+const READINGS_AT_A_TIME: u64 = 10_000;
 /// Readings that are added when the service has run out of work before it came to what was planned.
 const MORE_WORK: u64 = 10;
 /// Longer than all backoffs of a batch in a pass together.
@@ -53,6 +55,7 @@ pub(super) struct SoakArguments {
     /// Decides everything that is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    // Without any attack the readings are written first, and then drained in one go.
     /// Connections that are cut, at every stage of a request and its answer
     #[arg(long, default_value_t = 60)]
     cuts: usize,
@@ -188,16 +191,30 @@ impl Soak {
             self.tell_progress(index + 1, number);
         }
         if number == 0 {
-            self.oracle.write(arguments.readings).await?;
+            self.write_backlog(arguments.readings).await?;
         }
         self.wait_until_drained().await?;
         self.report.resources = match self.after_first_minute {
             Some(before) => Some((before, self.look_at_resources().await?)),
             None => None,
         };
+        self.report.peak = Resources::peak_of(self.service.id())?;
         self.report.account = self.oracle.settle(&self.client_system, self.first).await?;
         self.report.took = self.clock.elapsed().saturating_sub(begun);
         Ok(self.report)
+    }
+
+    /// Nothing leaves before all of it is there.
+    async fn write_backlog(&mut self, readings: u64) -> Result<(), Failure> {
+        self.service.switch("stop").await;
+        let mut left = readings;
+        while left > 0 {
+            let part = left.min(READINGS_AT_A_TIME);
+            self.oracle.write(part).await?;
+            left -= part;
+        }
+        self.service.switch("start").await;
+        Ok(())
     }
 
     /// What is to be hit is planned before there is anything to do.

@@ -38,6 +38,8 @@ pub(super) struct Report {
     pub(super) account: Account,
     /// Of the last process: after its first minute, and at the end.
     pub(super) resources: Option<(Resources, Resources)>,
+    /// The most memory that the last process ever had, in KiB.
+    pub(super) peak: u64,
     pub(super) took: Duration,
 }
 
@@ -116,6 +118,7 @@ impl fmt::Display for Report {
                 "sendings of one key at the same time",
                 ledger.most_open_per_key as u64,
             ),
+            ("peak memory of the last process in KiB", self.peak),
             ("seconds", self.took.as_secs()),
         ];
         writeln!(formatter, "\n| what | number |\n| --- | ---: |")?;

@@ -22,14 +22,8 @@ impl Resources {
     /// # Errors
     /// The process is gone, or the machine has no `/proc`.
     pub(super) fn of(process: u32) -> io::Result<Self> {
-        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-        let resident = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
-            .ok_or_else(|| io::Error::other("the kernel does not tell the resident memory"))?;
         let mut counted = Self {
-            resident,
+            resident: memory(process, "VmRSS:")?,
             descriptors: 0,
             sockets: 0,
         };
@@ -40,6 +34,14 @@ impl Resources {
             counted.sockets += u64::from(target.to_string_lossy().starts_with("socket:"));
         }
         Ok(counted)
+    }
+
+    /// The most memory that the process ever had, in KiB.
+    ///
+    /// # Errors
+    /// As [`Resources::of`].
+    pub(super) fn peak_of(process: u32) -> io::Result<u64> {
+        memory(process, "VmHWM:")
     }
 
     /// Whether this is as much as `before`, within a tenth.
@@ -53,6 +55,13 @@ impl Resources {
             .iter()
             .all(|(now, then)| (*now as f64 - *then as f64).abs() <= *then as f64 * TOLERANCE)
     }
+}
+
+fn memory(process: u32, kind: &str) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(kind));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .ok_or_else(|| io::Error::other("the kernel does not tell the memory of a process"))
 }
 
 #[cfg(test)]

@@ -84,6 +84,16 @@ impl Service {
             .await;
     }
 
+    /// `start`s or `stop`s the uploading.
+    pub(super) async fn switch(&self, how: &str) {
+        // Should this be lost, the uploading goes on as it did.
+        let _ = self
+            .client
+            .post(self.url(&format!("/api/v1/sync/{how}")))
+            .send()
+            .await;
+    }
+
     /// How often its actors were restarted since the process started.
     pub(super) async fn restarts(&mut self) -> io::Result<u64> {
         let status = self.status().await?;

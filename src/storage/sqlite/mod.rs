@@ -20,6 +20,7 @@ mod quarantine;
 mod queue;
 mod readings;
 mod requeue;
+mod reserve;
 mod result_codes;
 mod settlement;
 mod store;
@@ -33,7 +34,7 @@ use std::{
 
 use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool, pool::PoolConnection};
 
-use self::{foreign_changes::ForeignChanges, instance_lock::InstanceLock};
+use self::{foreign_changes::ForeignChanges, instance_lock::InstanceLock, reserve::ReserveFile};
 pub(super) use self::{import::ImportSource, result_codes::meaning};
 use super::{MigrationState, StoreError, SyncStore, errors};
 
@@ -47,6 +48,7 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     foreign_changes: ForeignChanges,
+    reserve: ReserveFile,
     lock: InstanceLock,
 }
 
@@ -96,9 +98,18 @@ impl SqliteStore {
             writer,
             readers: options::reader_pool(path),
             foreign_changes: ForeignChanges::new(path),
+            reserve: ReserveFile::beside(path),
             lock,
         };
         Ok((store, steps))
+    }
+
+    /// Bytes of pages that hold nothing any more.
+    async fn free_bytes_within(&self) -> Result<u64, StoreError> {
+        let bytes: i64 = sqlx::query_scalar(include_str!("queries/free_bytes_within.sql"))
+            .fetch_one(&mut *self.reader().await?)
+            .await?;
+        Ok(bytes.unsigned_abs())
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {

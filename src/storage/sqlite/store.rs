@@ -17,8 +17,8 @@ use crate::{
         timestamp::Timestamp,
     },
     storage::{
-        Attendance, Fact, Flight, Page, QueueBounds, QueueLength, StoreError, StoreTransaction,
-        SyncStore, Window,
+        Attendance, Fact, Flight, Page, QueueBounds, QueueLength, Reserve, StoreError,
+        StoreTransaction, SyncStore, Window,
     },
 };
 
@@ -117,6 +117,24 @@ impl SyncStore for SqliteStore {
 
     async fn disk_free_bytes(&self) -> Option<u64> {
         disk::free_bytes(&self.path).await
+    }
+
+    async fn keep_reserve(&self) -> Reserve {
+        // Only looked for where it matters.
+        let free_within = if self.reserve.is_in_use() {
+            self.free_bytes_within().await.unwrap_or(0)
+        } else {
+            0
+        };
+        self.reserve.keep(free_within).await
+    }
+
+    async fn give_up_reserve(&self) {
+        self.reserve.give_up().await;
+    }
+
+    fn reserve_is_in_use(&self) -> bool {
+        self.reserve.is_in_use()
     }
 
     async fn close(&self) {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::waiting::PATIENCE;
 
 /// An answer whose body has arrived whole.
+#[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub body: String,

@@ -98,3 +98,47 @@ fn what_cannot_be_migrated_is_told_in_words() {
     }
     assert!(!site.file("missing.db").exists());
 }
+
+/// The first start on a deployed database, killed at any moment, is only begun again by the next one.
+#[test]
+fn a_first_start_that_is_killed_half_way_costs_nothing() {
+    let site = Site::new();
+    // Ids that might be reused make it rebuild the table, which takes longest.
+    site.sql(
+        "DROP TABLE meter_readings; CREATE TABLE meter_readings (id INTEGER PRIMARY KEY, \
+         meter_external_id VARCHAR(255) NOT NULL, timestamp TIMESTAMP NOT NULL, data_point VARCHAR(100) NOT NULL, \
+         value NUMERIC(15,3) NOT NULL, unit VARCHAR(50), is_synchronized BOOLEAN DEFAULT 0, \
+         retry_count INTEGER DEFAULT 0, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);",
+    );
+    site.insert(60_000);
+    site.client_system.set_down(true);
+    let url = format!("sqlite:{}", site.database().display());
+    let mut interrupted = 0;
+    for milliseconds in [1, 5, 10, 20, 30, 40, 50, 70, 90, 120] {
+        let mut migration = Command::new(PROGRAM)
+            .arg("migrate")
+            .env_clear()
+            .env("DATABASE_URL", &url)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        if migration.try_wait().unwrap().is_none() {
+            interrupted += 1;
+        }
+        migration.kill().unwrap();
+        migration.wait().unwrap();
+        assert_eq!(
+            site.count("meter_readings"),
+            60_000,
+            "after {milliseconds} ms"
+        );
+    }
+    assert!(interrupted > 0, "none was killed half-way");
+    site.client_system.set_down(false);
+    let service = site.start();
+    site.wait_until_drained(60_000);
+    site.assert_all_delivered_once(60_000);
+    service.stop();
+}

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod demonstration;
+mod disk_faults;
 mod durability;
 mod endings;
 mod http;
@@ -21,6 +22,7 @@ mod service;
 mod settings;
 mod simulation;
 mod site;
+mod small_disk;
 mod soak;
 mod systemd;
 mod waiting;

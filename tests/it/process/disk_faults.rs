@@ -1,0 +1,190 @@
+//! A disk that is full, a disk that is read-only, a database that another program keeps locked: what the service says
+//! meanwhile, and that every accepted reading arrives afterwards.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{service::Service, site::Site, small_disk::SmallDisk, waiting::wait_until};
+
+const DEPLOYED_TABLES: &str = include_str!("../../../migrations/sqlite/0001_deployed_tables.sql");
+
+/// Statements of another program; whether all of them succeeded.
+fn sqlite(database: &Path, statements: &str) -> (bool, String) {
+    let mut shell = Command::new("sqlite3")
+        .args(["-bail", "-cmd", ".timeout 10000"])
+        .arg(database)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the sqlite3 shell must be installed (Debian: sqlite3)");
+    let mut input = shell.stdin.take().expect("a pipe");
+    // It may have given up before it has read everything.
+    let _ = input.write_all(statements.as_bytes());
+    drop(input);
+    let output = shell.wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success(), printed)
+}
+
+fn insert(database: &Path, first: u64, readings: u64) -> bool {
+    let statement = format!(
+        "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {first} + {readings} - 1) \
+         INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value, unit) \
+         SELECT 'METER-' || (i % 20), strftime('%Y-%m-%d %H:%M:%f', '2026-01-01', '+' || i || ' seconds'), \
+         'active_energy', i || '.125', 'kWh' FROM n;"
+    );
+    sqlite(database, &statement).0
+}
+
+fn on_disk(disk: &SmallDisk) -> (Site, std::path::PathBuf) {
+    let database = disk.path().join("sync.db");
+    let (made, _) = sqlite(
+        &database,
+        &format!("PRAGMA journal_mode = WAL; {DEPLOYED_TABLES}"),
+    );
+    assert!(made);
+    let site = Site::new()
+        .set("DATABASE_URL", &format!("sqlite:{}", database.display()))
+        .set("API_TIMEOUT", "2000");
+    (site, database)
+}
+
+fn reading(number: u64) -> Value {
+    json!([{ "meter_external_id": "POSTED", "timestamp": "2026-01-01T00:00:00Z", "data_point": "energy",
+        "value": number }])
+}
+
+fn state(service: &Service) -> String {
+    service.get("/status")["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_full_disk_refuses_new_readings_and_empties_itself_by_uploading() {
+    let disk = SmallDisk::of_megabytes(48);
+    let (site, database) = on_disk(&disk);
+    site.client_system.set_down(true);
+    let service = site.start();
+    wait_until("the reserve to be kept", || {
+        disk.path().join("sync.db.reserve").exists()
+    });
+    let mut accepted = 0;
+    while insert(&database, accepted + 1, 2_000) {
+        accepted += 2_000;
+    }
+    // Smaller ones until nothing fits any more.
+    while insert(&database, accepted + 1, 50) {
+        accepted += 50;
+    }
+    let refused = loop {
+        let answer = service.post("/api/v1/readings", Some(&reading(1_000_000 + accepted)));
+        if answer.status != 201 {
+            break answer;
+        }
+        accepted += 1;
+    };
+    assert_eq!(refused.status, 507, "{refused:?}");
+    wait_until("the state to tell", || {
+        let status = service.get("/status");
+        let reason = status["reason"].as_str().unwrap_or_default();
+        status["state"] == "offline" || reason.contains("full")
+    });
+
+    site.client_system.set_down(false);
+    wait_until("everything to arrive", || {
+        site.client_system.delivered().1 >= accepted
+    });
+    wait_until("all to be well", || state(&service) == "ok");
+    wait_until("new readings to be welcome", || {
+        service.post("/api/v1/readings", Some(&reading(2))).status == 201
+    });
+    wait_until("the last one to arrive", || {
+        site.client_system.delivered().1 > accepted
+    });
+    site.assert_all_delivered_once(accepted + 1);
+    assert!(accepted > 50_000, "{accepted} readings");
+    service.stop();
+}
+
+#[test]
+fn a_disk_that_is_read_only_is_waited_for() {
+    let disk = SmallDisk::of_megabytes(64);
+    let (site, database) = on_disk(&disk);
+    let service = site.start();
+    service.wait_until_connected();
+    assert!(insert(&database, 1, 1_000));
+    wait_until("the first to arrive", || {
+        site.client_system.delivered().1 == 1_000
+    });
+    wait_until("nothing to be open", || state(&service) == "ok");
+    service.stop();
+    assert!(insert(&database, 1_001, 1_000));
+    disk.set_read_only(true);
+    let service = site.start();
+    wait_until("the state to tell", || state(&service) == "degraded");
+    let refused = service.post("/api/v1/readings", Some(&reading(1)));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(
+        site.client_system.delivered().1,
+        1_000,
+        "nothing can be claimed"
+    );
+    disk.set_read_only(false);
+    wait_until("the rest to arrive", || {
+        site.client_system.delivered().1 == 2_000
+    });
+    wait_until("all to be well", || state(&service) == "ok");
+    site.assert_all_delivered_once(2_000);
+    service.stop();
+}
+
+/// Longer than any of the service's own waits for a lock, by an order.
+#[test]
+fn a_database_that_another_program_locks_for_a_minute_is_waited_for() {
+    const LOCKED: Duration = Duration::from_secs(60);
+    let site = Site::new();
+    let service = site.start();
+    service.wait_until_connected();
+    site.client_system.set_down(true);
+    site.insert(10);
+    wait_until("the outage to be noticed", || state(&service) == "offline");
+    let script = format!(
+        "PRAGMA locking_mode = NORMAL; BEGIN IMMEDIATE; \
+         INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) VALUES ('LOCKER', '2026-01-01 00:00:00', 'energy', 1);\n\
+         .shell sleep {}\nCOMMIT;",
+        LOCKED.as_secs()
+    );
+    let database = site.database();
+    let locker = std::thread::spawn(move || sqlite(&database, &script).0);
+    let stored = std::cell::Cell::new(0);
+    let reading_of = |number| {
+        let answer = service.post("/api/v1/readings", Some(&reading(number)));
+        stored.set(stored.get() + u64::from(answer.status == 201));
+        answer.status
+    };
+    wait_until("the lock to be felt", || reading_of(1) == 503);
+    site.client_system.set_down(false);
+    wait_until("the state to tell", || state(&service) == "degraded");
+    assert!(locker.join().unwrap(), "the other program had all its time");
+    wait_until("readings to be welcome again", || reading_of(2) == 201);
+    wait_until("all to arrive", || site.count("meter_readings") == 0);
+    wait_until("all to be well", || state(&service) == "ok");
+    // Ten before, one of the other program, and those that were answered with 201, some perhaps alike.
+    let ledger = site.client_system.ledger();
+    assert_eq!(ledger.readings_stored, 11 + stored.get(), "{ledger:?}");
+    assert_eq!(ledger.keys_with_differing_bodies, 0);
+    assert!(
+        service.get("/status")["actors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|actor| actor["restarts"] == 0)
+    );
+    service.stop();
+}
