@@ -317,9 +317,10 @@ fn store_kind(error: &StoreError) -> ProblemKind {
         StoreError::Busy(_) => ProblemKind::DatabaseBusy,
         StoreError::Full(_) => ProblemKind::DiskFull,
         StoreError::KeyReused(_) => ProblemKind::IdempotencyKeyReused,
-        StoreError::InUse(_) | StoreError::Unsuitable(_) | StoreError::Failed(_) => {
-            ProblemKind::DatabaseUnavailable
-        }
+        StoreError::InUse(_)
+        | StoreError::Unsuitable(_)
+        | StoreError::Damaged(_)
+        | StoreError::Failed(_) => ProblemKind::DatabaseUnavailable,
     }
 }
 
@@ -327,6 +328,9 @@ fn store_advice(error: &StoreError) -> &'static str {
     match error {
         StoreError::Busy(_) => "; nothing was changed, ask again in a moment",
         StoreError::Full(_) => "; nothing was changed, make room there, then ask again",
+        StoreError::Damaged(_) => {
+            "; what can be read of it is being saved into a new one, ask again in a moment"
+        }
         StoreError::Failed(_) => "; `/status` tells when it works again",
         StoreError::KeyReused(_) | StoreError::InUse(_) | StoreError::Unsuitable(_) => "",
     }

@@ -81,6 +81,7 @@ impl Control {
             last_pass: evidence.manager.last_pass,
             recent_events: parts.events.recent(SHOWN_EVENTS),
             instance: evidence.database.attendance,
+            salvage: evidence.database.salvage,
             actors: evidence.actors,
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: parts.clock.elapsed().saturating_sub(self.started).as_secs(),
@@ -195,6 +196,7 @@ impl Evidence {
         let (since, reason) = self
             .database_failing()
             .or_else(|| self.disk_full())
+            .or_else(|| self.salvaged())
             .or_else(|| self.actor_down())
             .or_else(|| self.not_counted())
             .or_else(|| self.failing())
@@ -206,6 +208,11 @@ impl Evidence {
     fn database_failing(&self) -> Option<(Timestamp, String)> {
         let (words, since) = self.database.failing_since.as_ref()?;
         Some((*since, words::database_failing(words)))
+    }
+
+    fn salvaged(&self) -> Option<(Timestamp, String)> {
+        let salvage = self.database.salvage.as_ref()?;
+        Some((salvage.at, words::salvaged(salvage)))
     }
 
     fn disk_full(&self) -> Option<(Timestamp, String)> {

@@ -3,6 +3,7 @@
 use crate::domain::{
     pass::PassEnd,
     status::{ActorState, ActorStatus, QueueStatus},
+    store::Salvage,
     timestamp::Timestamp,
 };
 
@@ -61,6 +62,28 @@ pub(super) fn actor_down(actor: &ActorStatus) -> String {
 pub(super) fn database_failing(words: &str) -> String {
     format!(
         "The Sync Database cannot be used ({words}), so nothing is taken out of it or stored in it; it is tried again by itself, and works again once that cause is removed."
+    )
+}
+
+pub(super) fn salvaged(salvage: &Salvage) -> String {
+    let lost = match salvage.lost_at_most {
+        0 => "no reading was lost".to_owned(),
+        count => format!(
+            "{} could not be read, of which some may have been uploaded before",
+            counted(count, "reading at most", "readings at most")
+        ),
+    };
+    let doubled = match salvage.batches_lost_at_most {
+        0 => String::new(),
+        count => format!(
+            "; {} lost the key under which it was on its way, so that its readings may arrive twice",
+            counted(count, "batch at most", "batches at most")
+        ),
+    };
+    format!(
+        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it, and {lost}{doubled}. Look at the disk, keep that file for as long as it may be of use, and restart the service to end this message.",
+        salvage.set_aside,
+        counted(salvage.readings, "reading", "readings")
     )
 }
 

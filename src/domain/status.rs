@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::{
-    connectivity::ConnectivityStatus, event::Event, pass::PassReport, store::Attendance,
+    connectivity::ConnectivityStatus,
+    event::Event,
+    pass::PassReport,
+    store::{Attendance, Salvage},
     timestamp::Timestamp,
 };
 
@@ -175,6 +178,8 @@ pub struct ServiceStatus {
     pub recent_events: Vec<Event>,
     /// This instance among those that share the Sync Database; none while the database was never asked.
     pub instance: Option<Attendance>,
+    /// What became of a damaged Sync Database since the start; none where it is whole.
+    pub salvage: Option<Salvage>,
     /// All actors.
     pub actors: Vec<ActorStatus>,
     /// The program's version.

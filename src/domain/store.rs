@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::timestamp::Timestamp;
+
 /// Why the Sync Database did not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -24,6 +26,9 @@ pub enum StoreError {
         "the idempotency key {0:?} was used before with other readings; use a new key for new readings"
     )]
     KeyReused(String),
+    /// Pages of the database cannot be read.
+    #[error("the Sync Database is damaged: {0}")]
+    Damaged(String),
     /// Any other failure of the engine.
     #[error("the Sync Database failed: {0}")]
     Failed(String),
@@ -39,6 +44,21 @@ impl StoreError {
     pub fn needs_a_person(&self) -> bool {
         matches!(self, Self::InUse(_) | Self::Unsuitable(_))
     }
+}
+
+/// What became of a damaged database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Salvage {
+    /// When it was replaced.
+    pub at: Timestamp,
+    /// Where the damaged one lies now.
+    pub set_aside: String,
+    /// Readings that could be read and are in the new one.
+    pub readings: u64,
+    /// Readings that could not be read, at most: ids on damaged pages whose readings may have been uploaded before.
+    pub lost_at_most: u64,
+    /// Batches on their way whose keys could not be read, at most: their readings are sent again under new ones.
+    pub batches_lost_at_most: u64,
 }
 
 /// Room on the disk that is kept for what empties the queue.

@@ -10,7 +10,7 @@ use crate::domain::{
     quarantine::{QuarantineCorrection, QuarantineFilter},
     reading::Reading,
     status::QueueStatus,
-    store::{Attendance, Fact, Ingested, QuarantineActionResult, StoreError},
+    store::{Attendance, Fact, Ingested, QuarantineActionResult, Salvage, StoreError},
     timestamp::Timestamp,
 };
 
@@ -152,6 +152,8 @@ pub struct DatabaseSnapshot {
     pub failing_since: Option<(String, Timestamp)>,
     /// Since when the disk has been so full that new readings are refused.
     pub full_since: Option<Timestamp>,
+    /// What became of a damaged database since the start.
+    pub salvage: Option<Salvage>,
     /// When the newest reading was measured.
     pub last_collection: Option<Timestamp>,
     /// Transactions committed.

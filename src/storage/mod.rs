@@ -12,7 +12,8 @@ pub mod waiting;
 
 pub use self::steps::MigrationState;
 pub use crate::domain::store::{
-    Attendance, Fact, Flight, Ingested, Page, QuarantineActionResult, Reserve, StoreError, Window,
+    Attendance, Fact, Flight, Ingested, Page, QuarantineActionResult, Reserve, Salvage, StoreError,
+    Window,
 };
 
 use async_trait::async_trait;
@@ -126,6 +127,16 @@ pub trait SyncStore: Send + Sync {
     /// Whether that room was given up and is not back yet.
     fn reserve_is_in_use(&self) -> bool {
         false
+    }
+    /// Sets a database aside whose pages cannot be read, and puts a new one with everything that can in its place.
+    async fn replace_damaged(&self) -> Result<(), StoreError> {
+        Err(StoreError::Failed(
+            "whoever looks after the database server has to mend it".to_owned(),
+        ))
+    }
+    /// What became of a damaged database since the start.
+    fn salvage(&self) -> Option<Salvage> {
+        None
     }
     /// Closes all connections. What this instance holds is free for the others at once.
     async fn close(&self);

@@ -12,7 +12,7 @@ use crate::domain::{
     meter::Meter,
     quarantine::{QuarantineFilter, QuarantinedReading},
     reading::{ReadingId, ReadingRow},
-    store::{Fact, Page, Reserve, StoreError, Window},
+    store::{Fact, Page, Reserve, Salvage, StoreError, Window},
     sync_log::{SyncLogEntry, SyncStats},
     timestamp::Timestamp,
 };
@@ -133,6 +133,14 @@ impl SyncStore for WaitingStore {
 
     async fn disk_free_bytes(&self) -> Option<u64> {
         self.store().ok()?.disk_free_bytes().await
+    }
+
+    async fn replace_damaged(&self) -> Result<(), StoreError> {
+        self.store()?.replace_damaged().await
+    }
+
+    fn salvage(&self) -> Option<Salvage> {
+        self.store().ok()?.salvage()
     }
 
     async fn keep_reserve(&self) -> Reserve {

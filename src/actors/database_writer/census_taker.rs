@@ -6,7 +6,7 @@ use super::{DATABASE_PATIENCE, DatabaseWriterParts, group::Changes, queue_count:
 use crate::{
     domain::{
         status::QueueStatus,
-        store::{Flight, Reserve, StoreError},
+        store::{Flight, Reserve, Salvage, StoreError},
     },
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
@@ -46,6 +46,8 @@ pub(super) struct CensusTaker {
     /// Free bytes, by time.
     disk: VecDeque<(Duration, u64)>,
     possibly_doubled: u64,
+    /// The last failure was that pages cannot be read.
+    is_damaged: bool,
 }
 
 impl CensusTaker {
@@ -64,7 +66,13 @@ impl CensusTaker {
             departures: VecDeque::new(),
             disk: VecDeque::new(),
             possibly_doubled,
+            is_damaged: false,
         }
+    }
+
+    /// Whether pages of the database cannot be read.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.is_damaged
     }
 
     pub(super) fn until_due(&self) -> Duration {
@@ -147,6 +155,7 @@ impl CensusTaker {
         let look = self.count.look(self.taken_at).await?;
         self.note_disk(store.disk_free_bytes().await);
         self.note_reserve(store.keep_reserve().await);
+        self.note_salvage(store.salvage());
         let is_due = self.count.is_shared() && self.taken_at >= self.books_at;
         if self.bookkeeping_changed || is_due {
             self.bookkeeping = self.look_at_books().await?;
@@ -199,7 +208,8 @@ impl CensusTaker {
         });
     }
 
-    fn publish_failure(&self, failure: &StoreError) {
+    fn publish_failure(&mut self, failure: &StoreError) {
+        self.is_damaged = matches!(failure, StoreError::Damaged(_));
         let now = self.parts.clock.now().into();
         let words = failure.to_string();
         let known = self
@@ -250,6 +260,18 @@ impl CensusTaker {
             .is_some_and(|(at, _)| now.saturating_sub(*at) > DISK_WINDOW)
         {
             self.disk.pop_front();
+        }
+    }
+
+    fn note_salvage(&self, salvage: Option<Salvage>) {
+        let is_news = self
+            .parts
+            .published
+            .read(|snapshot| snapshot.salvage != salvage);
+        if is_news {
+            self.parts
+                .published
+                .update(|snapshot| snapshot.salvage = salvage);
         }
     }
 

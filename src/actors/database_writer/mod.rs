@@ -114,6 +114,12 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
             let changes = commit_group(&parts, group).await;
             census.note(&changes).await;
         }
+        if census.is_damaged() {
+            let _in_hand = parts
+                .progress
+                .begin("saving what a damaged database holds", LONGEST_SALVAGE);
+            census = replace_damaged(&parts, census).await;
+        }
         let pause = census.until_due().min(cleaner.until_due());
         tokio::select! {
             () = desk.arrived.notified() => {}
@@ -127,6 +133,18 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                 census.take_if_due().await;
                 cleaner.clean_if_due().await;
             }
+        }
+    }
+}
+
+/// Nothing that was counted of the old database says anything about the new one.
+async fn replace_damaged(parts: &DatabaseWriterParts, census: CensusTaker) -> CensusTaker {
+    match parts.store.replace_damaged().await {
+        Ok(()) => CensusTaker::new(parts.clone()),
+        Err(error) => {
+            tracing::error!(%error, "the damaged sync database cannot be replaced yet");
+            parts.clock.sleep(BETWEEN_SALVAGES).await;
+            census
         }
     }
 }
@@ -242,6 +260,10 @@ fn refuse_as_busy<R: 'static>(slot: Slot<R>, context: &mut Context<DatabaseWrite
 /// A database that does not answer at all, as one behind a broken network, is waited for no longer than this: whatever was
 /// begun is undone when its connection is closed.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(45);
+/// Millions of readings are copied, with the time that a slow disk takes.
+const LONGEST_SALVAGE: Duration = Duration::from_secs(3600);
+/// Between two tries to replace a damaged database.
+const BETWEEN_SALVAGES: Duration = Duration::from_secs(10);
 /// A group is written, or given up for a while; then the queue is counted, or something is cleaned up.
 const LONGEST_STEP: Duration = DATABASE_PATIENCE
     .saturating_mul(3)

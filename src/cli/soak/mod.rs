@@ -47,6 +47,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// The process has settled down after this time, and all idle connections are closed after that.
 const FIRST_MINUTE: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(8);
+const LOOKS_AT_RESOURCES: u32 = 20;
+const BETWEEN_LOOKS_AT_RESOURCES: Duration = Duration::from_millis(250);
 /// A line of progress is printed this often.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
@@ -324,7 +326,13 @@ impl Soak {
     /// With nothing to do, and no connection left from the work before.
     async fn look_at_resources(&self) -> Result<Resources, Failure> {
         self.clock.sleep(QUIET).await;
-        Ok(Resources::of(self.service.id())?)
+        let mut least = Resources::of(self.service.id())?;
+        // A heartbeat under way would count as a socket.
+        for _ in 0..LOOKS_AT_RESOURCES {
+            self.clock.sleep(BETWEEN_LOOKS_AT_RESOURCES).await;
+            least = least.least(Resources::of(self.service.id())?);
+        }
+        Ok(least)
     }
 
     fn tell_progress(&mut self, done: u64, of: u64) {

@@ -36,6 +36,15 @@ impl Resources {
         Ok(counted)
     }
 
+    /// The smaller of each.
+    pub(super) fn least(self, other: Self) -> Self {
+        Self {
+            resident: self.resident.min(other.resident),
+            descriptors: self.descriptors.min(other.descriptors),
+            sockets: self.sockets.min(other.sockets),
+        }
+    }
+
     /// The most memory that the process ever had, in KiB.
     ///
     /// # Errors

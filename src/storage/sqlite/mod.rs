@@ -22,6 +22,7 @@ mod readings;
 mod requeue;
 mod reserve;
 mod result_codes;
+mod salvage;
 mod settlement;
 mod store;
 mod table_definition;
@@ -30,13 +31,15 @@ mod transaction;
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool, pool::PoolConnection};
 
 use self::{foreign_changes::ForeignChanges, instance_lock::InstanceLock, reserve::ReserveFile};
 pub(super) use self::{import::ImportSource, result_codes::meaning};
-use super::{MigrationState, StoreError, SyncStore, errors};
+use super::{MigrationState, Salvage, StoreError, SyncStore, errors};
+use crate::{clock::Clock, domain::timestamp::Timestamp};
 
 /// A Sync Database in one SQLite file, for this process alone among the instances of this service; other
 /// programs may read and write the file at any time.
@@ -45,11 +48,19 @@ use super::{MigrationState, StoreError, SyncStore, errors};
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
+    /// Exchanged as a whole when a damaged database is replaced.
+    connections: RwLock<Arc<Connections>>,
+    reserve: ReserveFile,
+    salvage: RwLock<Option<Salvage>>,
+    lock: InstanceLock,
+}
+
+/// All connections to the file.
+#[derive(Debug)]
+struct Connections {
     writer: SqlitePool,
     readers: SqlitePool,
     foreign_changes: ForeignChanges,
-    reserve: ReserveFile,
-    lock: InstanceLock,
 }
 
 impl SqliteStore {
@@ -89,19 +100,43 @@ impl SqliteStore {
     async fn open_with_steps(path: &Path) -> Result<(Self, Vec<(i64, &'static str)>), StoreError> {
         make_folder(path)?;
         let lock = InstanceLock::take(path)?;
-        let writer = options::writer_pool(path).await?;
-        let mut connection = writer.acquire().await?;
-        let steps = migrations::run(&mut connection).await?;
-        drop(connection);
+        let mut salvage = salvage::resume(path, now()).await?;
+        let (connections, steps) = match Connections::open(path).await {
+            Err(StoreError::Damaged(words)) => {
+                tracing::error!(words, "the sync database is damaged");
+                salvage = Some(salvage::replace(path, now()).await?);
+                Connections::open(path).await?
+            }
+            opened => opened?,
+        };
         let store = Self {
             path: path.to_owned(),
-            writer,
-            readers: options::reader_pool(path),
-            foreign_changes: ForeignChanges::new(path),
+            connections: RwLock::new(Arc::new(connections)),
             reserve: ReserveFile::beside(path),
+            salvage: RwLock::new(salvage),
             lock,
         };
         Ok((store, steps))
+    }
+
+    fn connections(&self) -> Arc<Connections> {
+        self.connections
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whoever has a connection loses it; whoever asks for one meanwhile is told that there is none.
+    async fn replace_damaged_file(&self) -> Result<(), StoreError> {
+        self.connections().close().await;
+        let salvage = salvage::replace(&self.path, now()).await?;
+        let (connections, _) = Connections::open(&self.path).await?;
+        *self
+            .connections
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(connections);
+        *self.salvage.write().unwrap_or_else(PoisonError::into_inner) = Some(salvage);
+        Ok(())
     }
 
     /// Bytes of pages that hold nothing any more.
@@ -113,8 +148,34 @@ impl SqliteStore {
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        Ok(self.readers.acquire().await?)
+        Ok(self.connections().readers.acquire().await?)
     }
+}
+
+impl Connections {
+    async fn open(path: &Path) -> Result<(Self, Vec<(i64, &'static str)>), StoreError> {
+        let writer = options::writer_pool(path).await?;
+        let mut connection = writer.acquire().await?;
+        let steps = migrations::run(&mut connection).await?;
+        drop(connection);
+        let connections = Self {
+            writer,
+            readers: options::reader_pool(path),
+            foreign_changes: ForeignChanges::new(path),
+        };
+        Ok((connections, steps))
+    }
+
+    async fn close(&self) {
+        self.foreign_changes.close().await;
+        self.readers.close().await;
+        // The last connection to go folds the write-ahead log into the file.
+        self.writer.close().await;
+    }
+}
+
+fn now() -> Timestamp {
+    Clock::system().now().into()
 }
 
 /// Fails where there is no such file.

@@ -4,7 +4,9 @@ use crate::storage::StoreError;
 
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_LOCKED: i32 = 6;
+const SQLITE_CORRUPT: i32 = 11;
 const SQLITE_FULL: i32 = 13;
+const SQLITE_NOTADB: i32 = 26;
 
 /// What a failure of SQLite means.
 pub(in crate::storage) fn meaning(code: Option<&str>, message: &str) -> StoreError {
@@ -15,6 +17,7 @@ pub(in crate::storage) fn meaning(code: Option<&str>, message: &str) -> StoreErr
     match primary {
         SQLITE_BUSY | SQLITE_LOCKED => StoreError::Busy(message.to_owned()),
         SQLITE_FULL => StoreError::Full(message.to_owned()),
+        SQLITE_CORRUPT | SQLITE_NOTADB => StoreError::Damaged(message.to_owned()),
         _ => StoreError::Failed(message.to_owned()),
     }
 }

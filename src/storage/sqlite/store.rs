@@ -1,5 +1,7 @@
 //! The store's reads: takes a read connection and hands every question to the file that knows the answer.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 
 use super::{
@@ -17,7 +19,7 @@ use crate::{
         timestamp::Timestamp,
     },
     storage::{
-        Attendance, Fact, Flight, Page, QueueBounds, QueueLength, Reserve, StoreError,
+        Attendance, Fact, Flight, Page, QueueBounds, QueueLength, Reserve, Salvage, StoreError,
         StoreTransaction, SyncStore, Window,
     },
 };
@@ -27,6 +29,7 @@ impl SyncStore for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError> {
         // Immediate: a transaction that turned into a writer halfway could fail without waiting for the lock.
         let transaction = self
+            .connections()
             .writer
             .begin_with(include_str!("queries/begin.sql"))
             .await?;
@@ -46,7 +49,7 @@ impl SyncStore for SqliteStore {
     }
 
     async fn length(&self) -> Result<QueueLength, StoreError> {
-        let version = self.foreign_changes.version().await?;
+        let version = self.connections().foreign_changes.version().await?;
         Ok(QueueLength::ToBeCounted { version })
     }
 
@@ -119,6 +122,17 @@ impl SyncStore for SqliteStore {
         disk::free_bytes(&self.path).await
     }
 
+    async fn replace_damaged(&self) -> Result<(), StoreError> {
+        self.replace_damaged_file().await
+    }
+
+    fn salvage(&self) -> Option<Salvage> {
+        self.salvage
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     async fn keep_reserve(&self) -> Reserve {
         // Only looked for where it matters.
         let free_within = if self.reserve.is_in_use() {
@@ -138,10 +152,7 @@ impl SyncStore for SqliteStore {
     }
 
     async fn close(&self) {
-        self.foreign_changes.close().await;
-        self.readers.close().await;
-        // The last connection to go folds the write-ahead log into the file.
-        self.writer.close().await;
+        self.connections().close().await;
         self.lock.release();
     }
 }

@@ -1,6 +1,7 @@
 //! The built program as a process of its own: what an operator starts, kills and asks over HTTP.
 
 mod crashes;
+mod damage;
 mod demonstration;
 mod disk_faults;
 mod durability;
