@@ -81,7 +81,7 @@ pub(super) fn salvaged(salvage: &Salvage) -> String {
         ),
     };
     format!(
-        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it, and {lost}{doubled}. Look at the disk, keep that file for as long as it may be of use, and restart the service to end this message.",
+        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it, and {lost}{doubled}. What other programs still write into the damaged one is taken over as it comes. Look at the disk; restart those programs; remove that file, with its -wal and -shm, to end this message.",
         salvage.set_aside,
         counted(salvage.readings, "reading", "readings")
     )

@@ -178,7 +178,7 @@ pub struct ServiceStatus {
     pub recent_events: Vec<Event>,
     /// This instance among those that share the Sync Database; none while the database was never asked.
     pub instance: Option<Attendance>,
-    /// What became of a damaged Sync Database since the start; none where it is whole.
+    /// What became of a damaged Sync Database, while that one is kept.
     pub salvage: Option<Salvage>,
     /// All actors.
     pub actors: Vec<ActorStatus>,

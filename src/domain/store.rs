@@ -1,6 +1,6 @@
 //! What is asked of a Sync Database and what it answers, whatever engine holds it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::timestamp::Timestamp;
 
@@ -47,7 +47,7 @@ impl StoreError {
 }
 
 /// What became of a damaged database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Salvage {
     /// When it was replaced.
     pub at: Timestamp,
@@ -59,6 +59,10 @@ pub struct Salvage {
     pub lost_at_most: u64,
     /// Batches on their way whose keys could not be read, at most: their readings are sent again under new ones.
     pub batches_lost_at_most: u64,
+    /// Readings that another program wrote into the damaged one after that, and that were taken over.
+    pub taken_in_later: u64,
+    /// Ids up to this one were taken over, or given up.
+    pub through: i64,
 }
 
 /// Room on the disk that is kept for what empties the queue.

@@ -152,7 +152,7 @@ pub struct DatabaseSnapshot {
     pub failing_since: Option<(String, Timestamp)>,
     /// Since when the disk has been so full that new readings are refused.
     pub full_since: Option<Timestamp>,
-    /// What became of a damaged database since the start.
+    /// What became of a damaged database, while that one is kept.
     pub salvage: Option<Salvage>,
     /// When the newest reading was measured.
     pub last_collection: Option<Timestamp>,

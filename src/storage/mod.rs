@@ -134,8 +134,9 @@ pub trait SyncStore: Send + Sync {
             "whoever looks after the database server has to mend it".to_owned(),
         ))
     }
-    /// What became of a damaged database since the start.
-    fn salvage(&self) -> Option<Salvage> {
+    /// What became of a damaged database, for as long as that one lies where it was put; first takes over what other
+    /// programs have written into it since.
+    async fn salvage(&self) -> Option<Salvage> {
         None
     }
     /// Closes all connections. What this instance holds is free for the others at once.

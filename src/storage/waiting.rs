@@ -139,8 +139,8 @@ impl SyncStore for WaitingStore {
         self.store()?.replace_damaged().await
     }
 
-    fn salvage(&self) -> Option<Salvage> {
-        self.store().ok()?.salvage()
+    async fn salvage(&self) -> Option<Salvage> {
+        self.store().ok()?.salvage().await
     }
 
     async fn keep_reserve(&self) -> Reserve {

@@ -155,7 +155,7 @@ impl CensusTaker {
         let look = self.count.look(self.taken_at).await?;
         self.note_disk(store.disk_free_bytes().await);
         self.note_reserve(store.keep_reserve().await);
-        self.note_salvage(store.salvage());
+        self.note_salvage(store.salvage().await);
         let is_due = self.count.is_shared() && self.taken_at >= self.books_at;
         if self.bookkeeping_changed || is_due {
             self.bookkeeping = self.look_at_books().await?;

@@ -42,7 +42,7 @@ const LOOKS_BETWEEN_NUDGES: u32 = 10;
 const READINGS_AT_A_TIME: u64 = 10_000;
 /// Readings that are added when the service has run out of work before it came to what was planned.
 const MORE_WORK: u64 = 10;
-/// Longer than all backoffs of a batch in a pass together.
+/// Without any reading that arrives; longer than all backoffs of a batch in a pass together.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The process has settled down after this time, and all idle connections are closed after that.
 const FIRST_MINUTE: Duration = Duration::from_secs(60);
@@ -299,10 +299,16 @@ impl Soak {
         what: &str,
         mut is_so: impl AsyncFnMut(&mut Self) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
-        let deadline = self.clock.elapsed() + PATIENCE;
+        let mut delivered = self.client_system.delivered();
+        let mut deadline = self.clock.elapsed() + PATIENCE;
         for look in 1_u32.. {
             if is_so(self).await? {
                 return Ok(());
+            }
+            let now = self.client_system.delivered();
+            if now != delivered {
+                delivered = now;
+                deadline = self.clock.elapsed() + PATIENCE;
             }
             self.service
                 .check_alive(deadline, &format!("waited in vain for {what}"))?;

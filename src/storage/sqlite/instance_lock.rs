@@ -15,6 +15,16 @@ use crate::storage::{StoreError, errors};
 pub(super) struct InstanceLock(Mutex<Option<File>>);
 
 impl InstanceLock {
+    /// Whether an instance of this service ever had the database in `file`.
+    pub(super) fn was_taken_before(file: &Path) -> bool {
+        let Ok(file) = file.canonicalize() else {
+            return false;
+        };
+        let mut path = OsString::from(file);
+        path.push(".lock");
+        Path::new(&path).exists()
+    }
+
     /// Takes the lock for the database in `file`, or says that another instance has it.
     pub(super) fn take(file: &Path) -> Result<Self, StoreError> {
         let path = lock_path(file).map_err(|error| {

@@ -39,7 +39,6 @@ use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool, pool::PoolConnection}
 use self::{foreign_changes::ForeignChanges, instance_lock::InstanceLock, reserve::ReserveFile};
 pub(super) use self::{import::ImportSource, result_codes::meaning};
 use super::{MigrationState, Salvage, StoreError, SyncStore, errors};
-use crate::{clock::Clock, domain::timestamp::Timestamp};
 
 /// A Sync Database in one SQLite file, for this process alone among the instances of this service; other
 /// programs may read and write the file at any time.
@@ -54,6 +53,9 @@ pub struct SqliteStore {
     salvage: RwLock<Option<Salvage>>,
     lock: InstanceLock,
 }
+
+/// Steps that brought a database to the present shape.
+type Steps = Vec<(i64, &'static str)>;
 
 /// All connections to the file.
 #[derive(Debug)]
@@ -99,12 +101,14 @@ impl SqliteStore {
 
     async fn open_with_steps(path: &Path) -> Result<(Self, Vec<(i64, &'static str)>), StoreError> {
         make_folder(path)?;
+        let was_ours = InstanceLock::was_taken_before(path);
         let lock = InstanceLock::take(path)?;
-        let mut salvage = salvage::resume(path, now()).await?;
-        let (connections, steps) = match Connections::open(path).await {
-            Err(StoreError::Damaged(words)) => {
+        salvage::resume(path).await?;
+        let (connections, steps, salvage) = match Connections::open(path).await {
+            // What no service ever had open may be anything, and is left alone.
+            Err(StoreError::Damaged(words)) if was_ours => {
                 tracing::error!(words, "the sync database is damaged");
-                salvage = Some(salvage::replace(path, now()).await?);
+                salvage::replace(path).await?;
                 Connections::open(path).await?
             }
             opened => opened?,
@@ -129,13 +133,36 @@ impl SqliteStore {
     /// Whoever has a connection loses it; whoever asks for one meanwhile is told that there is none.
     async fn replace_damaged_file(&self) -> Result<(), StoreError> {
         self.connections().close().await;
-        let salvage = salvage::replace(&self.path, now()).await?;
-        let (connections, _) = Connections::open(&self.path).await?;
+        salvage::replace(&self.path).await?;
+        let (connections, _, salvage) = Connections::open(&self.path).await?;
         *self
             .connections
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(connections);
-        *self.salvage.write().unwrap_or_else(PoisonError::into_inner) = Some(salvage);
+        self.set_salvage(salvage);
+        Ok(())
+    }
+
+    fn known_salvage(&self) -> Option<Salvage> {
+        self.salvage
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_salvage(&self, salvage: Option<Salvage>) {
+        *self.salvage.write().unwrap_or_else(PoisonError::into_inner) = salvage;
+    }
+
+    /// Takes over what other programs write into a database that was set aside, for as long as it is there.
+    async fn take_in_strays(&self, salvage: &Salvage) -> Result<(), StoreError> {
+        if !Path::new(&salvage.set_aside).exists() {
+            self.set_salvage(None);
+            return Ok(());
+        }
+        let mut connection = self.connections().writer.acquire().await?;
+        let now = salvage::take_in(&mut connection, salvage).await?;
+        self.set_salvage(Some(now));
         Ok(())
     }
 
@@ -153,17 +180,19 @@ impl SqliteStore {
 }
 
 impl Connections {
-    async fn open(path: &Path) -> Result<(Self, Vec<(i64, &'static str)>), StoreError> {
+    /// With the steps that it took, and the salvage that the file came from.
+    async fn open(path: &Path) -> Result<(Self, Steps, Option<Salvage>), StoreError> {
         let writer = options::writer_pool(path).await?;
         let mut connection = writer.acquire().await?;
         let steps = migrations::run(&mut connection).await?;
+        let salvage = salvage::remembered(&mut connection).await?;
         drop(connection);
         let connections = Self {
             writer,
             readers: options::reader_pool(path),
             foreign_changes: ForeignChanges::new(path),
         };
-        Ok((connections, steps))
+        Ok((connections, steps, salvage))
     }
 
     async fn close(&self) {
@@ -172,10 +201,6 @@ impl Connections {
         // The last connection to go folds the write-ahead log into the file.
         self.writer.close().await;
     }
-}
-
-fn now() -> Timestamp {
-    Clock::system().now().into()
 }
 
 /// Fails where there is no such file.

@@ -1,7 +1,5 @@
 //! The store's reads: takes a read connection and hands every question to the file that knows the answer.
 
-use std::sync::PoisonError;
-
 use async_trait::async_trait;
 
 use super::{
@@ -126,11 +124,12 @@ impl SyncStore for SqliteStore {
         self.replace_damaged_file().await
     }
 
-    fn salvage(&self) -> Option<Salvage> {
-        self.salvage
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    async fn salvage(&self) -> Option<Salvage> {
+        let salvage = self.known_salvage()?;
+        if let Err(error) = self.take_in_strays(&salvage).await {
+            tracing::debug!(%error, "the damaged database cannot be looked at now");
+        }
+        self.known_salvage()
     }
 
     async fn keep_reserve(&self) -> Reserve {

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
     path::Path,
+    process::{Command, Stdio},
 };
 
 use serde_json::Value;
@@ -49,7 +50,8 @@ fn set_aside(site: &Site) -> usize {
     let folder = std::fs::read_dir(site.database().parent().unwrap()).unwrap();
     let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names
-        .filter(|name| name.starts_with("sync.db.damaged-") && name.ends_with('Z'))
+        .filter(|name| name.starts_with("sync.db.damaged-") && !name.contains("-wal"))
+        .filter(|name| !name.contains("-shm"))
         .count()
 }
 
@@ -97,6 +99,15 @@ fn vector_17644_damaged_pages_cost_the_readings_on_them_and_nothing_else() {
     });
     service.stop();
     let service = site.start();
+    wait_until("the state to tell after a restart too", || {
+        service.get("/status")["state"] == "degraded"
+    });
+    for entry in std::fs::read_dir(site.database().parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.display().to_string().contains(".damaged-") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
     wait_until("all to be well again", || {
         service.get("/status")["state"] == "ok"
     });
@@ -169,5 +180,55 @@ fn a_salvage_that_is_killed_is_gone_on_with() {
     let arrived = site.client_system.delivered().1;
     assert!(arrived >= u64::from(READINGS) - 300, "{arrived}");
     site.assert_all_delivered_once(arrived);
+    service.stop();
+}
+
+#[test]
+fn a_program_that_still_writes_to_the_damaged_file_loses_nothing() {
+    let site = with_queue();
+    let leaves = leaves(&site);
+    // It has the database open before, and never looks again where it is.
+    let mut shell = Command::new("sqlite3")
+        .args(["-bail", "-cmd", ".timeout 10000"])
+        .arg(site.database())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the sqlite3 shell must be installed (Debian: sqlite3)");
+    let mut input = shell.stdin.take().unwrap();
+    let mut say = |statement: &str| {
+        writeln!(input, "{statement}").unwrap();
+        input.flush().unwrap();
+    };
+    say("SELECT max(id) FROM meter_readings;");
+    damage(&site.database(), &[leaves[3]]);
+    let service = site.start();
+    wait_until("the damage to be found", || !salvage(&service).is_null());
+    let insert = |number: u32| {
+        format!(
+            "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+             VALUES ('STRAY', '2026-02-01 00:00:00', 'energy', {number});"
+        )
+    };
+    say(&insert(1));
+    let arrived = |number: &str| {
+        let at = "2026-02-01T00:00:00Z".parse().unwrap();
+        site.client_system
+            .times_stored("STRAY", at, "energy", number)
+            == 1
+    };
+    wait_until("its reading to arrive", || arrived("1"));
+    say(&insert(2));
+    wait_until("the next one to arrive", || arrived("2"));
+    // Also when the service was away meanwhile.
+    service.kill();
+    say(&insert(3));
+    let service = site.start();
+    wait_until("the last one to arrive", || arrived("3"));
+    assert_eq!(salvage(&service)["taken_in_later"], 3);
+    wait_until("an empty queue", || site.count("meter_readings") == 0);
+    site.assert_all_delivered_once(site.client_system.delivered().1);
+    drop(input);
+    shell.wait().unwrap();
     service.stop();
 }

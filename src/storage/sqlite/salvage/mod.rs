@@ -6,13 +6,15 @@
 
 mod copying;
 mod set_aside;
+mod strays;
 
 use std::path::Path;
 
 use sqlx::SqliteConnection;
 
+pub(super) use self::strays::{remembered, take_in};
 use self::{copying::Copied, set_aside::Files};
-use super::{migrations, options};
+use super::{cells, migrations, options};
 use crate::{
     domain::{store::Salvage, timestamp::Timestamp},
     storage::{StoreError, errors},
@@ -33,25 +35,25 @@ const KEYED: [&str; 2] = ["service_facts", "ingestion_keys"];
 const SHORTEST_READING: u64 = 24;
 
 /// Goes on with a salvage that was interrupted.
-pub(super) async fn resume(database: &Path, now: Timestamp) -> Result<Option<Salvage>, StoreError> {
+pub(super) async fn resume(database: &Path) -> Result<(), StoreError> {
     match Files::interrupted(database).map_err(|error| failed(&error))? {
-        Some(files) => salvage(&files, now).await.map(Some),
-        None => Ok(None),
+        Some(files) => salvage(&files).await,
+        None => Ok(()),
     }
 }
 
 /// Sets a damaged database aside and puts a new one in its place. Nobody of this service may have it open.
-pub(super) async fn replace(database: &Path, now: Timestamp) -> Result<Salvage, StoreError> {
-    let files = Files::begin(database, now.0).map_err(|error| failed(&error))?;
-    salvage(&files, now).await
+pub(super) async fn replace(database: &Path) -> Result<(), StoreError> {
+    let files = Files::begin(database).map_err(|error| failed(&error))?;
+    salvage(&files).await
 }
 
-async fn salvage(files: &Files, now: Timestamp) -> Result<Salvage, StoreError> {
+async fn salvage(files: &Files) -> Result<(), StoreError> {
     let new = files.new_database().map_err(|error| failed(&error))?;
     let pool = options::writer_pool(&new).await?;
     let mut connection = pool.acquire().await?;
     migrations::run(&mut connection).await?;
-    let salvage = copy_all(&mut connection, files, now).await?;
+    let salvage = copy_all(&mut connection, files).await?;
     drop(connection);
     pool.close().await;
     files.finish().map_err(|error| failed(&error))?;
@@ -61,24 +63,22 @@ async fn salvage(files: &Files, now: Timestamp) -> Result<Salvage, StoreError> {
         lost_at_most = salvage.lost_at_most,
         "the sync database was damaged; it was set aside, and a new one holds what could be read of it"
     );
-    Ok(salvage)
+    Ok(())
 }
 
 fn failed(error: &std::io::Error) -> StoreError {
     errors::from_file_system("a damaged database cannot be set aside", error)
 }
 
-async fn copy_all(
-    connection: &mut SqliteConnection,
-    files: &Files,
-    now: Timestamp,
-) -> Result<Salvage, StoreError> {
+async fn copy_all(connection: &mut SqliteConnection, files: &Files) -> Result<Salvage, StoreError> {
     let mut salvage = Salvage {
-        at: now,
+        at: time_of(connection).await?,
         set_aside: files.set_aside.display().to_string(),
         readings: 0,
         lost_at_most: 0,
         batches_lost_at_most: 0,
+        taken_in_later: 0,
+        through: 0,
     };
     let attached = sqlx::query("ATTACH DATABASE ?1 AS damaged")
         .bind(salvage.set_aside.as_str())
@@ -87,6 +87,7 @@ async fn copy_all(
     if let Err(error) = attached {
         tracing::error!(%error, "nothing can be read of the damaged database");
         salvage.lost_at_most = as_many_as_fit(files);
+        strays::remember(connection, &salvage).await?;
         return Ok(salvage);
     }
     for table in TABLES {
@@ -99,9 +100,18 @@ async fn copy_all(
         }
     }
     sqlx::query("DETACH DATABASE damaged")
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    strays::remember(connection, &salvage).await?;
     Ok(salvage)
+}
+
+/// The time as the database has it, which is the machine's own.
+async fn time_of(connection: &mut SqliteConnection) -> Result<Timestamp, StoreError> {
+    let row = sqlx::query("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
+        .fetch_one(connection)
+        .await?;
+    cells::required_time(&row, 0)
 }
 
 fn note(salvage: &mut Salvage, table: &'static str, copied: &Copied, files: &Files) {
@@ -121,6 +131,7 @@ fn note(salvage: &mut Salvage, table: &'static str, copied: &Copied, files: &Fil
     match table {
         "meter_readings" => {
             salvage.readings = copied.rows;
+            salvage.through = copied.highest;
             let is_unknown = copied.is_missing || copied.highest == 0;
             salvage.lost_at_most = if is_unknown {
                 as_many_as_fit(files)

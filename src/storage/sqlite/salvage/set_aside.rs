@@ -7,8 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, Utc};
-
 /// The files beside a database that belong to it.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
@@ -35,11 +33,17 @@ impl Files {
     }
 
     /// Begins a salvage: from here on it is gone on with, whatever happens.
-    pub(super) fn begin(database: &Path, now: DateTime<Utc>) -> io::Result<Self> {
-        let name = format!(".damaged-{}", now.format("%Y%m%dT%H%M%S%3fZ"));
+    pub(super) fn begin(database: &Path) -> io::Result<Self> {
+        let mut names = (1_u32..).map(|number| format!(".damaged-{number}"));
+        let set_aside = names
+            .find_map(|name| {
+                let path = with_suffix(database, &name);
+                (!path.exists()).then_some(path)
+            })
+            .ok_or_else(|| io::Error::other("too many damaged databases lie here already"))?;
         let files = Self {
             database: database.to_owned(),
-            set_aside: with_suffix(database, &name),
+            set_aside,
         };
         // Another program may have the database open: it goes on with the same files under their new names.
         for companion in ["", COMPANIONS[0], COMPANIONS[1]] {
