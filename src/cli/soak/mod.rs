@@ -333,8 +333,10 @@ impl Soak {
     async fn look_at_resources(&self) -> Result<Resources, Failure> {
         self.clock.sleep(QUIET).await;
         let mut least = Resources::of(self.service.id())?;
-        // A heartbeat under way would count as a socket.
+        // A heartbeat under way would count as a socket. So would a connection that it once needed beside a health
+        // check: the calls that go on in quiet times take turns on all idle connections and so keep them.
         for _ in 0..LOOKS_AT_RESOURCES {
+            self.proxy.close_idle_connections();
             self.clock.sleep(BETWEEN_LOOKS_AT_RESOURCES).await;
             least = least.least(Resources::of(self.service.id())?);
         }

@@ -82,9 +82,14 @@ impl FaultProxy {
             *self.script.armed() = Some((cut, made));
         }
         if cut.stage == Stage::Connection {
-            self.script.idle_end.send_replace(());
+            self.close_idle_connections();
         }
         hears
+    }
+
+    /// Closes all connections on which nothing goes on; new ones are taken as before.
+    pub fn close_idle_connections(&self) {
+        self.script.idle_end.send_replace(());
     }
 
     /// Takes back a cut that still waits.

@@ -179,6 +179,24 @@ async fn refusing_closes_idle_connections_and_passes() {
 }
 
 #[tokio::test]
+async fn idle_connections_are_closed_at_once_and_new_ones_taken() {
+    let rig = Rig::new().await;
+    let mut idle = rig.connect().await;
+    assert_eq!(
+        ask(&mut idle, "/first").await.expect("an answer"),
+        ANSWER.as_bytes()
+    );
+    rig.proxy.close_idle_connections();
+    let end = tokio::time::timeout(PATIENCE, idle.read_u8());
+    assert!(end.await.expect("in time").is_err(), "it was closed");
+    let mut next = rig.connect().await;
+    assert_eq!(
+        ask(&mut next, "/next").await.expect("an answer"),
+        ANSWER.as_bytes()
+    );
+}
+
+#[tokio::test]
 async fn a_cut_waits_for_the_exchange_that_is_meant() {
     let mut rig = Rig::new().await;
     let mut stream = rig.connect().await;
