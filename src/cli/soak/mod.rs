@@ -67,9 +67,12 @@ pub(super) struct SoakArguments {
     /// How often an actor panics
     #[arg(long, default_value_t = 11)]
     panics: usize,
-    /// Readings, one in a thousand of them invalid
+    /// Readings to upload
     #[arg(long, default_value_t = 60_000)]
     readings: u64,
+    /// One reading in so many is invalid; 0 for none
+    #[arg(long, default_value_t = 1_000)]
+    invalid_one_in: u64,
     /// Readings in a batch
     #[arg(long, default_value_t = 500)]
     batch_size: u32,
@@ -159,7 +162,7 @@ impl Soak {
         } else {
             MeterWriter::open(&database).await?
         };
-        let mut oracle = Oracle::new(arguments.seed, arguments.readings, clock.now(), writer);
+        let mut oracle = Oracle::new(arguments, clock.now(), writer);
         oracle.check_empty().await?;
         Ok(Self {
             first: oracle.first_to_last(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Failure, report::Account};
+use super::{Failure, SoakArguments, report::Account};
 use crate::demo::{
     client_system::{
         ClientSystemHandle, FaultAction, FaultPath, FaultRule, Naming, ReadingPattern,
@@ -13,8 +13,6 @@ use crate::demo::{
 };
 
 const METERS: u32 = 50;
-/// One reading in so many is invalid.
-const INVALID_ONE_IN: u64 = 1_000;
 /// A data point that the Client System refuses without naming a reading.
 const REFUSED: &str = "refused";
 
@@ -28,6 +26,8 @@ pub(super) struct Oracle {
 #[derive(Clone)]
 struct Judged {
     seed: u64,
+    /// One reading in so many is invalid; 0 for none.
+    invalid_one_in: u64,
     readings: Readings,
     index: u64,
 }
@@ -38,10 +38,13 @@ impl Iterator for Judged {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut reading = self.readings.next()?;
-        let (block, place) = (self.index / INVALID_ONE_IN, self.index % INVALID_ONE_IN);
+        let index = self.index;
         self.index += 1;
+        let Some(block) = index.checked_div(self.invalid_one_in) else {
+            return Some((reading, true));
+        };
         let odd = (self.seed ^ block).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        if place != odd % INVALID_ONE_IN {
+        if index % self.invalid_one_in != odd % self.invalid_one_in {
             return Some((reading, true));
         }
         match block % 3 {
@@ -57,11 +60,13 @@ impl Iterator for Judged {
 }
 
 impl Oracle {
-    pub(super) fn new(seed: u64, readings: u64, end: DateTime<Utc>, writer: MeterWriter) -> Self {
+    pub(super) fn new(arguments: &SoakArguments, end: DateTime<Utc>, writer: MeterWriter) -> Self {
+        let (seed, readings) = (arguments.seed, arguments.readings);
         let site = MeteredSite::with_backlog(seed, METERS, Duration::from_secs(60), end, readings);
         Self {
             readings: Judged {
                 seed,
+                invalid_one_in: arguments.invalid_one_in,
                 readings: site.readings(),
                 index: 0,
             },
@@ -123,9 +128,9 @@ impl Oracle {
             ..Account::default()
         };
         let all = Judged {
-            seed: self.readings.seed,
             readings: first,
             index: 0,
+            ..self.readings.clone()
         };
         for (id, (reading, is_valid)) in (1..).zip(all.take(usize::try_from(account.written)?)) {
             let is_quarantined = quarantined.contains(&id);

@@ -56,6 +56,30 @@ fn nothing_is_lost_or_doubled_under_cuts_kills_and_panics_on_postgresql() {
     blocking::execute(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).expect("it goes");
 }
 
+/// The most memory that the service had while it drained so many readings in one go, in KiB.
+fn peak_memory_of_draining(readings: u32) -> f64 {
+    let printed = soak(&[
+        "--cuts=0",
+        "--kills=0",
+        "--panics=0",
+        "--invalid-one-in=0",
+        &format!("--readings={readings}"),
+    ]);
+    let delivered = format!("written={readings} delivered={readings} quarantined=0 ");
+    assert!(printed.contains(&delivered), "{printed}");
+    let (_, rest) = printed
+        .split_once("| peak memory of the last process in KiB | ")
+        .expect("a peak");
+    let (number, _) = rest.split_once(' ').expect("a number");
+    number.parse().expect("a number")
+}
+
+#[test]
+fn draining_five_times_as_much_takes_no_more_memory() {
+    let peaks = [40_000, 200_000].map(peak_memory_of_draining);
+    assert!(peaks[1] <= peaks[0] * 1.1, "{peaks:?}");
+}
+
 #[test]
 fn a_database_with_readings_in_it_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
