@@ -90,7 +90,7 @@ mod tests {
         let at = |seconds| Timestamp(DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds));
         let trouble = |state, now| {
             let actor = ActorStatus {
-                name: "heartbeat",
+                name: "heartbeat".into(),
                 state,
                 restarts: 1,
                 generation: 2,

@@ -20,6 +20,7 @@ use tracing::Span;
 use crate::{
     clock::Clock,
     domain::{
+        answer::Switched,
         connectivity::ConnectivityStatus,
         event::Event,
         meter::MeterChanges,
@@ -147,15 +148,6 @@ pub struct Control {
     started: Duration,
 }
 
-/// What switching synchronisation on or off brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Switched {
-    /// Whether synchronisation is started now.
-    pub running: bool,
-    /// Whether that is new.
-    pub changed: bool,
-}
-
 impl Control {
     /// Takes the parts over; to be called when the process starts, for the uptime counts from here.
     pub fn new(parts: Parts) -> Self {
@@ -175,7 +167,7 @@ impl Control {
             .ask(&self.parts.start_sync, StartSync, self.parts.patience.short)
             .await?;
         Ok(Switched {
-            running: true,
+            is_running: true,
             changed,
         })
     }
@@ -189,7 +181,7 @@ impl Control {
             .ask(&self.parts.stop_sync, StopSync, self.parts.patience.short)
             .await?;
         Ok(Switched {
-            running: false,
+            is_running: false,
             changed,
         })
     }

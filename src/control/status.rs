@@ -83,7 +83,7 @@ impl Control {
             instance: evidence.database.attendance,
             salvage: evidence.database.salvage,
             actors: evidence.actors,
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: parts.clock.elapsed().saturating_sub(self.started).as_secs(),
         }
     }

@@ -36,7 +36,7 @@ fn in_order() -> Evidence {
 
 fn actor(state: ActorState) -> ActorStatus {
     ActorStatus {
-        name: "sync manager",
+        name: "sync manager".into(),
         state,
         restarts: 1,
         generation: 2,

@@ -1,6 +1,7 @@
 //! Whether the Client System can be reached, and since when: the state machine behind the one truth.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 
@@ -16,7 +17,7 @@ pub enum LinkEvidence {
 }
 
 /// A change of the link's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkChange {
     /// The Client System became reachable.
@@ -131,7 +132,7 @@ impl Link {
 }
 
 /// Connectivity as reported; names are the contract.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectivityStatus {
     /// Whether the Client System answered last time.

@@ -1,6 +1,9 @@
 //! What happens in the service, as told to whoever watches.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     connectivity::LinkChange,
@@ -9,7 +12,7 @@ use super::{
 };
 
 /// Something worth telling an operator.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// When it happened.
     pub at: Timestamp,
@@ -19,7 +22,7 @@ pub struct Event {
 }
 
 /// The kinds of events.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum EventKind {
     /// The link changed.
@@ -41,7 +44,7 @@ pub enum EventKind {
     /// An actor was restarted.
     ActorRestarted {
         /// Which.
-        actor: &'static str,
+        actor: Cow<'static, str>,
         /// Why.
         failure: String,
     },

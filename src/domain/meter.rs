@@ -1,6 +1,7 @@
 //! Meters as the Client System configures them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 
@@ -20,7 +21,7 @@ pub struct MeterConfiguration {
 }
 
 /// A meter as the Sync Database knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Meter {
     /// The row's key.
     pub id: i64,
@@ -54,7 +55,7 @@ pub struct SiteConfiguration {
 }
 
 /// What a configuration changed in the Sync Database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MeterChanges {
     /// Meters in the configuration.
     pub configured: usize,

@@ -1,11 +1,12 @@
 //! Sync passes: why one starts, why one does not, how one ends.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 
 /// What started a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PassTrigger {
     /// The service, or its sync manager, started.
@@ -25,7 +26,7 @@ pub enum PassTrigger {
 }
 
 /// Why a pass does not start or does not go on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum PassEnd {
     /// The queue is empty.
@@ -94,7 +95,7 @@ impl PassEnd {
 }
 
 /// A finished pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PassReport {
     /// Counts passes since the process started.
     pub id: u64,

@@ -1,11 +1,12 @@
 //! Readings that were set aside because the Client System refuses them or because nobody can tell.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{reading::ReadingId, timestamp::Timestamp};
 
 /// Why a reading is in quarantine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuarantineReason {
     /// The Client System refused it.
@@ -35,7 +36,7 @@ impl QuarantineReason {
 }
 
 /// A reading in quarantine, its fields as texts, for they may be what is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantinedReading {
     /// Names the entry in the API.
     pub id: i64,
@@ -75,7 +76,7 @@ pub struct QuarantineFilter {
 }
 
 /// New contents for fields of a quarantined reading; absent fields stay as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuarantineCorrection {
     /// Which meter.
@@ -99,11 +100,8 @@ pub struct QuarantineCorrection {
 fn number_text<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
-    let raw: Box<serde_json::value::RawValue> = Deserialize::deserialize(deserializer)?;
-    let value = super::value::ReadingValue::parse(raw.get());
-    value
-        .map(|value| Some(value.to_string()))
-        .ok_or_else(|| serde::de::Error::custom("value: a JSON number is expected"))
+    let value = super::value::ReadingValue::deserialize(deserializer)?;
+    Ok(Some(value.to_string()))
 }
 
 fn present<'de, D: serde::Deserializer<'de>>(

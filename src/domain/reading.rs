@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{timestamp::Timestamp, value::ReadingValue};
 
@@ -148,7 +149,7 @@ pub fn newest_by_meter(readings: &[Reading]) -> BTreeMap<&str, Timestamp> {
 }
 
 /// A row of `meter_readings` as shown to people: texts as they lie in the table.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReadingRow {
     /// The row's key.
     pub id: ReadingId,

@@ -1,6 +1,9 @@
 //! The shapes in which the service tells about itself. The field names are a contract with dashboards.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     connectivity::ConnectivityStatus,
@@ -11,7 +14,7 @@ use super::{
 };
 
 /// The service's state in a word. Where several hold, the first of this list is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// An operator stopped the uploading.
@@ -33,7 +36,7 @@ pub enum State {
 }
 
 /// What the sync manager says.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
     /// Whether synchronisation is started.
@@ -55,7 +58,7 @@ pub struct SyncStatus {
 }
 
 /// What is in the Sync Database, and how it develops.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct QueueStatus {
     /// Readings that wait, those in flight included.
     pub pending: u64,
@@ -80,7 +83,7 @@ pub struct QueueStatus {
 }
 
 /// What the heartbeat says.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct HeartbeatStatus {
     /// When the last one was tried.
     pub last_attempt_at: Option<Timestamp>,
@@ -95,7 +98,7 @@ pub struct HeartbeatStatus {
 }
 
 /// What the configuration downloader says.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct ConfigStatus {
     /// When the last download was tried.
     pub last_attempt_at: Option<Timestamp>,
@@ -114,7 +117,7 @@ pub struct ConfigStatus {
 }
 
 /// A setting that the Client System may change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Effective<T> {
     /// The value in force.
     pub value: T,
@@ -125,7 +128,7 @@ pub struct Effective<T> {
 }
 
 /// How an actor fares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorState {
     /// Takes messages.
@@ -137,10 +140,10 @@ pub enum ActorState {
 }
 
 /// What the supervisor says about one actor.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ActorStatus {
     /// The actor's name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How it fares.
     pub state: ActorState,
     /// How often it was restarted since the process started.
@@ -154,7 +157,7 @@ pub struct ActorStatus {
 }
 
 /// The whole truth.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ServiceStatus {
     /// The state in a word.
     pub state: State,
@@ -183,7 +186,7 @@ pub struct ServiceStatus {
     /// All actors.
     pub actors: Vec<ActorStatus>,
     /// The program's version.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// Whole seconds since the process started.
     pub uptime_s: u64,
 }

@@ -1,6 +1,7 @@
 //! What is asked of a Sync Database and what it answers, whatever engine holds it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 
@@ -47,7 +48,7 @@ impl StoreError {
 }
 
 /// What became of a damaged database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Salvage {
     /// When it was replaced.
     pub at: Timestamp,
@@ -89,7 +90,7 @@ pub struct Flight {
 }
 
 /// What this instance is among those that share the Sync Database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attendance {
     /// Whether what one instance does for all is this one's to do.
     pub leads: bool,
@@ -98,7 +99,7 @@ pub struct Attendance {
 }
 
 /// A page of a list and the length of the whole.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// How many there are in all.
     pub total: i64,
@@ -116,16 +117,18 @@ pub struct Window {
 }
 
 /// What a request to store readings brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ingested {
-    /// How many readings the request holds.
+    /// How many readings of the request are stored durably.
+    #[serde(rename = "stored")]
     pub count: usize,
-    /// Whether an earlier request with the same key had stored them already.
+    /// Whether an earlier request with the same key had stored them already; absent where not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
 }
 
 /// What an action on quarantined readings did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantineActionResult {
     /// Entries that the action was carried out on.
     pub affected: u64,

@@ -1,11 +1,12 @@
 //! The operation log: one row for every batch that was settled or given up.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 
 /// A row of `sync_log`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SyncLogEntry {
     /// The row's key.
     pub id: i64,
@@ -20,7 +21,7 @@ pub struct SyncLogEntry {
 }
 
 /// Sums over the operation log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SyncStats {
     /// Batches settled or given up.
     pub total_syncs: i64,

@@ -4,9 +4,11 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// A point in time in UTC. Shown as `2026-01-01T00:00:00.000Z`, with more digits only where it has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = DateTime, examples("2026-01-01T00:00:00.000Z"))]
 pub struct Timestamp(pub DateTime<Utc>);
 
 impl Timestamp {

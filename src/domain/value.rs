@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 /// Digits that the Client System's column holds.
 const PRECISION: i64 = 15;
@@ -12,7 +13,8 @@ const PRECISION: i64 = 15;
 const SCALE: i64 = 3;
 
 /// A finite decimal number, kept as its text, which is always a valid JSON number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, ToSchema)]
+#[schema(value_type = f64, examples(1234.567))]
 pub struct ReadingValue(Box<str>);
 
 impl ReadingValue {
@@ -61,6 +63,14 @@ impl Serialize for ReadingValue {
         RawValue::from_string(self.0.to_string())
             .map_err(serde::ser::Error::custom)?
             .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ReadingValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw: Box<RawValue> = Deserialize::deserialize(deserializer)?;
+        Self::parse(raw.get())
+            .ok_or_else(|| serde::de::Error::custom("value: a JSON number is expected"))
     }
 }
 

@@ -53,7 +53,7 @@ fn mirrored(status: &ServiceStatus, now: Timestamp) -> Mirrored {
             .iter()
             .map(|actor| {
                 (
-                    actor.name,
+                    actor.name.clone(),
                     actor.state == ActorState::Running,
                     actor.restarts,
                 )

@@ -8,7 +8,6 @@ use actix_web::{
     },
     web::{self, Bytes, Data, PayloadConfig, ServiceConfig},
 };
-use serde_json::json;
 
 use super::{
     problem::Problem,
@@ -47,10 +46,9 @@ async fn store(
     let body = whole(body, MOST_BYTES)?;
     let ingested = control.store_readings(body, format, key).await?;
     if ingested.repeated {
-        let answer = json!({ "stored": ingested.count, "repeated": true });
-        return Ok(HttpResponse::Ok().json(answer));
+        return Ok(HttpResponse::Ok().json(ingested));
     }
-    Ok(HttpResponse::Created().json(json!({ "stored": ingested.count })))
+    Ok(HttpResponse::Created().json(ingested))
 }
 
 /// A body that was read to its end.

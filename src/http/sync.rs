@@ -5,14 +5,13 @@ use actix_web::{
     http::Method,
     web::{self, Data, ServiceConfig},
 };
-use serde_json::json;
 
 use super::{
     problem::Problem,
     query::{self, Query},
     routing::resource,
 };
-use crate::control::{Control, Switched};
+use crate::{control::Control, domain::answer::Triggered};
 
 /// Ten years; the log is kept for much less.
 const MOST_HOURS: u32 = 87_600;
@@ -32,19 +31,12 @@ pub(super) fn routes(service: &mut ServiceConfig) {
 
 async fn start(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(&request)?;
-    Ok(switched(control.start_sync().await?))
+    Ok(HttpResponse::Ok().json(control.start_sync().await?))
 }
 
 async fn stop(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(&request)?;
-    Ok(switched(control.stop_sync().await?))
-}
-
-fn switched(switched: Switched) -> HttpResponse {
-    HttpResponse::Ok().json(json!({
-        "isRunning": switched.running,
-        "changed": switched.changed,
-    }))
+    Ok(HttpResponse::Ok().json(control.stop_sync().await?))
 }
 
 async fn trigger(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -55,7 +47,7 @@ async fn trigger(control: Data<Control>, request: HttpRequest) -> Result<HttpRes
         return Ok(HttpResponse::Ok().json(control.trigger_sync_and_wait().await?));
     }
     let pass_id = control.trigger_sync().await?;
-    Ok(HttpResponse::Accepted().json(json!({ "pass_id": pass_id })))
+    Ok(HttpResponse::Accepted().json(Triggered { pass_id }))
 }
 
 async fn status(control: Data<Control>) -> HttpResponse {

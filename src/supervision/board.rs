@@ -1,6 +1,9 @@
 //! How every supervised actor fares, for `/status` and for tests.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use crate::{
     clock::Clock,
@@ -8,7 +11,7 @@ use crate::{
 };
 
 /// Told about every restart: the actor's name and the failure in words.
-pub type RestartListener = Arc<dyn Fn(&'static str, &str) + Send + Sync>;
+pub type RestartListener = Arc<dyn Fn(Cow<'static, str>, &str) + Send + Sync>;
 
 /// All actors of one service instance. Cheap to clone; all clones show the same.
 #[derive(Clone)]
@@ -39,7 +42,7 @@ impl Board {
     pub(super) fn enter(&self, name: &'static str) -> usize {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.push(ActorStatus {
-            name,
+            name: Cow::Borrowed(name),
             state: ActorState::Running,
             restarts: 0,
             generation: 1,
@@ -66,11 +69,15 @@ impl Board {
         self.change(seat, |entry| entry.state = state);
     }
 
-    fn change(&self, seat: usize, change: impl FnOnce(&mut ActorStatus)) -> Option<&'static str> {
+    fn change(
+        &self,
+        seat: usize,
+        change: impl FnOnce(&mut ActorStatus),
+    ) -> Option<Cow<'static, str>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.get_mut(seat).map(|entry| {
             change(entry);
-            entry.name
+            entry.name.clone()
         })
     }
 }

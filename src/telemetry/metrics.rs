@@ -1,6 +1,7 @@
 //! Every metric of the service, declared once. Each service instance has its own; nothing is global.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -47,7 +48,7 @@ pub struct Mirrored {
     /// The service's state in a word.
     pub state: String,
     /// Each actor, whether it takes messages, and its restarts.
-    pub actors: Vec<(&'static str, bool, u64)>,
+    pub actors: Vec<(Cow<'static, str>, bool, u64)>,
     /// Whole seconds since the process started.
     pub uptime_seconds: u64,
 }
@@ -302,7 +303,7 @@ mod tests {
         let mut mirrored = Mirrored {
             uploaded_readings: 5,
             state: "syncing".into(),
-            actors: vec![("heartbeat", true, 2)],
+            actors: vec![("heartbeat".into(), true, 2)],
             ..Mirrored::default()
         };
         metrics.render(&mirrored).expect("text");

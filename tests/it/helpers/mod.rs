@@ -316,7 +316,7 @@ impl Site {
         assert_eq!(actors.len(), 6, "{actors:#?}");
         for actor in actors {
             assert_eq!(actor.state, ActorState::Running, "{actor:#?}");
-            if !self.may_restart.iter().any(|name| name == actor.name) {
+            if !self.may_restart.iter().any(|name| *name == actor.name) {
                 assert_eq!((actor.restarts, actor.generation), (0, 1), "{actor:#?}");
             }
         }

@@ -231,7 +231,7 @@ async fn store_despite_the_failure(site: &Site) -> u64 {
 
 fn assert_survived(site: &Site, case: &Case) {
     for actor in site.status().actors {
-        if case.restarts == Some(actor.name) {
+        if case.restarts == Some(&*actor.name) {
             assert_eq!(
                 (actor.restarts, actor.generation),
                 (1, 2),
