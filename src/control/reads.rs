@@ -34,6 +34,26 @@ impl Control {
         self.read(self.parts.store.sync_log(window)).await
     }
 
+    /// When the Client System last took readings; none where the operation log knows of no such time.
+    ///
+    /// # Errors
+    /// When the Sync Database does not answer.
+    pub async fn last_upload_at(&self) -> Result<Option<Timestamp>, ControlError> {
+        let newest = self
+            .read(self.parts.store.sync_log_by_outcome(true, 1))
+            .await?;
+        Ok(newest.first().and_then(|entry| entry.synced_at))
+    }
+
+    /// The last failures in the operation log, at most `limit`, newest first.
+    ///
+    /// # Errors
+    /// When the Sync Database does not answer.
+    pub async fn sync_failures(&self, limit: u32) -> Result<Vec<SyncLogEntry>, ControlError> {
+        self.read(self.parts.store.sync_log_by_outcome(false, limit))
+            .await
+    }
+
     /// Known meters by name.
     ///
     /// # Errors

@@ -165,11 +165,17 @@ pub(crate) fn quarantined(id: i64) -> QuarantinedReading {
     }
 }
 
-/// A Sync Database that holds quarantined readings only and remembers what it was asked for.
+/// A Sync Database that holds what a test puts in and remembers what it was asked for.
 #[derive(Default)]
 pub(crate) struct FakeStore {
     /// What is in quarantine.
     pub(crate) quarantined: Vec<QuarantinedReading>,
+    /// The meters.
+    pub(crate) meters: Vec<Meter>,
+    /// The readings.
+    pub(crate) readings: Vec<ReadingRow>,
+    /// The operation log.
+    pub(crate) log: Vec<SyncLogEntry>,
     /// Fails all reads.
     pub(crate) failure: Option<StoreError>,
     /// What was asked for.
@@ -182,11 +188,11 @@ impl FakeStore {
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    fn empty<T>(&self, question: String) -> Result<Page<T>, StoreError> {
+    fn page<T: Clone>(&self, question: String, items: &[T]) -> Result<Page<T>, StoreError> {
         self.note(question)?;
         Ok(Page {
-            total: 0,
-            items: Vec::new(),
+            total: i64::try_from(items.len()).unwrap(),
+            items: items.to_vec(),
         })
     }
 }
@@ -247,16 +253,26 @@ impl SyncStore for FakeStore {
         since: Timestamp,
         window: Window,
     ) -> Result<Page<ReadingRow>, StoreError> {
-        self.empty(format!("readings {meter:?} {since} {window:?}"))
+        let question = format!("readings {meter:?} {since} {window:?}");
+        self.page(question, &self.readings)
     }
     async fn meters(&self, window: Window) -> Result<Page<Meter>, StoreError> {
-        self.empty(format!("meters {window:?}"))
+        self.page(format!("meters {window:?}"), &self.meters)
     }
     async fn last_collection(&self) -> Result<Option<Timestamp>, StoreError> {
         Err(never())
     }
     async fn sync_log(&self, window: Window) -> Result<Page<SyncLogEntry>, StoreError> {
-        self.empty(format!("log {window:?}"))
+        self.page(format!("log {window:?}"), &self.log)
+    }
+    async fn sync_log_by_outcome(
+        &self,
+        success: bool,
+        limit: u32,
+    ) -> Result<Vec<SyncLogEntry>, StoreError> {
+        self.note(format!("log of success {success}, {limit}"))?;
+        let wanted = self.log.iter().filter(|entry| entry.success == success);
+        Ok(wanted.take(limit as usize).cloned().collect())
     }
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
         self.note(format!("stats {since}"))?;
@@ -267,17 +283,13 @@ impl SyncStore for FakeStore {
         filter: &QuarantineFilter,
         window: Window,
     ) -> Result<Page<QuarantinedReading>, StoreError> {
-        self.note(format!("quarantine {filter:?} {window:?}"))?;
         let items: Vec<_> = self
             .quarantined
             .iter()
             .filter(|entry| filter.id.is_none_or(|id| id == entry.id))
             .cloned()
             .collect();
-        Ok(Page {
-            total: i64::try_from(items.len()).unwrap(),
-            items,
-        })
+        self.page(format!("quarantine {filter:?} {window:?}"), &items)
     }
     async fn disk_free_bytes(&self) -> Option<u64> {
         None

@@ -6,8 +6,10 @@ mod dashboard;
 mod events;
 mod health;
 mod heartbeat;
+mod local;
 mod meters;
 mod metrics;
+mod origins;
 mod problem;
 mod quarantine;
 mod query;
@@ -19,7 +21,10 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{
+    middleware::from_fn,
+    web::{self, Data, ServiceConfig},
+};
 
 use crate::{control::Control, telemetry::metrics::Metrics};
 
@@ -27,9 +32,9 @@ use crate::{control::Control, telemetry::metrics::Metrics};
 /// `TracingLogger`, so that the request's span reaches the actors.
 pub fn configure(control: Control, metrics: Metrics) -> impl FnOnce(&mut ServiceConfig) {
     move |service| {
-        service
-            .app_data(Data::new(control))
-            .app_data(Data::new(metrics))
+        let everything = web::scope("")
+            .wrap(origins::cors())
+            .wrap(from_fn(origins::guard))
             .configure(dashboard::routes)
             .configure(status::routes)
             .configure(health::routes)
@@ -42,6 +47,11 @@ pub fn configure(control: Control, metrics: Metrics) -> impl FnOnce(&mut Service
             .configure(readings::routes)
             .configure(quarantine::routes)
             .configure(events::routes)
+            .configure(local::routes)
             .default_service(web::to(routing::no_such_route));
+        service
+            .app_data(Data::new(control))
+            .app_data(Data::new(metrics))
+            .service(everything);
     }
 }

@@ -96,6 +96,28 @@ impl Problem {
         problem
     }
 
+    pub(super) fn foreign_origin(origin: &HeaderValue) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-origin",
+            "Pages from elsewhere may not ask",
+            format!(
+                "a page from {origin:?} asked, so nothing was done; only pages of this machine (localhost, any port) may use this service"
+            ),
+        )
+    }
+
+    pub(super) fn foreign_host(host: &HeaderValue) -> Self {
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "foreign-host",
+            "The request was meant for another machine",
+            format!(
+                "the request names {host:?} as its host, so nothing was done; use localhost, 127.0.0.1 or [::1]"
+            ),
+        )
+    }
+
     pub(super) fn unsupported_media_type(detail: String) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

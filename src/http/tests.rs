@@ -2,6 +2,7 @@
 
 mod actions;
 mod ingestion;
+mod local;
 mod observation;
 mod refusals;
 

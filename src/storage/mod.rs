@@ -108,6 +108,12 @@ pub trait SyncStore: Send + Sync {
     async fn last_collection(&self) -> Result<Option<Timestamp>, StoreError>;
     /// The operation log, newest first.
     async fn sync_log(&self, window: Window) -> Result<Page<SyncLogEntry>, StoreError>;
+    /// Rows of the operation log that tell of a success, or of a failure; at most `limit`, newest first.
+    async fn sync_log_by_outcome(
+        &self,
+        success: bool,
+        limit: u32,
+    ) -> Result<Vec<SyncLogEntry>, StoreError>;
     /// Sums over the operation log.
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError>;
     /// Quarantine entries, newest first.

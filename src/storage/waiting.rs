@@ -119,6 +119,14 @@ impl SyncStore for WaitingStore {
         self.store()?.sync_log(window).await
     }
 
+    async fn sync_log_by_outcome(
+        &self,
+        success: bool,
+        limit: u32,
+    ) -> Result<Vec<SyncLogEntry>, StoreError> {
+        self.store()?.sync_log_by_outcome(success, limit).await
+    }
+
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
         self.store()?.sync_stats(since).await
     }

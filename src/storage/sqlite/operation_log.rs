@@ -38,6 +38,22 @@ pub(super) async fn page(
     paging::page(connection, total, rows, window, entry).await
 }
 
+/// The newest successes, or the newest failures.
+pub(super) async fn by_outcome(
+    connection: &mut SqliteConnection,
+    success: bool,
+    limit: u32,
+) -> Result<Vec<SyncLogEntry>, StoreError> {
+    sqlx::query(include_str!("queries/sync_log_by_outcome.sql"))
+        .bind(success)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(entry)
+        .collect()
+}
+
 fn entry(row: &SqliteRow) -> Result<SyncLogEntry, StoreError> {
     Ok(SyncLogEntry {
         id: cells::required_integer(row, 0)?,

@@ -104,6 +104,14 @@ impl SyncStore for SqliteStore {
         operation_log::page(&mut *self.reader().await?, window).await
     }
 
+    async fn sync_log_by_outcome(
+        &self,
+        success: bool,
+        limit: u32,
+    ) -> Result<Vec<SyncLogEntry>, StoreError> {
+        operation_log::by_outcome(&mut *self.reader().await?, success, limit).await
+    }
+
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
         operation_log::stats(&mut *self.reader().await?, since).await
     }

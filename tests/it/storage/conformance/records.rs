@@ -147,6 +147,19 @@ pub async fn the_operation_log_adds_up(site: &dyn Site) {
         (page.items[1].success, page.items[1].batch_size),
         (true, 1000)
     );
+    let failures = database.sync_log_by_outcome(false, 10).await.unwrap();
+    assert_eq!(failures, [page.items[0].clone()]);
+    let success = database.sync_log_by_outcome(true, 1).await.unwrap();
+    assert_eq!(success.len(), 1);
+    assert_eq!(
+        database
+            .sync_log_by_outcome(true, 10)
+            .await
+            .unwrap()
+            .first(),
+        success.first(),
+        "the newest first"
+    );
     let mut transaction = database.begin().await.unwrap();
     let before = time("2026-03-01 10:02");
     assert_eq!(

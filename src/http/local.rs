@@ -1,0 +1,257 @@
+//! `/api/local`: what the Sync Frontend that is deployed at sites polls. Its field names and types are fixed, its
+//! errors are `{"error": …}`, and it is fed bounded answers, however long the queue is.
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    http::{Method, StatusCode},
+    web::{self, Data, ServiceConfig},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{problem::Problem, query::Query, routing::resource_of};
+use crate::{
+    control::{Control, ControlError, ProblemKind},
+    domain::{
+        meter::Meter,
+        reading::{ReadingId, ReadingRow},
+        store::Window,
+        sync_log::SyncLogEntry,
+        timestamp::Timestamp,
+        value::ReadingValue,
+    },
+};
+
+const MOST_METERS: u32 = 10_000;
+const MOST_READINGS: u32 = 1_000;
+const MOST_ERRORS: u32 = 10;
+/// A century.
+const MOST_HOURS: u32 = 876_000;
+
+pub(super) fn routes(service: &mut ServiceConfig) {
+    service.service(
+        web::scope("/api/local")
+            .service(resource_of("/meters", [(Method::GET, web::to(meters))]))
+            .service(resource_of("/readings", [(Method::GET, web::to(readings))]))
+            .service(resource_of(
+                "/sync-status",
+                [(Method::GET, web::to(sync_status))],
+            ))
+            .service(resource_of(
+                "/sync-trigger",
+                [(Method::POST, web::to(trigger))],
+            ))
+            .default_service(web::to(not_found)),
+    );
+}
+
+/// A refusal in the frontend's own form.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+struct Refusal {
+    status: StatusCode,
+    words: String,
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status).json(json!({ "error": self.words }))
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self {
+            status: problem.status_code(),
+            words: problem.to_string(),
+        }
+    }
+}
+
+impl From<ControlError> for Refusal {
+    fn from(error: ControlError) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+async fn not_found() -> Result<HttpResponse, Refusal> {
+    Err(Refusal {
+        status: StatusCode::NOT_FOUND,
+        words: "Not found".to_owned(),
+    })
+}
+
+#[derive(Serialize)]
+struct ActiveMeter {
+    id: i64,
+    external_id: String,
+    name: String,
+    bacnet_device_id: Option<i64>,
+    bacnet_ip: Option<String>,
+    last_reading_at: Option<Timestamp>,
+    is_active: bool,
+    created_at: Timestamp,
+}
+
+impl ActiveMeter {
+    /// None for meters that are no longer active.
+    fn of(meter: Meter) -> Option<Self> {
+        let Meter {
+            id,
+            external_id,
+            name,
+            bacnet_device_id,
+            bacnet_ip,
+            last_reading_at,
+            is_active,
+            created_at,
+        } = meter;
+        is_active.then(|| Self {
+            id,
+            external_id,
+            name,
+            bacnet_device_id,
+            bacnet_ip,
+            last_reading_at,
+            is_active,
+            // A row that another program wrote may lack it, which the page's type does not allow.
+            created_at: created_at.or(last_reading_at).unwrap_or(EPOCH),
+        })
+    }
+}
+
+const EPOCH: Timestamp = Timestamp(chrono::DateTime::UNIX_EPOCH);
+
+async fn meters(control: Data<Control>) -> Result<HttpResponse, Refusal> {
+    let known = control.meters(newest(MOST_METERS)).await?.items;
+    let active: Vec<_> = known.into_iter().filter_map(ActiveMeter::of).collect();
+    Ok(HttpResponse::Ok().json(active))
+}
+
+#[derive(Serialize)]
+struct LocalReading {
+    id: ReadingId,
+    meter_external_id: String,
+    timestamp: Timestamp,
+    data_point: String,
+    value: ReadingValue,
+    unit: Option<String>,
+    is_synchronized: bool,
+    created_at: Timestamp,
+}
+
+impl LocalReading {
+    /// None for rows that make no sense, of which the quarantine tells.
+    fn of(row: ReadingRow) -> Option<Self> {
+        let timestamp = Timestamp::parse_zoned(&row.timestamp?)?;
+        Some(Self {
+            id: row.id,
+            meter_external_id: row.meter_external_id?,
+            timestamp,
+            data_point: row.data_point?,
+            value: row.value?,
+            unit: row.unit,
+            is_synchronized: row.is_synchronized,
+            created_at: row.created_at.unwrap_or(timestamp),
+        })
+    }
+}
+
+async fn readings(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    // The page may send parameters of its own, to get around caches for example.
+    let hours = Query::of(&request)?.number("hours", 24, &(1..=MOST_HOURS))?;
+    let page = control.readings(None, hours, newest(MOST_READINGS)).await?;
+    let mut found: Vec<_> = page
+        .items
+        .into_iter()
+        .filter_map(LocalReading::of)
+        .collect();
+    found.sort_by_key(|reading| std::cmp::Reverse((reading.timestamp, reading.id)));
+    Ok(HttpResponse::Ok().json(found))
+}
+
+#[derive(Serialize)]
+struct SyncError {
+    id: i64,
+    batch_size: i64,
+    error_message: String,
+    synced_at: Timestamp,
+}
+
+impl From<SyncLogEntry> for SyncError {
+    fn from(entry: SyncLogEntry) -> Self {
+        Self {
+            id: entry.id,
+            batch_size: entry.batch_size,
+            error_message: entry.error_message.unwrap_or_default(),
+            synced_at: entry.synced_at.unwrap_or(EPOCH),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LocalStatus {
+    is_connected: bool,
+    /// The last success.
+    last_sync_at: Option<Timestamp>,
+    queue_size: u64,
+    /// The last failures, newest first.
+    sync_errors: Vec<SyncError>,
+}
+
+async fn sync_status(control: Data<Control>) -> Result<HttpResponse, Refusal> {
+    let uploaded_at = control.last_upload_at().await?;
+    let failures = control.sync_failures(MOST_ERRORS).await?;
+    let sync = control.status().sync;
+    // A pass that found nothing to upload succeeded as well, and left no trace in the log.
+    let succeeded_at = sync
+        .last_sync_time
+        .filter(|_| sync.last_sync_success == Some(true));
+    Ok(HttpResponse::Ok().json(LocalStatus {
+        is_connected: sync.is_client_connected,
+        last_sync_at: succeeded_at.max(uploaded_at),
+        queue_size: sync.queue_size,
+        sync_errors: failures.into_iter().map(SyncError::from).collect(),
+    }))
+}
+
+#[derive(Serialize)]
+struct LocalTrigger {
+    message: &'static str,
+    queue_size: u64,
+}
+
+async fn trigger(control: Data<Control>) -> Result<HttpResponse, Refusal> {
+    match control.trigger_sync().await {
+        Ok(_) => Ok(HttpResponse::Ok().json(LocalTrigger {
+            message: "Sync triggered",
+            queue_size: control.status().sync.queue_size,
+        })),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// The page compares the words of the two refusals that it knows.
+fn refused(error: ControlError) -> Refusal {
+    let fixed = match error.kind() {
+        ProblemKind::PassAlreadyRunning => Some("Sync is already in progress"),
+        ProblemKind::ClientSystemOffline => Some("Client System is not reachable"),
+        _ => None,
+    };
+    let refusal = Refusal::from(error);
+    match fixed {
+        Some(words) => Refusal {
+            words: words.to_owned(),
+            ..refusal
+        },
+        None => refusal,
+    }
+}
+
+fn newest(limit: u32) -> Window {
+    Window { limit, offset: 0 }
+}

@@ -1,0 +1,5 @@
+SELECT id, batch_size, success, error_message, synced_at
+FROM sync_log
+WHERE success = ?1
+ORDER BY id DESC
+LIMIT ?2
