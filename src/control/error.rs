@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     domain::{
@@ -137,7 +138,7 @@ impl ProblemKind {
 }
 
 /// What is wrong with one reading of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReadingProblem {
     /// The reading's position in the request, from 0; blank lines do not count.
     pub index: usize,

@@ -245,6 +245,8 @@ mod tests {
             r#"{"timestamp":"1926-01-01T00:00:00Z"}"#,
             r#"{"colour":"red"}"#,
             r#"{"value":1,"value":2}"#,
+            r#"{"meter_external_id":null,"value":1}"#,
+            r#"{"timestamp":null,"value":1}"#,
         ] {
             assert!(parse_correction(body.as_bytes()).is_err(), "{body}");
         }

@@ -41,6 +41,7 @@ pub struct QuarantinedReading {
     /// Names the entry in the API.
     pub id: i64,
     /// The id that the reading had in `meter_readings`.
+    #[schema(value_type = i64)]
     pub reading_id: ReadingId,
     /// Which meter.
     pub meter_external_id: Option<String>,
@@ -75,18 +76,35 @@ pub struct QuarantineFilter {
     pub meter: Option<String>,
 }
 
-/// New contents for fields of a quarantined reading; absent fields stay as they are.
+/// New contents for fields of a quarantined reading, at least for one; absent fields stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuarantineCorrection {
-    /// Which meter.
+    /// Which meter; not empty, without control characters.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     pub meter_external_id: Option<String>,
-    /// When it was measured, RFC 3339.
+    /// When it was measured, with a zone; in the years 1970 to 2100, without leap seconds.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false, format = DateTime, pattern = r"^(19[7-9]\d|20\d\d|2100)-")]
     pub timestamp: Option<Timestamp>,
-    /// What was measured.
+    /// What was measured; not empty, without control characters.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     pub data_point: Option<String>,
-    /// The value, a decimal; already checked.
+    /// The value: a number with at most 12 digits before and 3 after the decimal point.
     #[serde(default, deserialize_with = "number_text")]
+    #[schema(value_type = f64, required = false, minimum = -999_999_999_999.999, maximum = 999_999_999_999.999, multiple_of = 0.001)]
     pub value: Option<String>,
     /// The unit; `null` removes it.
     #[serde(
@@ -94,6 +112,7 @@ pub struct QuarantineCorrection {
         deserialize_with = "present",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<String>, max_length = 50, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub unit: Option<Option<String>>,
 }
 
@@ -104,8 +123,9 @@ fn number_text<'de, D: serde::Deserializer<'de>>(
     Ok(Some(value.to_string()))
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(
+/// Tells `null` from a field that is absent: only a unit can be removed.
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<Option<String>>, D::Error> {
-    Deserialize::deserialize(deserializer).map(Some)
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }

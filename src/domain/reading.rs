@@ -18,18 +18,32 @@ pub const UNIT_MAX: usize = 50;
 pub type ReadingId = i64;
 
 /// A reading that is ready to be stored or sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Reading {
-    /// Which meter, in the Client System's own naming; not empty.
+    /// Which meter, in the Client System's own naming; not empty, without control characters.
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     pub meter_external_id: String,
-    /// When it was measured.
+    /// When it was measured, with a zone; in the years 1970 to 2100, without leap seconds.
+    #[schema(value_type = String, format = DateTime, pattern = r"^(19[7-9]\d|20\d\d|2100)-")]
     pub timestamp: Timestamp,
-    /// What was measured; not empty.
+    /// What was measured; not empty, without control characters.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     pub data_point: String,
-    /// The measured value.
+    /// The measured value: at most 12 digits before and 3 after the decimal point.
+    #[schema(value_type = f64, minimum = -999_999_999_999.999, maximum = 999_999_999_999.999, multiple_of = 0.001)]
     pub value: ReadingValue,
     /// The unit of `value`; left out where there is none, since the Client System refuses `null`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 50, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub unit: Option<String>,
 }
 
@@ -152,6 +166,7 @@ pub fn newest_by_meter(readings: &[Reading]) -> BTreeMap<&str, Timestamp> {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReadingRow {
     /// The row's key.
+    #[schema(value_type = i64)]
     pub id: ReadingId,
     /// Which meter.
     pub meter_external_id: Option<String>,

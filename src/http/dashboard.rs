@@ -4,14 +4,11 @@ use std::fmt::Display;
 
 use actix_web::{
     HttpResponse,
-    http::{
-        Method,
-        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY},
-    },
-    web::{self, Data, ServiceConfig},
+    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY},
+    web::{self, Data},
 };
 
-use super::routing::resource;
+use super::routing::{Api, described};
 use crate::{control::Control, domain::status::ServiceStatus};
 
 /// Nothing is loaded from anywhere; only the page's own style applies.
@@ -21,10 +18,18 @@ const STYLE: &str = "body{font:16px system-ui,sans-serif;max-width:60rem;margin:
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .5rem;border-bottom:1px solid #8884}\
 h1{font-size:1.3rem}h2{font-size:1.05rem;margin-top:1.5rem}";
 
-pub(super) fn routes(service: &mut ServiceConfig) {
-    resource(service, "/", [(Method::GET, web::to(show))]);
+pub(super) fn routes(api: &mut Api) {
+    api.resource([described::<__path_show>(web::to(show))]);
 }
 
+/// The state of everything on one page
+#[utoipa::path(
+    get,
+    path = "/",
+    operation_id = "get_dashboard",
+    tag = "pages",
+    responses((status = 200, description = "The page", content_type = "text/html", body = String)),
+)]
 async fn show(control: Data<Control>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")

@@ -4,17 +4,18 @@ use std::{convert::Infallible, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{
-        Method,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
-    },
-    web::{self, Bytes, Data, ServiceConfig},
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    web::{self, Bytes, Data},
 };
 use futures_util::{Stream, stream};
 use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::{problem::Problem, query, routing::resource};
+use super::{
+    problem::Problem,
+    query,
+    routing::{Api, INVALID, described},
+};
 use crate::{
     clock::Clock,
     control::Control,
@@ -27,10 +28,21 @@ use crate::{
 /// Tells proxies and the watcher's own time-outs that the connection still stands.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(15);
 
-pub(super) fn routes(service: &mut ServiceConfig) {
-    resource(service, "/api/v1/events", [(Method::GET, web::to(watch))]);
+pub(super) fn routes(api: &mut Api) {
+    api.resource([described::<__path_watch>(web::to(watch)).refuses([INVALID])]);
 }
 
+/// What happens, as server-sent events
+///
+/// `connected`, `disconnected`, `state-change`, `pass-started`, `pass-finished` and `actor-restarted`; `missed` where the
+/// watcher was too slow. The stream has no end.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "watch_events",
+    tag = "status",
+    responses((status = 200, description = "A stream of events, each with an event as JSON", content_type = "text/event-stream", body = Event)),
+)]
 async fn watch(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     query::none(&request)?;
     Ok(HttpResponse::Ok()

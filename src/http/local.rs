@@ -3,13 +3,17 @@
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
-    http::{Method, StatusCode},
+    http::StatusCode,
     web::{self, Data, ServiceConfig},
 };
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
-use super::{problem::Problem, query::Query, routing::resource_of};
+use super::{
+    problem::Problem,
+    query::Query,
+    routing::{Api, Described, DescribedRefusal, described},
+};
 use crate::{
     control::{Control, ControlError, ProblemKind},
     domain::{
@@ -28,21 +32,31 @@ const MOST_ERRORS: u32 = 10;
 /// A century.
 const MOST_HOURS: u32 = 876_000;
 
-pub(super) fn routes(service: &mut ServiceConfig) {
-    service.service(
-        web::scope("/api/local")
-            .service(resource_of("/meters", [(Method::GET, web::to(meters))]))
-            .service(resource_of("/readings", [(Method::GET, web::to(readings))]))
-            .service(resource_of(
-                "/sync-status",
-                [(Method::GET, web::to(sync_status))],
-            ))
-            .service(resource_of(
-                "/sync-trigger",
-                [(Method::POST, web::to(trigger))],
-            ))
-            .default_service(web::to(not_found)),
-    );
+/// What each call may answer in the page's own form.
+const REFUSALS: [DescribedRefusal; 3] = [
+    (400, "The query makes no sense."),
+    (500, "The service made a mistake."),
+    (503, "The Sync Database does not answer."),
+];
+
+pub(super) fn routes(api: &mut Api) {
+    let local = |route: Described| route.refuses_as::<LocalError>("application/json", REFUSALS);
+    api.resource([local(described::<__path_meters>(web::to(meters)))]);
+    api.resource([local(described::<__path_readings>(web::to(readings)))]);
+    api.resource([local(described::<__path_sync_status>(web::to(sync_status)))]);
+    api.resource([local(described::<__path_trigger>(web::to(trigger)))]);
+}
+
+/// All other paths under `/api/local`; to be added after [`routes`].
+pub(super) fn rest(service: &mut ServiceConfig) {
+    service.service(web::scope("/api/local").default_service(web::to(not_found)));
+}
+
+/// A refusal in the page's form.
+#[derive(Serialize, ToSchema)]
+struct LocalError {
+    /// What is wrong; the page shows it.
+    error: String,
 }
 
 /// A refusal in the frontend's own form.
@@ -59,7 +73,9 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status).json(json!({ "error": self.words }))
+        HttpResponse::build(self.status).json(LocalError {
+            error: self.words.clone(),
+        })
     }
 }
 
@@ -85,7 +101,7 @@ async fn not_found() -> Result<HttpResponse, Refusal> {
     })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ActiveMeter {
     id: i64,
     external_id: String,
@@ -126,14 +142,23 @@ impl ActiveMeter {
 
 const EPOCH: Timestamp = Timestamp(chrono::DateTime::UNIX_EPOCH);
 
+/// The active meters, by name
+#[utoipa::path(
+    get,
+    path = "/api/local/meters",
+    operation_id = "get_local_meters",
+    tag = "frontend",
+    responses((status = 200, description = "The meters", body = Vec<ActiveMeter>)),
+)]
 async fn meters(control: Data<Control>) -> Result<HttpResponse, Refusal> {
     let known = control.meters(newest(MOST_METERS)).await?.items;
     let active: Vec<_> = known.into_iter().filter_map(ActiveMeter::of).collect();
     Ok(HttpResponse::Ok().json(active))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LocalReading {
+    #[schema(value_type = i64)]
     id: ReadingId,
     meter_external_id: String,
     timestamp: Timestamp,
@@ -161,6 +186,15 @@ impl LocalReading {
     }
 }
 
+/// The newest local readings, newest first, at most 1,000
+#[utoipa::path(
+    get,
+    path = "/api/local/readings",
+    operation_id = "get_local_readings",
+    tag = "frontend",
+    params(("hours" = Option<u32>, Query, description = "Only those measured in the last so many hours; 24 where absent", minimum = 1, maximum = 876_000)),
+    responses((status = 200, description = "The readings", body = Vec<LocalReading>)),
+)]
 async fn readings(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     // The page may send parameters of its own, to get around caches for example.
     let hours = Query::of(&request)?.number("hours", 24, &(1..=MOST_HOURS))?;
@@ -174,7 +208,7 @@ async fn readings(control: Data<Control>, request: HttpRequest) -> Result<HttpRe
     Ok(HttpResponse::Ok().json(found))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SyncError {
     id: i64,
     batch_size: i64,
@@ -193,7 +227,7 @@ impl From<SyncLogEntry> for SyncError {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LocalStatus {
     is_connected: bool,
     /// The last success.
@@ -203,6 +237,14 @@ struct LocalStatus {
     sync_errors: Vec<SyncError>,
 }
 
+/// How the uploading fares, with its last failures, at most 10
+#[utoipa::path(
+    get,
+    path = "/api/local/sync-status",
+    operation_id = "get_local_sync_status",
+    tag = "frontend",
+    responses((status = 200, description = "How it fares", body = LocalStatus)),
+)]
 async fn sync_status(control: Data<Control>) -> Result<HttpResponse, Refusal> {
     let uploaded_at = control.last_upload_at().await?;
     let failures = control.sync_failures(MOST_ERRORS).await?;
@@ -219,12 +261,24 @@ async fn sync_status(control: Data<Control>) -> Result<HttpResponse, Refusal> {
     }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LocalTrigger {
     message: &'static str,
     queue_size: u64,
 }
 
+/// Upload now
+#[utoipa::path(
+    post,
+    path = "/api/local/sync-trigger",
+    operation_id = "trigger_local_sync",
+    tag = "frontend",
+    responses(
+        (status = 200, description = "A pass has started", body = LocalTrigger),
+        (status = 409, description = "A pass is running already, or synchronisation is stopped", body = LocalError),
+        (status = 503, description = "The Client System is not reachable", body = LocalError),
+    ),
+)]
 async fn trigger(control: Data<Control>) -> Result<HttpResponse, Refusal> {
     match control.trigger_sync().await {
         Ok(_) => Ok(HttpResponse::Ok().json(LocalTrigger {

@@ -2,11 +2,14 @@
 
 use actix_web::{
     HttpResponse,
-    http::{Method, header::CONTENT_TYPE},
-    web::{self, Data, ServiceConfig},
+    http::header::CONTENT_TYPE,
+    web::{self, Data},
 };
 
-use super::{problem::Problem, routing::resource};
+use super::{
+    problem::Problem,
+    routing::{Api, described},
+};
 use crate::{
     control::Control,
     domain::{
@@ -16,10 +19,18 @@ use crate::{
     telemetry::metrics::{Metrics, Mirrored},
 };
 
-pub(super) fn routes(service: &mut ServiceConfig) {
-    resource(service, "/metrics", [(Method::GET, web::to(show))]);
+pub(super) fn routes(api: &mut Api) {
+    api.resource([described::<__path_show>(web::to(show))]);
 }
 
+/// Metrics for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "status",
+    responses((status = 200, description = "The text form of Prometheus", content_type = "text/plain", body = String)),
+)]
 async fn show(control: Data<Control>, metrics: Data<Metrics>) -> Result<HttpResponse, Problem> {
     let mirrored = mirrored(&control.status(), control.clock().now().into());
     let text = metrics

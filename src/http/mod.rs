@@ -9,6 +9,7 @@ mod heartbeat;
 mod local;
 mod meters;
 mod metrics;
+mod openapi;
 mod origins;
 mod problem;
 mod quarantine;
@@ -26,6 +27,7 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 
+use self::routing::Api;
 use crate::{control::Control, telemetry::metrics::Metrics};
 
 /// All routes, their limits and their answers to whatever is no route. Wants nothing more of the `App` than a
@@ -35,23 +37,32 @@ pub fn configure(control: Control, metrics: Metrics) -> impl FnOnce(&mut Service
         let everything = web::scope("")
             .wrap(origins::cors())
             .wrap(from_fn(origins::guard))
-            .configure(dashboard::routes)
-            .configure(status::routes)
-            .configure(health::routes)
-            .configure(metrics::routes)
-            .configure(sync::routes)
-            .configure(connectivity::routes)
-            .configure(config::routes)
-            .configure(meters::routes)
-            .configure(heartbeat::routes)
-            .configure(readings::routes)
-            .configure(quarantine::routes)
-            .configure(events::routes)
-            .configure(local::routes)
+            .configure(|service| api().serve(service))
+            .configure(local::rest)
+            .configure(openapi::page)
             .default_service(web::to(routing::no_such_route));
         service
             .app_data(Data::new(control))
             .app_data(Data::new(metrics))
             .service(everything);
     }
+}
+
+fn api() -> Api {
+    let mut api = Api::new();
+    dashboard::routes(&mut api);
+    status::routes(&mut api);
+    health::routes(&mut api);
+    metrics::routes(&mut api);
+    sync::routes(&mut api);
+    connectivity::routes(&mut api);
+    config::routes(&mut api);
+    heartbeat::routes(&mut api);
+    meters::routes(&mut api);
+    readings::routes(&mut api);
+    quarantine::routes(&mut api);
+    events::routes(&mut api);
+    local::routes(&mut api);
+    openapi::routes(&mut api);
+    api
 }

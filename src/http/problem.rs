@@ -10,25 +10,35 @@ use actix_web::{
     },
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     control::{ControlError, ProblemKind, ReadingProblem},
     domain::pass::PassReport,
 };
 
-const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// The media type of problems.
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An answer that is no success.
 #[derive(Debug)]
-pub(super) struct Problem(Box<Content>);
+pub(super) struct Problem(Box<ProblemDocument>);
 
-#[derive(Debug, Serialize)]
-struct Content {
+/// Why something was not done, as in RFC 9457.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemDocument {
+    /// The kind of problem; stays the same over versions.
     #[serde(rename = "type")]
+    #[schema(examples("urn:meterit-sync:problem:pass-already-running"))]
     kind: String,
+    /// The kind in a few words.
     title: &'static str,
+    /// The HTTP status once more.
     #[serde(serialize_with = "as_number")]
+    #[schema(value_type = u16)]
     status: StatusCode,
+    /// What happened, what it means and what to do.
     detail: String,
     /// What is wrong with which reading.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -51,7 +61,7 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
 
 impl Problem {
     fn new(status: StatusCode, name: &str, title: &'static str, detail: String) -> Self {
-        Self(Box::new(Content {
+        Self(Box::new(ProblemDocument {
             kind: format!("urn:meterit-sync:problem:{name}"),
             title,
             status,
@@ -203,7 +213,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let content = &self.0;
         let mut response = HttpResponse::build(content.status);
-        response.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
+        response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
         if let Some(wait) = content.retry_after {
             response.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
         }

@@ -2,53 +2,85 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::Method,
-    web::{self, Bytes, Data, Path, PayloadConfig, ServiceConfig},
+    web::{self, Bytes, Data, Path, PayloadConfig},
 };
+use utoipa::IntoParams;
 
 use super::{
     problem::Problem,
-    query::{self, Query, bad_value},
+    query::{self, Query, WindowParameters, bad_value},
     readings::whole,
-    routing::{resource, resource_of},
+    routing::{Api, DescribedRefusal, INVALID, NOT_FOUND, described},
 };
 use crate::{
     control::{Control, Selection},
-    domain::quarantine::{QuarantineFilter, QuarantineReason},
+    domain::{
+        quarantine::{
+            QuarantineCorrection, QuarantineFilter, QuarantineReason, QuarantinedReading,
+        },
+        store::{Page, QuarantineActionResult},
+    },
 };
 
 /// A correction is one reading at the most.
 const MOST_BYTES: usize = 64 * 1024;
 
-pub(super) fn routes(service: &mut ServiceConfig) {
-    resource(
-        service,
-        "/api/v1/quarantine",
-        [
-            (Method::GET, web::to(list)),
-            (Method::DELETE, web::to(discard)),
-        ],
-    );
-    resource(
-        service,
-        "/api/v1/quarantine/requeue",
-        [(Method::POST, web::to(requeue))],
-    );
+const NOT_SENDABLE: DescribedRefusal = (
+    409,
+    "The reading may be stored already, or still cannot be sent; the `type` tells which. Nothing was done.",
+);
+const TOO_LARGE: DescribedRefusal = (413, "More than a correction can hold. Nothing was done.");
+
+pub(super) fn routes(api: &mut Api) {
+    api.resource([
+        described::<__path_list>(web::to(list)).refuses([INVALID]),
+        described::<__path_discard>(web::to(discard)).refuses([INVALID]),
+    ]);
+    api.resource([described::<__path_requeue>(web::to(requeue)).refuses([INVALID])]);
     let entry = [
-        (Method::GET, web::to(show_entry)),
-        (Method::PATCH, web::to(correct_entry)),
-        (Method::DELETE, web::to(discard_entry)),
+        described::<__path_show_entry>(web::to(show_entry)).refuses([INVALID, NOT_FOUND]),
+        described::<__path_correct_entry>(web::to(correct_entry))
+            .refuses([INVALID, NOT_FOUND, TOO_LARGE]),
+        described::<__path_discard_entry>(web::to(discard_entry)).refuses([INVALID, NOT_FOUND]),
     ];
-    service.service(
-        resource_of("/api/v1/quarantine/{id}", entry).app_data(PayloadConfig::new(MOST_BYTES)),
-    );
-    resource(
-        service,
-        "/api/v1/quarantine/{id}/requeue",
-        [(Method::POST, web::to(requeue_entry))],
-    );
+    api.resource_with(entry, |resource| {
+        resource.app_data(PayloadConfig::new(MOST_BYTES))
+    });
+    api.resource([
+        described::<__path_requeue_entry>(web::to(requeue_entry)).refuses([
+            INVALID,
+            NOT_FOUND,
+            NOT_SENDABLE,
+        ]),
+    ]);
 }
 
+/// Which entries are meant.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes, and is never made")]
+struct SelectionParameters {
+    /// Only what was set aside for this reason.
+    reason: Option<QuarantineReason>,
+    /// Only of the meter with this external id.
+    meter: Option<String>,
+    /// Everything; has to be said where neither reason nor meter is.
+    all: Option<bool>,
+}
+
+/// Readings that were set aside, newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/quarantine",
+    operation_id = "list_quarantine",
+    tag = "quarantine",
+    params(
+        ("reason" = Option<QuarantineReason>, Query, description = "Only what was set aside for this reason"),
+        ("meter" = Option<String>, Query, description = "Only of the meter with this external id"),
+        WindowParameters,
+    ),
+    responses((status = 200, description = "A page of the quarantine", body = Page<QuarantinedReading>)),
+)]
 async fn list(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
     let filter = QuarantineFilter {
@@ -61,6 +93,15 @@ async fn list(control: Data<Control>, request: HttpRequest) -> Result<HttpRespon
     Ok(HttpResponse::Ok().json(control.quarantined(&filter, window).await?))
 }
 
+/// Remove many entries for good
+#[utoipa::path(
+    delete,
+    path = "/api/v1/quarantine",
+    operation_id = "discard_quarantined",
+    tag = "quarantine",
+    params(SelectionParameters),
+    responses((status = 200, description = "How many were removed", body = QuarantineActionResult)),
+)]
 async fn discard(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
     let selection = selection(&mut query)?;
@@ -68,6 +109,20 @@ async fn discard(control: Data<Control>, request: HttpRequest) -> Result<HttpRes
     Ok(HttpResponse::Ok().json(control.discard(selection?).await?))
 }
 
+/// Upload many entries again
+///
+/// Entries that must not or cannot be sent are passed over and counted.
+#[utoipa::path(
+    post,
+    path = "/api/v1/quarantine/requeue",
+    operation_id = "requeue_quarantined",
+    tag = "quarantine",
+    params(
+        SelectionParameters,
+        ("accept_double" = Option<bool>, Query, description = "Also those that may be stored already, which may then arrive twice"),
+    ),
+    responses((status = 200, description = "How many returned to the queue", body = QuarantineActionResult)),
+)]
 async fn requeue(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
     let accept_double = query.flag("accept_double")?;
@@ -76,6 +131,15 @@ async fn requeue(control: Data<Control>, request: HttpRequest) -> Result<HttpRes
     Ok(HttpResponse::Ok().json(control.requeue(selection?, accept_double).await?))
 }
 
+/// One entry
+#[utoipa::path(
+    get,
+    path = "/api/v1/quarantine/{id}",
+    operation_id = "get_quarantine_entry",
+    tag = "quarantine",
+    params(("id" = i64, Path, description = "The entry's id")),
+    responses((status = 200, description = "The entry", body = QuarantinedReading)),
+)]
 async fn show_entry(
     control: Data<Control>,
     request: HttpRequest,
@@ -85,6 +149,18 @@ async fn show_entry(
     Ok(HttpResponse::Ok().json(control.quarantined_entry(number(&id)?).await?))
 }
 
+/// Correct the fields of an entry
+///
+/// Fields that are left out stay as they are.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/quarantine/{id}",
+    operation_id = "correct_quarantine_entry",
+    tag = "quarantine",
+    params(("id" = i64, Path, description = "The entry's id")),
+    request_body = QuarantineCorrection,
+    responses((status = 200, description = "The entry as it is now", body = QuarantinedReading)),
+)]
 async fn correct_entry(
     control: Data<Control>,
     request: HttpRequest,
@@ -96,6 +172,15 @@ async fn correct_entry(
     Ok(HttpResponse::Ok().json(control.correct_entry(number(&id)?, &body).await?))
 }
 
+/// Remove one entry for good
+#[utoipa::path(
+    delete,
+    path = "/api/v1/quarantine/{id}",
+    operation_id = "discard_quarantine_entry",
+    tag = "quarantine",
+    params(("id" = i64, Path, description = "The entry's id")),
+    responses((status = 200, description = "It is removed", body = QuarantineActionResult)),
+)]
 async fn discard_entry(
     control: Data<Control>,
     request: HttpRequest,
@@ -105,6 +190,18 @@ async fn discard_entry(
     Ok(HttpResponse::Ok().json(control.discard_entry(number(&id)?).await?))
 }
 
+/// Upload one entry again
+#[utoipa::path(
+    post,
+    path = "/api/v1/quarantine/{id}/requeue",
+    operation_id = "requeue_quarantine_entry",
+    tag = "quarantine",
+    params(
+        ("id" = i64, Path, description = "The entry's id"),
+        ("accept_double" = Option<bool>, Query, description = "Also where it may be stored already and may then arrive twice"),
+    ),
+    responses((status = 200, description = "It returned to the queue", body = QuarantineActionResult)),
+)]
 async fn requeue_entry(
     control: Data<Control>,
     request: HttpRequest,

@@ -4,12 +4,26 @@
 use std::{ops::RangeInclusive, str::FromStr};
 
 use actix_web::{HttpRequest, web};
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 use crate::domain::store::Window;
 
 const LIMIT_DEFAULT: u32 = 100;
 const LIMITS: RangeInclusive<u32> = 1..=1_000;
+
+/// [`Query::window`] as it is described.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes, and is never made")]
+pub(super) struct WindowParameters {
+    /// How many at most; 100 where absent.
+    #[param(minimum = 1, maximum = 1_000)]
+    limit: Option<u32>,
+    /// How many to pass over first; 0 where absent.
+    #[param(minimum = 0, maximum = 4_294_967_295_u32)]
+    offset: Option<u32>,
+}
 
 /// The parameters of a request that nobody has taken yet.
 pub(super) struct Query(Vec<(String, String)>);

@@ -3,28 +3,102 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        Method, StatusCode,
+        StatusCode,
         header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName},
     },
-    web::{self, Bytes, Data, PayloadConfig, ServiceConfig},
+    web::{self, Bytes, Data, PayloadConfig},
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr, Schema,
+        schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder},
+    },
 };
 
 use super::{
     problem::Problem,
-    query::{self, Query},
-    routing::resource_of,
+    query::{self, Query, WindowParameters},
+    routing::{Api, DescribedRefusal, INVALID, described},
 };
-use crate::control::{BodyFormat, Control, MOST_BYTES};
+use crate::{
+    control::{BodyFormat, Control, MOST_BYTES, MOST_READINGS},
+    domain::{
+        reading::{Reading, ReadingRow},
+        store::{Ingested, Page},
+    },
+};
 
 /// A century; readings may be old.
 const MOST_HOURS: u32 = 876_000;
 
-pub(super) fn routes(service: &mut ServiceConfig) {
-    let routes = [(Method::GET, web::to(list)), (Method::POST, web::to(store))];
-    service
-        .service(resource_of("/api/v1/readings", routes).app_data(PayloadConfig::new(MOST_BYTES)));
+const NOT_STORED: [DescribedRefusal; 4] = [
+    (
+        409,
+        "The Idempotency-Key came with other readings before. Nothing was stored.",
+    ),
+    (413, "More than is taken at once. Nothing was stored."),
+    (
+        415,
+        "The body's form or encoding is not understood. Nothing was stored.",
+    ),
+    (
+        507,
+        "The disk is full; uploading goes on and makes room. Nothing was stored.",
+    ),
+];
+
+pub(super) fn routes(api: &mut Api) {
+    let routes = [
+        described::<__path_list>(web::to(list)).refuses([INVALID]),
+        described::<__path_store>(web::to(store))
+            .refuses([INVALID])
+            .refuses(NOT_STORED),
+    ];
+    api.resource_with(routes, |resource| {
+        resource.app_data(PayloadConfig::new(MOST_BYTES))
+    });
 }
 
+/// Readings to store: an array, or an object that holds it as `readings`.
+struct NewReadings;
+
+impl PartialSchema for NewReadings {
+    fn schema() -> RefOr<Schema> {
+        let readings = || {
+            ArrayBuilder::new()
+                .items(Ref::from_schema_name(Reading::name()))
+                .min_items(Some(1))
+                .max_items(Some(MOST_READINGS))
+        };
+        let object = ObjectBuilder::new()
+            .property("readings", readings())
+            .required("readings")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        OneOfBuilder::new().item(readings()).item(object).into()
+    }
+}
+
+impl ToSchema for NewReadings {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Reading::schemas(schemas);
+        schemas.push((Reading::name().into(), Reading::schema()));
+    }
+}
+
+/// Local readings, newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/readings",
+    operation_id = "list_readings",
+    tag = "readings",
+    params(
+        ("meter" = Option<String>, Query, description = "Only of the meter with this external id"),
+        ("hours" = Option<u32>, Query, description = "Only those measured in the last so many hours; 24 where absent", minimum = 1, maximum = 876_000),
+        WindowParameters,
+    ),
+    responses((status = 200, description = "A page of the readings", body = Page<ReadingRow>)),
+)]
 async fn list(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
     let meter = query.text("meter")?;
@@ -35,6 +109,25 @@ async fn list(control: Data<Control>, request: HttpRequest) -> Result<HttpRespon
     Ok(HttpResponse::Ok().json(page))
 }
 
+/// Store readings, all or none
+///
+/// At most 10,000 readings or 10 MiB at once. The answer comes only after the readings are durable. With an
+/// `Idempotency-Key` a repetition of the same contents stores nothing again, and says so.
+#[utoipa::path(
+    post,
+    path = "/api/v1/readings",
+    operation_id = "store_readings",
+    tag = "readings",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$")),
+    request_body(
+        description = "Readings in JSON, or one reading per line",
+        content((NewReadings = "application/json"), (String = "application/x-ndjson")),
+    ),
+    responses(
+        (status = 201, description = "They are stored durably", body = Ingested),
+        (status = 200, description = "They were stored before under the same key", body = Ingested),
+    ),
+)]
 async fn store(
     control: Data<Control>,
     request: HttpRequest,

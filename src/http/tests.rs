@@ -1,6 +1,7 @@
 //! Tests of the routes against scripted actors: which answer means which status, type and header.
 
 mod actions;
+mod description;
 mod ingestion;
 mod local;
 mod observation;
