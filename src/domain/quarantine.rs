@@ -80,13 +80,21 @@ pub struct QuarantineFilter {
 #[serde(deny_unknown_fields)]
 pub struct QuarantineCorrection {
     /// Which meter.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meter_external_id: Option<String>,
     /// When it was measured, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
     /// What was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub data_point: Option<String>,
     /// The value, a decimal; already checked.
-    #[serde(default, deserialize_with = "number_text")]
+    #[serde(
+        default,
+        deserialize_with = "number_text",
+        serialize_with = "number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub value: Option<String>,
     /// The unit; `null` removes it.
     #[serde(
@@ -104,8 +112,30 @@ fn number_text<'de, D: serde::Deserializer<'de>>(
     Ok(Some(value.to_string()))
 }
 
+fn number<S: serde::Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref()
+        .and_then(super::value::ReadingValue::parse)
+        .serialize(serializer)
+}
+
 fn present<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<String>>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_is_written_as_it_is_read() {
+        for text in [
+            r#"{"value":12.340}"#,
+            r#"{"meter_external_id":"M-1","timestamp":"2026-01-01T00:00:00.000Z","data_point":"energy","unit":null}"#,
+        ] {
+            let correction: QuarantineCorrection = serde_json::from_str(text).expect(text);
+            assert_eq!(serde_json::to_string(&correction).expect("json"), text);
+        }
+    }
 }
