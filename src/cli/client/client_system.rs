@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     Asking,
@@ -16,27 +16,18 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(in crate::cli) struct ConnectivityArguments {
-    #[command(subcommand)]
-    command: Option<ConnectivityCommand>,
+    /// Ask now; without it, what the service knows already is told
+    #[arg(value_enum)]
+    action: Option<ConnectivityAction>,
     #[command(flatten)]
     asking: Asking,
 }
 
-#[derive(Debug, Subcommand)]
-enum ConnectivityCommand {
-    /// Check now whether the Client System can be reached
-    ///
-    /// Lets the service call the Client System now, and tells what came of it. That it cannot be reached is an answer, and
-    /// not a failure of the command.
-    Check(CheckArguments),
-}
-
-#[derive(Debug, Args)]
-struct CheckArguments {
-    #[command(flatten)]
-    asking: Asking,
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ConnectivityAction {
+    /// Let the service call the Client System now
+    Check,
 }
 
 #[derive(Debug, Args)]
@@ -63,17 +54,13 @@ pub(super) async fn connectivity(
     arguments: &ConnectivityArguments,
     config_file: Option<PathBuf>,
 ) -> Result<Exit, Failure> {
-    const PATH: &str = "/api/v1/connectivity";
-    match &arguments.command {
-        None => {
-            let request = Request::get(PATH);
-            arguments.asking.show(config_file, request, link).await
+    let request = match arguments.action {
+        None => Request::get("/api/v1/connectivity"),
+        Some(ConnectivityAction::Check) => {
+            Request::post("/api/v1/connectivity/check").of_client_system()
         }
-        Some(ConnectivityCommand::Check(check)) => {
-            let request = Request::post(format!("{PATH}/check")).of_client_system();
-            check.asking.show(config_file, request, link).await
-        }
-    }
+    };
+    arguments.asking.show(config_file, request, link).await
 }
 
 pub(super) async fn heartbeat(

@@ -72,22 +72,20 @@ async fn follow(service: &Service) -> Result<(), Failure> {
     }
 }
 
-/// The next piece. That the stream ends is a failure: nobody would be told of what happens from now on.
-async fn next<P: AsRef<[u8]>, E>(
+/// The next piece. That there are no more is a failure: nobody would be told of what happens from now on.
+async fn next<P, E>(
     service: &Service,
     pieces: &mut (impl Stream<Item = Result<P, E>> + Unpin),
 ) -> Result<P, Failure> {
-    match tokio::time::timeout(LONGEST_SILENCE, pieces.next()).await {
-        Ok(Some(Ok(piece))) => Ok(piece),
-        Ok(_) => Err(service.no_answer(
-            "it has ended the stream of events, as it does when it is stopped".to_owned(),
-            false,
-        )),
-        Err(_) => Err(service.no_answer(
-            format!("no sign of life among the events for {LONGEST_SILENCE:?}"),
-            false,
-        )),
-    }
+    let why = match tokio::time::timeout(LONGEST_SILENCE, pieces.next()).await {
+        Ok(Some(Ok(piece))) => return Ok(piece),
+        Ok(_) => "it has ended the stream of events, as it does when it is stopped".to_owned(),
+        Err(_) => format!("there was no sign of life among the events for {LONGEST_SILENCE:?}"),
+    };
+    Err(Failure::Ended {
+        url: service.url().clone(),
+        why,
+    })
 }
 
 /// Time, name and what there is to tell; what is not understood, as it came.

@@ -42,6 +42,16 @@ pub(in crate::cli) enum Failure {
         /// Whether something was asked for that may have been carried out all the same.
         may_have_acted: bool,
     },
+    /// What was followed has ended, and nobody is told of what happens from now on.
+    #[error(
+        "the service at {url} is no longer followed: {why}. `meterit-sync status` tells whether it still runs"
+    )]
+    Ended {
+        /// Where.
+        url: ServiceUrl,
+        /// What was seen.
+        why: String,
+    },
     /// An answer came, but not one of this service.
     #[error(
         "what answers at {url} is not this service, or not this version of it: {why}. Check the address that --url, or \
@@ -85,9 +95,10 @@ impl Failure {
         match self {
             Self::Refused(_) | Self::Here(_) => Exit::Failed,
             Self::NotRunning(_) => Exit::NotRunning,
-            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Stranger { .. } => {
-                Exit::Unreachable
-            }
+            Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::Ended { .. }
+            | Self::Stranger { .. } => Exit::Unreachable,
             Self::Settings(_) | Self::Arguments(_) => Exit::NeedsAPerson,
         }
     }

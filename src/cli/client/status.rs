@@ -109,7 +109,8 @@ fn uploads(status: &ServiceStatus) -> String {
     } else {
         "stopped"
     };
-    let eta = status.queue.eta_s.map_or_else(String::new, |seconds| {
+    let eta = status.queue.eta_s.filter(|_| status.queue.pending > 0);
+    let eta = eta.map_or_else(String::new, |seconds| {
         format!(", done in about {}", lasting_about(seconds))
     });
     let doubled = match status.queue.possibly_doubled_uploads {

@@ -20,9 +20,13 @@ fn is_plain(character: char) -> bool {
         && !matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The value on one line, or a dash.
+/// The value on one line, or a dash; a text that is there but empty can be seen.
 pub(super) fn or_nothing(value: Option<impl Display>) -> String {
-    value.map_or_else(|| NOTHING.to_owned(), |value| one_line(&value.to_string()))
+    match value.map(|value| one_line(&value.to_string())) {
+        None => NOTHING.to_owned(),
+        Some(text) if text.trim().is_empty() => format!("\"{text}\""),
+        Some(text) => text,
+    }
 }
 
 /// On one line, cut where it is longer than that many characters.
@@ -135,6 +139,8 @@ mod tests {
         assert_eq!(one_line("a\x1b[2J\nb\tc\u{202e}d\u{9b}e"), "a [2J b c d e");
         assert_eq!(shortened("a refusal\nwith many words", 12), "a refusal w…");
         assert_eq!(shortened("short", 12), "short");
+        assert_eq!(or_nothing(None::<&str>), "–");
+        assert_eq!(or_nothing(Some("")), "\"\"");
     }
 
     #[test]

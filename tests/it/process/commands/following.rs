@@ -1,8 +1,8 @@
 //! Commands that follow the service until they are interrupted.
 
 use std::{
-    io::{BufRead, BufReader, Lines},
-    process::{Child, ChildStdout, Command, Stdio},
+    io::{BufRead, BufReader, Lines, Read},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -12,6 +12,7 @@ use super::{super::waiting::wait_for, command, connected, quiet_site, run};
 /// A command that goes on, read line by line.
 struct Following {
     process: Child,
+    said: BufReader<ChildStderr>,
     lines: Option<Lines<BufReader<ChildStdout>>>,
 }
 
@@ -19,8 +20,8 @@ impl Following {
     /// Events are followed once it says so.
     fn events(port: u16, arguments: &[&str]) -> Self {
         let mut following = Self::start(port, &[&["events"], arguments].concat());
-        let errors = following.process.stderr.take().unwrap();
-        let said = BufReader::new(errors).lines().next().unwrap().unwrap();
+        let mut said = String::new();
+        following.said.read_line(&mut said).unwrap();
         assert!(
             said.contains("following the events at http://127.0.0.1:"),
             "{said}"
@@ -38,7 +39,12 @@ impl Following {
             .stdout
             .take()
             .map(|output| BufReader::new(output).lines());
-        Self { process, lines }
+        let said = BufReader::new(process.stderr.take().unwrap());
+        Self {
+            process,
+            said,
+            lines,
+        }
     }
 
     fn line(&mut self) -> String {
@@ -132,6 +138,11 @@ fn events_end_when_nobody_reads_or_the_service_ends() {
     left_alone.line_with("pass-finished");
     service.kill();
     assert_eq!(left_alone.code(), Some(4));
+    let said = left_alone.said.by_ref().lines().next().unwrap().unwrap();
+    assert!(
+        said.contains("is no longer followed: it has ended the stream"),
+        "{said}"
+    );
 }
 
 #[test]
