@@ -9,6 +9,8 @@
 mod database;
 #[path = "settings/layers.rs"]
 mod layers;
+#[path = "settings/local_api.rs"]
+mod local_api;
 #[path = "settings/program.rs"]
 mod program;
 #[path = "settings/refusals.rs"]

@@ -1,8 +1,12 @@
-//! The commands, and what their exit codes mean: 0 done, 1 failed while running, 2 wrong settings or arguments.
+//! The commands, and what their exit codes mean: 0 done, 1 failed while running, 2 wrong settings or arguments; those on
+//! a running service have more of them.
 
 mod check_config;
+mod client;
+mod completions;
 mod demo;
 mod duration;
+mod exit;
 mod import;
 mod migrate;
 mod run;
@@ -21,7 +25,7 @@ use clap::{Parser, Subcommand};
 use crate::settings::{LoadOptions, Loaded, Settings, SettingsError};
 
 /// Exit code of a failure that starting again cannot mend, as for wrong settings.
-const NEEDS_A_PERSON: u8 = 2;
+const NEEDS_A_PERSON: u8 = exit::Exit::NeedsAPerson as u8;
 
 /// Uploads meter readings from a site's local database to the Client System.
 #[derive(Debug, Parser)]
@@ -52,6 +56,12 @@ enum Command {
     Simulate(simulate::Simulation),
     /// Attack a running service with cut connections, kills and panics, and account for every reading
     Soak(soak::SoakArguments),
+    #[command(flatten)]
+    Service(client::ServiceCommand),
+    /// Print a script that completes commands and arguments in a shell
+    ///
+    /// For bash, for instance: meterit-sync completions bash > /etc/bash_completion.d/meterit-sync
+    Completions(completions::CompletionsArguments),
 }
 
 impl Cli {
@@ -76,6 +86,8 @@ impl Cli {
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Simulate(simulation) => simulate::execute(simulation),
             Command::Soak(arguments) => soak::execute(&arguments),
+            Command::Service(command) => command.execute(self.config),
+            Command::Completions(arguments) => completions::execute(&arguments),
         }
     }
 }

@@ -81,7 +81,11 @@ pub struct QuarantineFilter {
 #[serde(deny_unknown_fields)]
 pub struct QuarantineCorrection {
     /// Which meter; not empty, without control characters.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(
         nullable = false,
         min_length = 1,
@@ -90,11 +94,19 @@ pub struct QuarantineCorrection {
     )]
     pub meter_external_id: Option<String>,
     /// When it was measured, with a zone; in the years 1970 to 2100, without leap seconds.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = String, required = false, format = DateTime, pattern = r"^(19[7-9]\d|20\d\d|2100)-")]
     pub timestamp: Option<Timestamp>,
     /// What was measured; not empty, without control characters.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(
         nullable = false,
         min_length = 1,
@@ -103,7 +115,12 @@ pub struct QuarantineCorrection {
     )]
     pub data_point: Option<String>,
     /// The value: a number with at most 12 digits before and 3 after the decimal point.
-    #[serde(default, deserialize_with = "number_text")]
+    #[serde(
+        default,
+        deserialize_with = "number_text",
+        serialize_with = "number",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = f64, required = false, minimum = -999_999_999_999.999, maximum = 999_999_999_999.999, multiple_of = 0.001)]
     pub value: Option<String>,
     /// The unit; `null` removes it.
@@ -123,9 +140,31 @@ fn number_text<'de, D: serde::Deserializer<'de>>(
     Ok(Some(value.to_string()))
 }
 
+fn number<S: serde::Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref()
+        .and_then(super::value::ReadingValue::parse)
+        .serialize(serializer)
+}
+
 /// Tells `null` from a field that is absent: only a unit can be removed.
 fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_is_written_as_it_is_read() {
+        for text in [
+            r#"{"value":12.340}"#,
+            r#"{"meter_external_id":"M-1","timestamp":"2026-01-01T00:00:00.000Z","data_point":"energy","unit":null}"#,
+        ] {
+            let correction: QuarantineCorrection = serde_json::from_str(text).expect(text);
+            assert_eq!(serde_json::to_string(&correction).expect("json"), text);
+        }
+    }
 }

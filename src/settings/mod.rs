@@ -142,6 +142,17 @@ impl Settings {
         options.read(DatabaseSettings::read)
     }
 
+    /// As [`Settings::load`], for a command that only needs to know where the local API listens: nothing else has to be
+    /// set, or is looked at.
+    ///
+    /// # Errors
+    /// Every problem of the layers themselves and of this section.
+    pub fn load_local_api(
+        options: &LoadOptions,
+    ) -> Result<Loaded<LocalApiSettings>, SettingsError> {
+        options.read(LocalApiSettings::read)
+    }
+
     /// The built-in defaults with these values over them, keys as in a settings file. Looks neither at files
     /// nor at the environment. `client_api_url` and `client_api_key` have no default and must be among them.
     ///

@@ -108,6 +108,24 @@ fn moving_from_sqlite_to_postgresql_works_as_written() {
 }
 
 #[test]
+fn the_commands_on_a_running_service_work_as_written() {
+    let site = Site::new();
+    site.insert(10);
+    let service = site.start();
+    service.wait_until_connected();
+    let programs = Path::new(PROGRAM).parent().unwrap();
+    let port = service.port().to_string();
+    let commands = block_with("meterit-sync sync trigger");
+    let output = run(commands, programs, &[("LOCAL_API_PORT", &port)]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("\"total_readings_synced\":10"),
+        "{printed}"
+    );
+    service.stop();
+}
+
+#[test]
 fn the_measurement_of_what_a_drain_costs_runs() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/measure");
     assert!(README.contains("`tests/measure`"));
@@ -144,6 +162,7 @@ fn every_command_of_the_readme_is_tried_somewhere() {
         "sudo install",
         "simulate client-system",
         "meterit-sync import",
+        "meterit-sync sync trigger",
     ];
     // The other two are what is run before anything is merged, the demonstration at the size that the text names.
     let tried_before_merging = ["cargo run --release -- demo\n", "tests/run\n"];
