@@ -114,6 +114,8 @@ impl Control {
 
     fn evidence(&self) -> Evidence {
         let parts = &self.parts;
+        let mut database = parts.database.get();
+        database.queue.uncounted = !database.counted;
         Evidence {
             now: self.now(),
             started_at: parts.started_at,
@@ -121,7 +123,7 @@ impl Control {
             manager: parts.sync_manager.get(),
             connectivity: self.with_current_times(parts.connectivity.get()),
             api_client: parts.api_client.get(),
-            database: parts.database.get(),
+            database,
             actors: parts.board.actors(),
         }
     }
@@ -216,7 +218,7 @@ impl Evidence {
     }
 
     fn disk_full(&self) -> Option<(Timestamp, String)> {
-        let since = self.database.full_since?;
+        let since = self.queue().disk_full_since?;
         Some((since, words::disk_full(self.queue())))
     }
 

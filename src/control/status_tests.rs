@@ -227,3 +227,32 @@ fn quarantine_is_mentioned_but_no_alarm() {
     assert_eq!(verdict.state, State::Ok);
     assert!(verdict.reason.contains("3 readings are in quarantine"));
 }
+
+#[test]
+fn a_full_disk_is_told_in_every_state_in_which_readings_stay() {
+    for spoil in [RATE_LIMITED, OFFLINE, UNAUTHORIZED, MISCONFIGURED, STOPPED] {
+        let mut evidence = in_order();
+        spoil(&mut evidence);
+        evidence.database.queue.pending = 7;
+        evidence.database.queue.disk_full_since = Some(at(900));
+        let reason = evidence.verdict().reason;
+        assert!(
+            reason.contains("7 readings are kept") && reason.contains("is full"),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_said_of_a_queue_that_nobody_has_counted() {
+    for spoil in [OFFLINE, |_: &mut Evidence| {}] {
+        let mut evidence = in_order();
+        spoil(&mut evidence);
+        evidence.database.queue.uncounted = true;
+        let reason = evidence.verdict().reason;
+        assert!(
+            !reason.contains("no reading") && !reason.contains("All readings"),
+            "{reason}"
+        );
+    }
+}

@@ -89,8 +89,8 @@ pub(super) fn salvaged(salvage: &Salvage) -> String {
 
 pub(super) fn disk_full(queue: &QueueStatus) -> String {
     format!(
-        "The disk under the Sync Database is full: {}, and new ones are refused (507) so that uploading has the room it needs; it goes on by itself and frees room. Make room on that disk if this lasts.",
-        kept(queue)
+        "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading has a reserve of its own, goes on by itself and frees room. Make room on that disk if this lasts.",
+        waiting(queue)
     )
 }
 
@@ -140,6 +140,7 @@ pub(super) fn syncing(delivered: u64, queue: &QueueStatus) -> String {
 
 pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> String {
     let waiting = match (queue.pending, automatic) {
+        _ if queue.uncounted => "The queue is being counted".to_owned(),
         (0, _) => "All readings are uploaded".to_owned(),
         (count, true) => format!(
             "{} wait for the next pass",
@@ -166,7 +167,20 @@ pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> Stri
 }
 
 fn kept(queue: &QueueStatus) -> String {
+    let full = match queue.disk_full_since {
+        None => "",
+        Some(_) => {
+            ", but the disk under it is full, so that there is no room for new ones (507): make room on that disk"
+        }
+    };
+    format!("{}{full}", waiting(queue))
+}
+
+fn waiting(queue: &QueueStatus) -> String {
     match queue.pending {
+        _ if queue.uncounted => {
+            "the readings in the Sync Database are kept and not counted yet".to_owned()
+        }
         0 => "no reading waits".to_owned(),
         1 => "1 reading is kept in the Sync Database".to_owned(),
         count => format!("{count} readings are kept in the Sync Database"),

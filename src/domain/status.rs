@@ -76,10 +76,15 @@ pub struct QueueStatus {
     pub disk_free_bytes: Option<u64>,
     /// Hours until the disk is full at the present growth; none while it does not grow.
     pub hours_until_full: Option<f64>,
+    /// Since when the disk has been so full that there is no room for new readings; none while there is.
+    pub disk_full_since: Option<Timestamp>,
     /// Batches that failed in several passes and were set back.
     pub parked_batches: u64,
     /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice.
     pub possibly_doubled_uploads: u64,
+    /// The queue has not been counted since the start, so that its numbers tell nothing yet.
+    #[serde(skip)]
+    pub uncounted: bool,
 }
 
 /// What the heartbeat says.

@@ -74,6 +74,8 @@ pub enum Reserve {
     None,
     /// It is there.
     Kept,
+    /// It is there, and hardly anything else.
+    AllThatIsLeft,
     /// The disk is full, and it was given up.
     InUse,
 }

@@ -150,8 +150,6 @@ pub struct DatabaseSnapshot {
     pub counted: bool,
     /// Since when the database cannot be used, and why.
     pub failing_since: Option<(String, Timestamp)>,
-    /// Since when the disk has been so full that new readings are refused.
-    pub full_since: Option<Timestamp>,
     /// What became of a damaged database, while that one is kept.
     pub salvage: Option<Salvage>,
     /// When the newest reading was measured.

@@ -43,7 +43,8 @@ pub(super) struct CensusTaker {
     bookkeeping_changed: bool,
     /// Readings that left the queue, by time.
     departures: VecDeque<(Duration, u64)>,
-    /// Free bytes, by time.
+    /// Free bytes when last looked at, and by time.
+    disk_free: Option<u64>,
     disk: VecDeque<(Duration, u64)>,
     possibly_doubled: u64,
     /// The last failure was that pages cannot be read.
@@ -64,6 +65,7 @@ impl CensusTaker {
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
             departures: VecDeque::new(),
+            disk_free: None,
             disk: VecDeque::new(),
             possibly_doubled,
             is_damaged: false,
@@ -187,7 +189,7 @@ impl CensusTaker {
         let rate = self.drain_rate();
         let pending = self.count.total();
         let hours_until_full = self.hours_until_full();
-        let disk_free_bytes = self.disk.back().map(|(_, free)| *free);
+        let disk_free_bytes = self.disk_free;
         let (possibly_doubled, books) = (self.possibly_doubled, self.bookkeeping);
         self.parts.published.update(|snapshot| {
             change(snapshot);
@@ -247,6 +249,7 @@ impl CensusTaker {
     }
 
     fn note_disk(&mut self, free: Option<u64>) {
+        self.disk_free = free;
         let (Some(free), now) = (free, self.parts.clock.elapsed()) else {
             return;
         };
@@ -276,16 +279,16 @@ impl CensusTaker {
     }
 
     fn note_reserve(&self, reserve: Reserve) {
-        let is_full = reserve == Reserve::InUse;
+        let is_full = matches!(reserve, Reserve::AllThatIsLeft | Reserve::InUse);
         let was_full = self
             .parts
             .published
-            .read(|snapshot| snapshot.full_since.is_some());
+            .read(|snapshot| snapshot.queue.disk_full_since.is_some());
         if is_full != was_full {
             let since = is_full.then(|| self.parts.clock.now().into());
             self.parts
                 .published
-                .update(|snapshot| snapshot.full_since = since);
+                .update(|snapshot| snapshot.queue.disk_full_since = since);
         }
     }
 

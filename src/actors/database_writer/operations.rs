@@ -275,6 +275,10 @@ impl WriteOperation for ApplyMeters {
 impl WriteOperation for RequeueQuarantined {
     type Reply = QuarantineActionResult;
 
+    fn adds(&self) -> bool {
+        true
+    }
+
     async fn apply(
         &self,
         transaction: &mut dyn StoreTransaction,

@@ -7,6 +7,7 @@ mod cleanup;
 mod disk;
 mod facts;
 mod foreign_changes;
+mod full_disk;
 mod import;
 mod ingestion;
 mod instance_lock;
@@ -120,6 +121,7 @@ impl SqliteStore {
             salvage: RwLock::new(salvage),
             lock,
         };
+        store.note_closed_table().await?;
         Ok((store, steps))
     }
 

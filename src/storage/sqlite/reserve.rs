@@ -13,10 +13,13 @@ use rand::RngCore;
 use super::disk;
 use crate::domain::store::Reserve;
 
-/// More than the write-ahead log of any transaction that claims or settles a batch.
-const SIZE: u64 = 8 << 20;
+/// More than the write-ahead log of any transaction that claims or settles a batch, and than what such a log may hold of
+/// pages for which the database itself has yet to grow.
+pub(super) const SIZE: u64 = 8 << 20;
 /// It is made only where so much more is left besides.
-const LEFT_BESIDES: u64 = SIZE;
+pub(super) const LEFT_BESIDES: u64 = SIZE;
+/// Where the database has grown meanwhile, less has to do, and less is left besides.
+const LEAST: u64 = SIZE / 2;
 
 /// A file beside the database that is good for nothing but its size.
 #[derive(Debug)]
@@ -36,11 +39,9 @@ impl ReserveFile {
         }
     }
 
-    /// Makes it where it is missing and there is room for it. Room within the database itself is as good for claims and
-    /// settlements, though anybody may take it.
-    pub(super) async fn keep(&self, free_within: u64) -> Reserve {
+    /// Makes it where it is missing and there is room for it. On a disk that has never had the room, nothing is kept.
+    pub(super) async fn keep(&self) -> Reserve {
         if self.is_there().await {
-            self.is_in_use.store(false, Ordering::Relaxed);
             return Reserve::Kept;
         }
         let folder = self
@@ -48,44 +49,55 @@ impl ReserveFile {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
         let free = disk::free_bytes(folder.unwrap_or(Path::new("."))).await;
-        if free.is_none_or(|free| free < SIZE + LEFT_BESIDES) {
-            return self.state_without(free_within);
-        }
-        match self.blocking(|path| make(&path)).await {
-            Ok(()) => {
-                self.is_in_use.store(false, Ordering::Relaxed);
-                Reserve::Kept
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no room on the disk can be kept for emptying the queue");
-                // A part of it would only be in the way.
-                let _ = self.blocking(std::fs::remove_file).await;
-                self.state_without(free_within)
-            }
-        }
-    }
-
-    /// On a disk that has never had the room, nothing is held back either.
-    fn state_without(&self, free_within: u64) -> Reserve {
-        if free_within >= SIZE {
-            self.is_in_use.store(false, Ordering::Relaxed);
-        }
-        if self.is_in_use.load(Ordering::Relaxed) {
-            Reserve::InUse
+        if free.is_some_and(|free| free >= SIZE + LEFT_BESIDES) && self.make(SIZE).await {
+            Reserve::Kept
         } else {
             Reserve::None
         }
     }
 
+    /// Makes it again, smaller if it may; whether there was room for it.
+    pub(super) async fn retake(&self, free: u64, may_be_smaller: bool) -> bool {
+        if free >= SIZE + LEFT_BESIDES {
+            self.make(SIZE).await
+        } else {
+            may_be_smaller && free >= 2 * LEAST && self.make(LEAST).await
+        }
+    }
+
+    async fn make(&self, size: u64) -> bool {
+        match self.blocking(move |path| make(&path, size)).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "no room on the disk can be kept for emptying the queue");
+                // A part of it would only be in the way.
+                let _ = self.blocking(std::fs::remove_file).await;
+                false
+            }
+        }
+    }
+
     /// Gives the room free: nothing else is left.
     pub(super) async fn give_up(&self) {
-        let given = self.blocking(std::fs::remove_file).await.is_ok();
-        self.is_in_use.store(true, Ordering::Relaxed);
-        let bytes = if given { SIZE } else { 0 };
+        let bytes = self.blocking(|path| std::fs::metadata(path).map(|file| file.len()));
+        let bytes = bytes.await.unwrap_or(0);
+        // One that is not there has been given up before.
+        let _ = self.blocking(std::fs::remove_file).await;
+        self.note_use();
         tracing::warn!(
             bytes,
             "the disk is full; what empties the queue gets the room that was kept for it"
         );
+    }
+
+    /// Its room is needed, or was when this process started.
+    pub(super) fn note_use(&self) {
+        self.is_in_use.store(true, Ordering::Relaxed);
+    }
+
+    /// It is there again.
+    pub(super) fn note_end_of_use(&self) {
+        self.is_in_use.store(false, Ordering::Relaxed);
     }
 
     /// Whether it was given up, and there has not been room for it since.
@@ -95,7 +107,7 @@ impl ReserveFile {
 
     async fn is_there(&self) -> bool {
         let length = self.blocking(|path| std::fs::metadata(path).map(|file| file.len()));
-        length.await.is_ok_and(|length| length >= SIZE)
+        length.await.is_ok_and(|length| length >= LEAST)
     }
 
     async fn blocking<T: Send + 'static>(
@@ -108,31 +120,31 @@ impl ReserveFile {
     }
 }
 
-fn make(path: &Path) -> io::Result<()> {
+fn make(path: &Path, size: u64) -> io::Result<()> {
     let file = File::create(path)?;
-    if !allocated(&file) {
-        fill(&file)?;
+    if !allocated(&file, size) {
+        fill(&file, size)?;
     }
     file.sync_all()
 }
 
 /// Whether the file system could set the room aside without anything being written.
 #[cfg(target_os = "linux")]
-fn allocated(file: &File) -> bool {
-    rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, SIZE).is_ok()
+fn allocated(file: &File, size: u64) -> bool {
+    rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size).is_ok()
 }
 
 /// Not known how on this kind of system.
 #[cfg(not(target_os = "linux"))]
-fn allocated(_file: &File) -> bool {
+fn allocated(_file: &File, _size: u64) -> bool {
     false
 }
 
 /// With contents that no file system makes any smaller.
-fn fill(mut file: &File) -> io::Result<()> {
+fn fill(mut file: &File, size: u64) -> io::Result<()> {
     let mut part = vec![0; 1 << 20];
     rand::rng().fill_bytes(&mut part);
-    for _ in 0..SIZE / part.len() as u64 {
+    for _ in 0..size / part.len() as u64 {
         file.write_all(&part)?;
     }
     Ok(())
@@ -143,25 +155,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_kept_given_up_and_kept_again() {
+    async fn it_is_kept_given_up_and_taken_back() {
         let folder = tempfile::tempdir().expect("a folder");
         let database = folder.path().join("sync.db");
         let reserve = ReserveFile::beside(&database);
-        assert_eq!(reserve.keep(0).await, Reserve::Kept);
+        assert_eq!(reserve.keep().await, Reserve::Kept);
         let file = folder.path().join("sync.db.reserve");
-        assert_eq!(std::fs::metadata(&file).expect("the file").len(), SIZE);
+        let length = || std::fs::metadata(&file).expect("the file").len();
+        assert_eq!(length(), SIZE);
         reserve.give_up().await;
         assert!(reserve.is_in_use() && !file.exists());
-        assert_eq!(reserve.keep(0).await, Reserve::Kept);
-        assert!(!reserve.is_in_use());
-    }
-
-    #[test]
-    fn without_room_on_the_disk_room_in_the_database_will_do() {
-        let reserve = ReserveFile::beside(Path::new("sync.db"));
-        assert_eq!(reserve.state_without(0), Reserve::None, "never had any");
-        reserve.is_in_use.store(true, Ordering::Relaxed);
-        assert_eq!(reserve.state_without(SIZE - 1), Reserve::InUse);
-        assert_eq!(reserve.state_without(SIZE), Reserve::None);
+        assert!(!reserve.retake(2 * LEAST, false).await);
+        assert!(!reserve.retake(2 * LEAST - 1, true).await && !file.exists());
+        assert!(reserve.retake(2 * LEAST, true).await);
+        assert_eq!(length(), LEAST);
+        assert!(reserve.retake(SIZE + LEFT_BESIDES, false).await);
+        assert_eq!(length(), SIZE);
+        assert_eq!(reserve.keep().await, Reserve::Kept);
     }
 }

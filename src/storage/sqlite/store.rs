@@ -141,17 +141,11 @@ impl SyncStore for SqliteStore {
     }
 
     async fn keep_reserve(&self) -> Reserve {
-        // Only looked for where it matters.
-        let free_within = if self.reserve.is_in_use() {
-            self.free_bytes_within().await.unwrap_or(0)
-        } else {
-            0
-        };
-        self.reserve.keep(free_within).await
+        self.keep_or_regain_reserve().await
     }
 
     async fn give_up_reserve(&self) {
-        self.reserve.give_up().await;
+        self.use_reserve().await;
     }
 
     fn reserve_is_in_use(&self) -> bool {

@@ -5,6 +5,7 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -92,11 +93,7 @@ fn a_full_disk_refuses_new_readings_and_empties_itself_by_uploading() {
         accepted += 1;
     };
     assert_eq!(refused.status, 507, "{refused:?}");
-    wait_until("the state to tell", || {
-        let status = service.get("/status");
-        let reason = status["reason"].as_str().unwrap_or_default();
-        status["state"] == "offline" || reason.contains("full")
-    });
+    wait_until("the state to tell", || tells_of_full_disk(&service));
 
     site.client_system.set_down(false);
     wait_until("everything to arrive", || {
@@ -112,6 +109,78 @@ fn a_full_disk_refuses_new_readings_and_empties_itself_by_uploading() {
     site.assert_all_delivered_once(accepted + 1);
     assert!(accepted > 50_000, "{accepted} readings");
     service.stop();
+}
+
+fn tells_of_full_disk(service: &Service) -> bool {
+    let status = service.get("/status");
+    let reason = status["reason"].as_str().unwrap_or_default();
+    reason.contains("is full") && status["queue"]["disk_full_since"].is_string()
+}
+
+/// As the Meter Collection Service does, which knows nothing of any reserve.
+#[test]
+fn the_room_that_empties_a_full_disk_is_not_taken_by_programs_that_go_on_inserting() {
+    const AT_ONCE: u64 = 200;
+    let Some(disk) = SmallDisk::of_megabytes(48) else {
+        return;
+    };
+    let (site, database) = on_disk(&disk);
+    site.client_system.set_down(true);
+    let service = site.start();
+    wait_until("the reserve to be kept", || {
+        disk.path().join("sync.db.reserve").exists()
+    });
+    let (accepted, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _over = scopeguard(&is_over);
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let done = accepted.load(Ordering::Relaxed);
+                // The first time in big steps.
+                let full = refused.load(Ordering::Relaxed) > 0;
+                let number = if full { AT_ONCE } else { 10 * AT_ONCE };
+                if insert(&database, done + 1, number) {
+                    accepted.fetch_add(number, Ordering::Relaxed);
+                } else {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        });
+        wait_until("the state to tell", || tells_of_full_disk(&service));
+        let many = refused.load(Ordering::Relaxed) + 20;
+        wait_until("many tries to be refused", || {
+            refused.load(Ordering::Relaxed) >= many
+        });
+        let before = accepted.load(Ordering::Relaxed);
+        assert!(before > 50_000, "{before} readings");
+        site.client_system.set_down(false);
+        wait_until("all of them to arrive", || {
+            site.client_system.delivered().1 >= before
+        });
+        wait_until("readings to be welcome again", || {
+            accepted.load(Ordering::Relaxed) > before + 10 * AT_ONCE
+        });
+    });
+    let accepted = accepted.into_inner();
+    wait_until("the rest to arrive", || {
+        site.client_system.delivered().1 >= accepted
+    });
+    wait_until("all to be well", || state(&service) == "ok");
+    site.assert_all_delivered_once(accepted);
+    service.stop();
+}
+
+/// Ends the other program, also when the test fails.
+fn scopeguard(is_over: &AtomicBool) -> impl Drop + '_ {
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    Over(is_over)
 }
 
 #[test]
