@@ -1,7 +1,7 @@
 //! One exchange with the Client System over HTTP: sends, reads the whole answer within bounds, and says how
 //! far things got when there is none.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use actix_web::web::Bytes;
 use awc::{
@@ -76,7 +76,9 @@ impl Call {
 
 /// The HTTP client. Lives on the thread that made it.
 pub(super) struct Wire {
-    client: Client,
+    /// Exchanged where its connections cannot be trusted any more.
+    client: RefCell<Client>,
+    connect_timeout: Duration,
     base: String,
     api_key: SecretString,
     clock: Clock,
@@ -84,18 +86,10 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(settings: &ClientSystemSettings, clock: Clock) -> Self {
-        let connector = Connector::new()
-            .timeout(CONNECT_TIMEOUT.min(settings.timeout))
-            .handshake_timeout(CONNECT_TIMEOUT.min(settings.timeout))
-            .conn_keep_alive(IDLE_CONNECTIONS_LIVE);
-        // A redirect would carry the key and the readings to an address that nobody configured.
-        let client = Client::builder()
-            .connector(connector)
-            .disable_redirects()
-            .disable_timeout()
-            .finish();
+        let connect_timeout = CONNECT_TIMEOUT.min(settings.timeout);
         Self {
-            client,
+            client: RefCell::new(new_client(connect_timeout)),
+            connect_timeout,
             base: settings.api_url.clone(),
             api_key: settings.api_key.clone(),
             clock,
@@ -126,6 +120,14 @@ impl Wire {
             .await
             .map_err(|error| no_answer(&error, &url))?;
         let status = response.status().as_u16();
+        if response.status().is_informational() {
+            // The client takes it for the answer. The real one is still to come, on a connection that would hand it to
+            // whoever asks next.
+            self.client.replace(new_client(self.connect_timeout));
+            return Err(NoAnswer::Broken(format!(
+                "{url} sent an interim answer ({status}) that nobody had asked for"
+            )));
+        }
         let retry_after = header(response.headers(), "retry-after")
             .and_then(|value| parse_retry_after(value, self.clock.now()));
         let allowance = self.allowance(response.headers());
@@ -163,7 +165,7 @@ impl Wire {
     }
 
     fn request(&self, call: &Call, url: &str) -> ClientRequest {
-        let mut request = self.client.request(call.method.clone(), url);
+        let mut request = self.client.borrow().request(call.method.clone(), url);
         if call.authenticated {
             request = request.insert_header(("x-api-key", self.api_key.expose_secret()));
         }
@@ -172,6 +174,19 @@ impl Wire {
         }
         request
     }
+}
+
+fn new_client(connect_timeout: Duration) -> Client {
+    let connector = Connector::new()
+        .timeout(connect_timeout)
+        .handshake_timeout(connect_timeout)
+        .conn_keep_alive(IDLE_CONNECTIONS_LIVE);
+    // A redirect would carry the key and the readings to an address that nobody configured.
+    Client::builder()
+        .connector(connector)
+        .disable_redirects()
+        .disable_timeout()
+        .finish()
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -43,6 +43,7 @@ fn cases() -> Vec<Case> {
         before("an empty 2xx", answer(200, "")),
         before("a 2xx with a list", answer(200, "[]")),
         before("a 204", answer(204, "")),
+        before("an interim answer", answer(100, "")),
         before("an endless 2xx", FaultAction::Gigantic { bytes: 64 << 20 }),
     ]
 }
