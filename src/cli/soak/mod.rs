@@ -290,8 +290,9 @@ impl Soak {
         self.wait_until(what, &mut has_happened).await
     }
 
+    /// By itself: nobody triggers anything.
     async fn wait_until_drained(&mut self) -> Result<(), Failure> {
-        self.wait_until("the queue to drain", async |soak| {
+        self.wait("the queue to drain", None, async |soak| {
             soak.oracle.is_drained().await
         })
         .await
@@ -300,6 +301,15 @@ impl Soak {
     async fn wait_until(
         &mut self,
         what: &str,
+        is_so: impl AsyncFnMut(&mut Self) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        self.wait(what, Some(LOOKS_BETWEEN_NUDGES), is_so).await
+    }
+
+    async fn wait(
+        &mut self,
+        what: &str,
+        looks_between_nudges: Option<u32>,
         mut is_so: impl AsyncFnMut(&mut Self) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
         let mut delivered = self.client_system.delivered();
@@ -315,7 +325,7 @@ impl Soak {
             }
             self.service
                 .check_alive(deadline, &format!("waited in vain for {what}"))?;
-            if look % LOOKS_BETWEEN_NUDGES == 0 {
+            if looks_between_nudges.is_some_and(|looks| look.is_multiple_of(looks)) {
                 self.service.nudge().await;
             }
             self.clock.sleep(BETWEEN_LOOKS).await;
