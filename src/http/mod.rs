@@ -23,9 +23,13 @@ use actix_web::web::{self, Data, ServiceConfig};
 
 use crate::{control::Control, telemetry::metrics::Metrics};
 
-/// All routes, their limits and their answers to whatever is no route. Wants nothing more of the `App` than a
-/// `TracingLogger`, so that the request's span reaches the actors.
-pub fn configure(control: Control, metrics: Metrics) -> impl FnOnce(&mut ServiceConfig) {
+/// All routes, their limits and their answers to whatever is no route; `more` adds routes that another room serves.
+/// Wants nothing more of the `App` than a `TracingLogger`, so that the request's span reaches the actors.
+pub fn configure(
+    control: Control,
+    metrics: Metrics,
+    more: impl FnOnce(&mut ServiceConfig),
+) -> impl FnOnce(&mut ServiceConfig) {
     move |service| {
         service
             .app_data(Data::new(control))
@@ -42,6 +46,7 @@ pub fn configure(control: Control, metrics: Metrics) -> impl FnOnce(&mut Service
             .configure(readings::routes)
             .configure(quarantine::routes)
             .configure(events::routes)
+            .configure(more)
             .default_service(web::to(routing::no_such_route));
     }
 }
