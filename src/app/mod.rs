@@ -279,6 +279,8 @@ fn listen(
             ))
     })
     .workers(HTTP_WORKERS)
+    // Whoever hangs up while a pass is under way is not waited for: it may take days, and others hang up meanwhile.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(5)
     .disable_signals()
     .bind(address)
