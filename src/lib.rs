@@ -18,7 +18,7 @@ pub mod app;
 pub mod cli;
 /// Where "now" comes from.
 pub mod clock;
-/// Every operator action, once, as typed methods; HTTP is thin over it.
+/// Every operator action, once, as typed methods; HTTP and the tools of assistants are thin over it.
 pub mod control;
 /// The Client System and the meters of a pretended site, for demonstrations and tests.
 pub mod demo;
@@ -26,6 +26,8 @@ pub mod demo;
 pub mod domain;
 /// The local API, one file per resource.
 pub mod http;
+/// The tools, resources and prompts of assistants (MCP), thin over the control.
+pub mod mcp;
 /// What may be said to an actor: one file per recipient.
 pub mod messages;
 /// What the operator may decide: one file per section; loads, validates, redacts.

@@ -18,7 +18,7 @@ use architecture::{
 };
 
 /// Every room, and the rooms that it may import besides itself.
-const ROOMS: [(&str, &str); 15] = [
+const ROOMS: [(&str, &str); 16] = [
     ("main", "cli"),
     ("domain", ""),
     ("clock", ""),
@@ -36,12 +36,13 @@ const ROOMS: [(&str, &str); 15] = [
     // Whoever reports ages and times asks the clock, as everybody does.
     ("control", "messages domain supervision storage clock"),
     ("http", "control domain clock"),
+    ("mcp", "control domain"),
     ("demo", "domain upstream clock"),
     // `demo` and `simulate` are commands; each sets up the log and has a clock to go by.
     ("cli", "app settings demo telemetry domain clock"),
     (
         "app",
-        "actors clock control domain http messages settings storage supervision telemetry upstream",
+        "actors clock control domain http mcp messages settings storage supervision telemetry upstream",
     ),
 ];
 

@@ -20,6 +20,7 @@ use crate::{
     control::{Control, Health},
     domain::{status::ServiceStatus, store::StoreError},
     http,
+    mcp::Endpoint,
     messages::sync_manager::WindDown,
     settings::Settings,
     storage::SyncStore,
@@ -266,13 +267,20 @@ fn listen(
     metrics: &Metrics,
 ) -> Result<(actix_web::dev::Server, u16), StartError> {
     let (control, metrics) = (control.clone(), metrics.clone());
+    let assistants = Endpoint::new(control.clone());
     let address = (settings.local_api.host, settings.local_api.port);
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .wrap(TracingLogger::default())
-            .configure(http::configure(control.clone(), metrics.clone()))
+            .configure(http::configure(
+                control.clone(),
+                metrics.clone(),
+                assistants.routes(),
+            ))
     })
     .workers(HTTP_WORKERS)
+    // Whoever hangs up while a pass is under way is not waited for: it may take days, and others hang up meanwhile.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(5)
     .disable_signals()
     .bind(address)

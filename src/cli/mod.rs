@@ -8,6 +8,7 @@ mod demo;
 mod duration;
 mod exit;
 mod import;
+mod mcp;
 mod migrate;
 mod run;
 mod simulate;
@@ -49,6 +50,8 @@ enum Command {
     Migrate(migrate::MigrateArguments),
     /// Move the queue of a site that outgrows SQLite into PostgreSQL; may be interrupted and run again
     Import(import::ImportArguments),
+    /// Let an assistant (MCP over standard input and output) talk to the running service
+    Mcp(mcp::McpArguments),
     /// Show everything at work: meters, the service and a Client System, all on this machine
     Demo(demo::DemoArguments),
     /// Pretend to be a part of the world around the service
@@ -83,6 +86,7 @@ impl Cli {
                 })
             }
             Command::Import(arguments) => import::execute(&arguments),
+            Command::Mcp(arguments) => mcp::execute(&arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Simulate(simulation) => simulate::execute(simulation),
             Command::Soak(arguments) => soak::execute(&arguments),

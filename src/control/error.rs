@@ -73,6 +73,11 @@ impl ProblemKind {
         self.words().0
     }
 
+    /// The stable name as the `type` of a problem (RFC 9457).
+    pub fn urn(self) -> String {
+        format!("urn:meterit-sync:problem:{}", self.name())
+    }
+
     /// The kind in a few words.
     pub fn title(self) -> &'static str {
         self.words().1

@@ -55,7 +55,7 @@ use crate::{
 pub use error::{ControlError, ProblemKind, ReadingProblem};
 pub use health::Health;
 pub use ingestion::{BodyFormat, MOST_BYTES, MOST_READINGS};
-pub use quarantine::Selection;
+pub use quarantine::{Selection, Target};
 
 /// How long the different kinds of questions may wait for their answer.
 #[derive(Clone, Copy, Debug)]
@@ -227,6 +227,15 @@ impl Control {
             report: Box::new(report),
             wait,
         })
+    }
+
+    /// Waits until more readings than `known` were uploaded since the process started, and answers with their number.
+    pub async fn uploaded_beyond(&self, known: u64) -> u64 {
+        let status = self
+            .parts
+            .sync_status
+            .wait_until(|status| status.total_synced > known);
+        status.await.total_synced
     }
 
     /// Checks now whether the Client System can be reached. That it cannot is an answer, not an error.

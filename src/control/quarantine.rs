@@ -38,6 +38,38 @@ impl Selection {
     }
 }
 
+/// Which quarantined readings an action means, where one request may name a single one or many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The entry with this id.
+    Entry(i64),
+    /// All that are selected.
+    Many(Selection),
+}
+
+impl Target {
+    /// By id, or as [`Selection::new`].
+    ///
+    /// # Errors
+    /// When nothing is given, or when what is given contradicts itself.
+    pub fn new(
+        id: Option<i64>,
+        reason: Option<QuarantineReason>,
+        meter: Option<String>,
+        all: bool,
+    ) -> Result<Self, ControlError> {
+        let Some(id) = id else {
+            return Selection::new(reason, meter, all).map(Self::Many);
+        };
+        if reason.is_some() || meter.is_some() || all {
+            return Err(ControlError::Invalid(
+                "id names one quarantined reading, which contradicts reason, meter and all, so nothing was done; leave one of them out".to_owned(),
+            ));
+        }
+        Ok(Self::Entry(id))
+    }
+}
+
 impl Control {
     /// Quarantined readings, newest first; all of them where the filter is empty.
     ///
@@ -227,6 +259,18 @@ mod tests {
         assert!(Selection::new(None, Some("M-1".into()), true).is_err());
         assert!(Selection::new(None, None, true).is_ok());
         assert!(Selection::new(Some(QuarantineReason::Refused), None, false).is_ok());
+    }
+
+    #[test]
+    fn one_entry_is_meant_by_its_id_alone() {
+        assert_eq!(
+            Target::new(Some(7), None, None, false).ok(),
+            Some(Target::Entry(7))
+        );
+        assert!(Target::new(Some(7), None, None, true).is_err());
+        assert!(Target::new(Some(7), None, Some("M-1".into()), false).is_err());
+        assert!(Target::new(None, None, None, false).is_err());
+        assert!(Target::new(None, None, None, true).is_ok());
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::{
     supervision::ask::AskError,
 };
 
+/// More meters than any site has.
+const MOST_METERS: u32 = 1_000;
+
 impl Control {
     /// Sums over the operation log of the last hours.
     ///
@@ -62,6 +65,38 @@ impl Control {
         self.read(self.parts.store.meters(window)).await
     }
 
+    /// The first [`MOST_METERS`] active meters by name; the one with this external id where given.
+    ///
+    /// # Errors
+    /// When the one asked for is not there, or the Sync Database does not answer.
+    pub async fn active_meters(
+        &self,
+        external_id: Option<&str>,
+    ) -> Result<Vec<Meter>, ControlError> {
+        let is_meant = |meter: &Meter| {
+            meter.is_active && external_id.is_none_or(|wanted| wanted == meter.external_id)
+        };
+        let mut window = Window {
+            limit: MOST_METERS,
+            offset: 0,
+        };
+        let mut found = Vec::new();
+        loop {
+            let items = self.meters(window).await?.items;
+            let is_last = items.len() < window.limit as usize;
+            found.extend(items.into_iter().filter(is_meant));
+            if is_last || found.len() >= MOST_METERS as usize {
+                break;
+            }
+            window.offset += window.limit;
+        }
+        found.truncate(MOST_METERS as usize);
+        match external_id {
+            Some(wanted) if found.is_empty() => Err(no_meter(wanted)),
+            _ => Ok(found),
+        }
+    }
+
     /// Local readings measured in the last hours, newest first; of one meter where given.
     ///
     /// # Errors
@@ -92,4 +127,10 @@ impl Control {
     fn hours_ago(&self, hours: u32) -> Timestamp {
         Timestamp(self.parts.clock.now() - TimeDelta::hours(i64::from(hours)))
     }
+}
+
+fn no_meter(external_id: &str) -> ControlError {
+    ControlError::NotFound(format!(
+        "no active meter has the external id {external_id:?}; GET /api/v1/meters lists those that are known"
+    ))
 }

@@ -30,9 +30,13 @@ use actix_web::{
 use self::routing::Api;
 use crate::{control::Control, telemetry::metrics::Metrics};
 
-/// All routes, their limits and their answers to whatever is no route. Wants nothing more of the `App` than a
-/// `TracingLogger`, so that the request's span reaches the actors.
-pub fn configure(control: Control, metrics: Metrics) -> impl FnOnce(&mut ServiceConfig) {
+/// All routes, their limits and their answers to whatever is no route; `more` adds routes that another room serves.
+/// Wants nothing more of the `App` than a `TracingLogger`, so that the request's span reaches the actors.
+pub fn configure(
+    control: Control,
+    metrics: Metrics,
+    more: impl FnOnce(&mut ServiceConfig),
+) -> impl FnOnce(&mut ServiceConfig) {
     move |service| {
         let everything = web::scope("")
             .wrap(origins::cors())
@@ -40,6 +44,7 @@ pub fn configure(control: Control, metrics: Metrics) -> impl FnOnce(&mut Service
             .configure(|service| api().serve(service))
             .configure(local::rest)
             .configure(openapi::page)
+            .configure(more)
             .default_service(web::to(routing::no_such_route));
         service
             .app_data(Data::new(control))

@@ -56,9 +56,11 @@ impl Answer {
 }
 
 async fn send(control: Control, request: TestRequest) -> Answer {
-    let app = init_service(
-        App::new().configure(super::configure(control, Metrics::new().expect("declared"))),
-    )
+    let app = init_service(App::new().configure(super::configure(
+        control,
+        Metrics::new().expect("declared"),
+        |_| (),
+    )))
     .await;
     let response = call_service(&app, request.to_request()).await;
     let status = response.status();

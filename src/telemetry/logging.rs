@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
 
 use crate::settings::{LogFormat, LoggingSettings};
 
@@ -44,7 +44,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let builder = fmt()
-        .with_env_filter(EnvFilter::try_new(&settings.filter)?)
+        .with_env_filter(filter(&settings.filter)?)
         .with_writer(writer);
     Ok(match settings.format {
         LogFormat::Json => Box::new(
@@ -57,6 +57,18 @@ where
         ),
         LogFormat::Readable => Box::new(builder.with_ansi(colours).finish()),
     })
+}
+
+/// The protocol of assistants would log three lines for every request; whoever wants them names `rmcp` in the filter.
+fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::try_new(text)?;
+    let is_quiet = filter
+        .max_level_hint()
+        .is_some_and(|level| level <= LevelFilter::WARN);
+    if is_quiet || text.contains("rmcp") {
+        return Ok(filter);
+    }
+    Ok(filter.add_directive("rmcp=warn".parse()?))
 }
 
 #[cfg(test)]

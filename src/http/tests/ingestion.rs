@@ -176,7 +176,11 @@ async fn the_requests_span_travels_to_the_writer() {
     let app = init_service(
         App::new()
             .wrap(tracing_actix_web::TracingLogger::default())
-            .configure(crate::http::configure(control, Metrics::new().unwrap())),
+            .configure(crate::http::configure(
+                control,
+                Metrics::new().unwrap(),
+                |_| (),
+            )),
     )
     .await;
     let response = call_service(&app, request(BODY).to_request()).await;

@@ -3,6 +3,7 @@
 
 mod database;
 mod http;
+pub mod peers;
 pub mod postgres;
 mod waiting;
 

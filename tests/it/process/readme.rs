@@ -26,7 +26,7 @@ fn block_with(words: &str) -> &'static str {
     found.unwrap_or_else(|| panic!("the README has a block with {words:?}"))
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
