@@ -86,7 +86,7 @@ impl Cli {
                 })
             }
             Command::Import(arguments) => import::execute(&arguments),
-            Command::Mcp(arguments) => mcp::execute(&arguments),
+            Command::Mcp(arguments) => mcp::execute(&arguments, self.config),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Simulate(simulation) => simulate::execute(simulation),
             Command::Soak(arguments) => soak::execute(&arguments),

@@ -79,6 +79,7 @@ pub struct QuarantineFilter {
 /// New contents for fields of a quarantined reading, at least for one; absent fields stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
 pub struct QuarantineCorrection {
     /// Which meter; not empty, without control characters.
     #[serde(

@@ -65,17 +65,14 @@ struct NewReadings;
 
 impl PartialSchema for NewReadings {
     fn schema() -> RefOr<Schema> {
-        let readings = || {
-            ArrayBuilder::new()
-                .items(Ref::from_schema_name(Reading::name()))
-                .min_items(Some(1))
-                .max_items(Some(MOST_READINGS))
-        };
         let object = ObjectBuilder::new()
-            .property("readings", readings())
+            .property("readings", some_readings())
             .required("readings")
             .additional_properties(Some(AdditionalProperties::FreeForm(false)));
-        OneOfBuilder::new().item(readings()).item(object).into()
+        OneOfBuilder::new()
+            .item(some_readings())
+            .item(object)
+            .into()
     }
 }
 
@@ -84,6 +81,24 @@ impl ToSchema for NewReadings {
         Reading::schemas(schemas);
         schemas.push((Reading::name().into(), Reading::schema()));
     }
+}
+
+/// Readings to store, one per line.
+struct ReadingLines;
+
+impl PartialSchema for ReadingLines {
+    fn schema() -> RefOr<Schema> {
+        some_readings().into()
+    }
+}
+
+impl ToSchema for ReadingLines {}
+
+fn some_readings() -> ArrayBuilder {
+    ArrayBuilder::new()
+        .items(Ref::from_schema_name(Reading::name()))
+        .min_items(Some(1))
+        .max_items(Some(MOST_READINGS))
 }
 
 /// Local readings, newest first
@@ -121,7 +136,7 @@ async fn list(control: Data<Control>, request: HttpRequest) -> Result<HttpRespon
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$")),
     request_body(
         description = "Readings in JSON, or one reading per line",
-        content((NewReadings = "application/json"), (String = "application/x-ndjson")),
+        content((NewReadings = "application/json"), (ReadingLines = "application/x-ndjson")),
     ),
     responses(
         (status = 201, description = "They are stored durably", body = Ingested),

@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 
 use self::service::{Request, Service};
 pub(super) use self::{
-    address::ServiceAddress,
+    address::{ServiceAddress, ServiceUrl},
     failure::Failure,
     output::{note, print},
 };

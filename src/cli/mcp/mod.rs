@@ -9,6 +9,7 @@ mod relay;
 
 use std::{
     io::{self, BufRead, Write},
+    path::PathBuf,
     process::ExitCode,
     rc::Rc,
     thread::JoinHandle,
@@ -21,24 +22,32 @@ use tokio::{
 };
 
 use self::{envelope::Envelope, relay::Relay};
+use super::client::{ServiceAddress, ServiceUrl};
 
 /// Lines that wait to be sent or printed; whoever makes more has to wait.
 const LINES_IN_HAND: usize = 64;
 
 #[derive(Debug, Args)]
 pub(super) struct McpArguments {
-    /// Where the service answers
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3002")]
-    url: String,
+    #[command(flatten)]
+    address: ServiceAddress,
 }
 
 /// Relays until standard input ends and everything is answered, or nobody reads the answers any more.
-pub(super) fn execute(arguments: &McpArguments) -> ExitCode {
-    actix::System::new().block_on(serve(&arguments.url));
-    ExitCode::SUCCESS
+pub(super) fn execute(arguments: &McpArguments, config_file: Option<PathBuf>) -> ExitCode {
+    match arguments.address.resolve(config_file) {
+        Ok(url) => {
+            actix::System::new().block_on(serve(&url));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("meterit-sync: {failure}");
+            failure.exit().into()
+        }
+    }
 }
 
-async fn serve(url: &str) {
+async fn serve(url: &ServiceUrl) {
     let mut lines = lines_of_stdin();
     let (out, printer) = printed_to_stdout();
     let relay = Rc::new(Relay::new(url, out.clone()));

@@ -16,6 +16,7 @@ use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::mpsc::Sender, task::AbortHandle};
 
 use super::{
+    super::client::ServiceUrl,
     envelope::{Envelope, Head, Unreadable},
     events::Events,
 };
@@ -54,7 +55,7 @@ struct Heard<'a> {
 }
 
 impl Relay {
-    pub(super) fn new(url: &str, out: Sender<String>) -> Self {
+    pub(super) fn new(url: &ServiceUrl, out: Sender<String>) -> Self {
         let client = Client::builder()
             .connector(Connector::new().timeout(CONNECT_TIMEOUT))
             .disable_redirects()
@@ -63,7 +64,7 @@ impl Relay {
             .finish();
         Self {
             client,
-            address: format!("{}/mcp", url.trim_end_matches('/')),
+            address: url.join("/mcp"),
             out,
             version: RefCell::default(),
             open: RefCell::default(),

@@ -1,7 +1,11 @@
-//! The official clients of the protocol of assistants, in Python and in TypeScript, as `tests/run prepare` installs
-//! them.
+//! Programs of others that meet the service in tests, as `tests/run prepare` installs them: the official clients of the
+//! protocol of assistants, a browser, and a tester of described interfaces.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -21,8 +25,36 @@ pub fn typescript() -> Command {
     command
 }
 
+/// A browser, about to open the page at an address.
+pub fn browser(address: &str) -> Command {
+    let folder = installed("node", "package.json");
+    let mut command = Command::new("node");
+    command
+        .arg(script("browser.mjs"))
+        .arg(address)
+        .env("PEERS", folder);
+    command
+}
+
+/// A tester that asks for everything that a description at an address names, in right ways and in wrong ones. It leaves
+/// in the file `account` what the service says that it stored and discarded.
+pub fn interface_tester(description: &str, account: &Path) -> Command {
+    let folder = installed("python", "requirements.txt");
+    let mut command = Command::new(folder.join("bin/schemathesis"));
+    command
+        .arg("--no-color")
+        .arg("--config-file")
+        .arg(script("schemathesis.toml"))
+        .args(["run", description])
+        .env("PYTHONPATH", script(""))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("SCHEMATHESIS_HOOKS", "hooks")
+        .env("ACCOUNT", account);
+    command
+}
+
 fn script(name: &str) -> PathBuf {
-    [ROOT, "tests/it/assistants", name].iter().collect()
+    [ROOT, "tests/it/peers", name].iter().collect()
 }
 
 /// The folder of packages that were installed for exactly what is pinned.
@@ -32,7 +64,7 @@ fn installed(folder: &str, pinned: &str) -> PathBuf {
     let wanted = fs::read(script(pinned)).expect("the pinned versions");
     assert!(
         there == Some(wanted),
-        "{} does not hold what tests/it/assistants/{pinned} asks for: run `tests/run prepare`",
+        "{} does not hold what tests/it/peers/{pinned} asks for: run `tests/run prepare`",
         folder.display()
     );
     folder

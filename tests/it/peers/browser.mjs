@@ -1,0 +1,32 @@
+// Opens a page in headless Chromium and prints what the page leaves in `window.outcome`, as JSON.
+//
+//   node browser.mjs ADDRESS
+//
+// Names under `.example` lead to this machine, as a name does that an attacker lets point here.
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const packages = createRequire(path.join(process.env.PEERS, "package.json"));
+const { chromium } = packages("playwright-core");
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
+  ],
+});
+try {
+  const page = await browser.newPage();
+  page.on("console", (message) => console.error(message.text()));
+  await page.goto(process.argv[2]);
+  const outcome = await page.waitForFunction(() => window.outcome, null, { timeout: 30_000 });
+  console.log(JSON.stringify(await outcome.jsonValue()));
+} finally {
+  await browser.close();
+}
