@@ -21,6 +21,8 @@ pub struct UploadBatch {
     pub key: IdempotencyKey,
     /// The JSON body, gzip-compressed.
     pub body: Arc<[u8]>,
+    /// How many readings it holds.
+    pub readings: usize,
     /// Whether the key may have reached the server before.
     pub repeated: bool,
     /// How long the whole exchange may take.

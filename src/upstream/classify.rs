@@ -44,6 +44,13 @@ pub fn classify_upload(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome 
     }
 }
 
+/// Whether an answer says without more that the server stored all of so many readings, which is what nearly all answers
+/// say: then nobody has to know which readings these are.
+pub fn says_all_stored(answer: &Answer, length: usize) -> bool {
+    (200..=299).contains(&answer.status)
+        && Success::parse(answer).is_some_and(|success| success.is_whole(length))
+}
+
 /// How the server treats the other rows of a request when one fails in its database, as far as this answer
 /// shows: `Some(false)` when it gives up the whole request, `Some(true)` when it keeps the others.
 pub fn row_failure_mode(answer: &Answer, sending: &Sending<'_>) -> Option<bool> {
@@ -164,6 +171,15 @@ impl Success {
         })
     }
 
+    fn is_whole(&self, length: usize) -> bool {
+        self.success == Some(true)
+            && self.skipped == 0
+            && self
+                .inserted
+                .is_none_or(|inserted| inserted == length as u64)
+            && !self.transaction_aborted()
+    }
+
     fn transaction_aborted(&self) -> bool {
         self.errors.iter().any(|(_, words)| {
             words
@@ -198,14 +214,10 @@ fn classify_success(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
             words: success.words(),
         };
     }
-    let says_success = success.success == Some(true);
-    let all_inserted = success
-        .inserted
-        .is_none_or(|inserted| inserted == length as u64);
-    if says_success && success.skipped == 0 && all_inserted {
+    if success.is_whole(length) {
         return UploadOutcome::Stored;
     }
-    if !says_success && success.errors.is_empty() {
+    if success.success != Some(true) && success.errors.is_empty() {
         return UploadOutcome::Ambiguous {
             words: format!("a {status} without success: {}", answer.words()),
             timed_out: false,

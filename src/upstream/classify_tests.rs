@@ -276,3 +276,27 @@ fn the_servers_way_with_failing_rows_is_learned_only_from_proof() {
     let aborted = r#"{"success":true,"inserted":1,"skipped":2,"errors":[{"meter_external_id":"b","error":"x"},{"meter_external_id":"c","error":"current transaction is aborted"}]}"#;
     assert_eq!(mode(aborted, "abc"), Some(false));
 }
+
+#[test]
+fn what_is_plainly_stored_is_seen_without_the_readings() {
+    for (body, plain) in [
+        (r#"{"success":true}"#, true),
+        (
+            r#"{"success":true,"inserted":2,"skipped":0,"errors":[]}"#,
+            true,
+        ),
+        (r#"{"success":true,"inserted":1}"#, false),
+        (r#"{"success":true,"inserted":2,"skipped":1}"#, false),
+        (r#"{"success":false}"#, false),
+        (
+            r#"{"success":true,"errors":[{"error":"current transaction is aborted"}]}"#,
+            false,
+        ),
+        ("[]", false),
+    ] {
+        assert_eq!(says_all_stored(&answer(200, body), 2), plain, "{body}");
+        let stored = classify(body, "ab") == UploadOutcome::Stored;
+        assert_eq!(stored, plain, "{body}");
+    }
+    assert!(!says_all_stored(&answer(500, r#"{"success":true}"#), 2));
+}

@@ -16,7 +16,7 @@ use crate::{
     upstream::{
         answer::Answer,
         body,
-        classify::{Sending, classify_upload, row_failure_mode},
+        classify::{Sending, classify_upload, row_failure_mode, says_all_stored},
     },
 };
 
@@ -142,6 +142,9 @@ impl Uploader {
     }
 
     fn classify(&self, answer: &Answer) -> UploadOutcome {
+        if says_all_stored(answer, self.message.readings) {
+            return UploadOutcome::Stored;
+        }
         // The body is this service's own; if it could not be read back, no reading of it can be named.
         let meters = body::decompress(&self.message.body)
             .and_then(|json| body::meters(&json))

@@ -117,6 +117,7 @@ impl DeliveryLine {
         let upload = UploadBatch {
             key: batch.manifest.key.clone(),
             body: Arc::clone(&batch.body),
+            readings: batch.len(),
             repeated: batch.manifest.attempts > 1,
             timeout,
             span: span.clone(),

@@ -40,8 +40,7 @@ async fn a_backlog_drains_within_the_deployed_limit_without_a_single_429() {
     let mut number = FRESH;
     while site.database.pending().await > 0 {
         for _ in 0..30 {
-            site.clock.advance(2 * SECOND);
-            tokio::time::sleep(Duration::from_millis(3)).await;
+            site.advance_turn(2 * SECOND).await;
             let link = site.status().connectivity;
             assert_eq!(
                 link.held_until, None,
@@ -59,7 +58,7 @@ async fn a_backlog_drains_within_the_deployed_limit_without_a_single_429() {
         FRESH + 40,
         "the backlog lasted while fresh readings came in"
     );
-    site.advance_until_drained(SECOND).await;
+    site.advance_turns_until_drained(SECOND).await;
     assert!(site.batches().iter().all(|batch| batch.status != Some(429)));
     let arrivals = arrivals(&site);
     for (meter, since) in inserted {
@@ -80,7 +79,7 @@ async fn batches_grow_while_requests_are_scarce_and_only_then() {
         .setting("batch_size_max", "100")
         .start(2_000)
         .await;
-    site.advance_until_drained(SECOND).await;
+    site.advance_turns_until_drained(SECOND).await;
     let sizes: Vec<usize> = site.batches().iter().map(|batch| batch.readings).collect();
     assert!(sizes[..40].iter().all(|size| *size == 10), "{sizes:?}");
     assert_eq!(sizes.iter().max(), Some(&100), "{sizes:?}");
@@ -101,7 +100,7 @@ async fn a_growing_batch_that_is_too_large_costs_one_request() {
         .fault(on_batch(too_large).larger_than(50))
         .start(1_200)
         .await;
-    site.advance_until_drained(SECOND).await;
+    site.advance_turns_until_drained(SECOND).await;
     let refused = site
         .batches()
         .iter()
@@ -120,7 +119,7 @@ async fn slow_answers_make_batches_smaller() {
         .client_system(|options| options.time_per_reading = Duration::from_millis(200))
         .start(1_000)
         .await;
-    site.advance_until_drained(SECOND).await;
+    site.advance_turns_until_drained(SECOND).await;
     let sizes: Vec<usize> = site.batches().iter().map(|batch| batch.readings).collect();
     assert_eq!(sizes[0], 100);
     // Twenty seconds for a hundred readings: half of them fit into a third of the timeout.
@@ -142,7 +141,7 @@ async fn a_link_with_few_bytes_is_not_overrun() {
         .start_settled(300)
         .await;
     let begun = site.clock.now();
-    site.advance_until_drained(SECOND).await;
+    site.advance_turns_until_drained(SECOND).await;
     let batches = site.batches();
     assert_eq!(batches.len(), 30);
     let took = (batches[29].at - begun).num_seconds();

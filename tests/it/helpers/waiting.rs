@@ -14,6 +14,8 @@ use super::Site;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const GLANCE: Duration = Duration::from_millis(3);
+/// What a pass does between two pauses takes no longer than this.
+const LONGEST_TURN: Duration = Duration::from_secs(2);
 /// Waits on the clock while nothing is going on: the database writer and its attendance, connectivity monitor, schedule,
 /// heartbeat and configuration download, one each.
 const SLEEPERS_AT_REST: usize = 6;
@@ -111,6 +113,36 @@ impl Site {
             }
         };
         self.within_deadline("the queue is drained", moving).await;
+    }
+
+    /// As [`Site::advance_until_drained`], for a pass that mostly waits for its turn.
+    pub async fn advance_turns_until_drained(&self, step: Duration) {
+        let moving = async {
+            while !(self.last_pass_drained() && self.database.pending().await == 0) {
+                self.advance_turn(step).await;
+            }
+        };
+        self.within_deadline("the queue is drained", moving).await;
+    }
+
+    /// Moves the clock, and waits until everything waits for it again: what is done meanwhile takes no time, however
+    /// busy the machine is.
+    pub async fn advance_turn(&self, step: Duration) {
+        self.clock.advance(step);
+        let resting = async {
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            while self.clock.sleepers() < SLEEPERS_AT_REST + usize::from(self.pass_is_under_way()) {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        // Something may wait for the very end of what is tested.
+        let _ = tokio::time::timeout(LONGEST_TURN, resting).await;
+    }
+
+    fn pass_is_under_way(&self) -> bool {
+        self.latest_pass() == Some(None)
     }
 
     /// Waits for the end of the pass with this number.
