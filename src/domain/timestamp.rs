@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -21,7 +21,10 @@ impl Timestamp {
 
     /// Reads what the Sync Database holds: with a zone, or without one, which there means UTC.
     pub fn parse_stored(text: &str) -> Option<Self> {
-        Self::parse_zoned(text)
+        // Nearly all of them have the plainest form, and there are millions.
+        parse_plain(text.as_bytes())
+            .map(|naive| Self(naive.and_utc()))
+            .or_else(|| Self::parse_zoned(text))
             .or_else(|| {
                 DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z")
                     .ok()
@@ -56,6 +59,47 @@ impl Timestamp {
             .to_std()
             .map_or(0.0, |duration| duration.as_secs_f64())
     }
+}
+
+/// Reads `2026-01-01 00:00:00` with up to nine decimals, or with a `T` in its middle; none for every other form.
+fn parse_plain(text: &[u8]) -> Option<NaiveDateTime> {
+    let (date, time) = (text.get(..10)?, text.get(11..19)?);
+    let is_plain = date[4] == b'-'
+        && date[7] == b'-'
+        && matches!(text[10], b' ' | b'T')
+        && time[2] == b':'
+        && time[5] == b':';
+    if !is_plain {
+        return None;
+    }
+    let nanoseconds = match text.get(19..)? {
+        [] => 0,
+        [b'.', decimals @ ..] if (1..=9).contains(&decimals.len()) => {
+            number(decimals)? * 10_u32.pow(9 - u32::try_from(decimals.len()).ok()?)
+        }
+        _ => return None,
+    };
+    let year = i32::try_from(number(&date[..4])?).ok()?;
+    let (hour, minute, second) = (
+        number(&time[..2])?,
+        number(&time[3..5])?,
+        number(&time[6..])?,
+    );
+    NaiveDate::from_ymd_opt(year, number(&date[5..7])?, number(&date[8..])?)?.and_hms_nano_opt(
+        hour,
+        minute,
+        second,
+        nanoseconds,
+    )
+}
+
+/// At most nine digits, and nothing else.
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| number * 10 + u32::from(digit - b'0'))
+    })
 }
 
 impl From<DateTime<Utc>> for Timestamp {
@@ -116,6 +160,38 @@ mod tests {
                 Some("2026-01-01T10:30:00.000Z"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn the_plain_form_is_read_as_the_general_one_is() {
+        for text in [
+            "2026-01-01 00:00:00",
+            "2026-12-31T23:59:59.999",
+            "2024-02-29 12:00:00.000000001",
+            "0001-01-01 00:00:00.1",
+            "9999-12-31 23:59:59.123456789",
+        ] {
+            let general = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
+                .iter()
+                .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+            assert_eq!(parse_plain(text.as_bytes()), general, "{text}");
+            assert!(general.is_some(), "{text}");
+        }
+        for other in [
+            "2026-02-29 00:00:00",
+            "2026-01-01 24:00:00",
+            "2026-01-01 00:60:00",
+            "2026-01-01 00:00:61",
+            "2026-01-01 00:00:00.",
+            "2026-01-01 00:00:00.1234567890",
+            "2026-01-01 00:00:00Z",
+            "2026-01-01x00:00:00",
+            "2026-01-0١ 00:00:00",
+            "+026-01-01 00:00:00",
+            "",
+        ] {
+            assert_eq!(parse_plain(other.as_bytes()), None, "{other}");
         }
     }
 
