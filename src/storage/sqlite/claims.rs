@@ -1,9 +1,10 @@
 //! Finds the readings that are nobody's yet.
 
 use async_trait::async_trait;
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
+use tokio::{runtime::Handle, task::spawn_blocking};
 
-use super::cells;
+use super::{cells, plain_rows, transaction::lost};
 use crate::{
     domain::{
         batch::ClaimOrder,
@@ -16,18 +17,19 @@ use crate::{
     },
 };
 
-/// Up to `limit` pending readings that no manifest holds, ascending by id.
+/// Up to `limit` pending readings that no manifest holds, ascending by id. The transaction is gone afterwards where nobody
+/// waited for the end.
 pub(super) async fn claimable(
-    connection: &mut SqliteConnection,
+    transaction: &mut Option<Transaction<'static, Sqlite>>,
     order: ClaimOrder,
     limit: usize,
 ) -> Result<Vec<RawReading>, StoreError> {
-    let held = held_ids(connection).await?;
+    let held = held_ids(transaction.as_mut().ok_or_else(lost)?).await?;
     let after = match order {
         ClaimOrder::Oldest => ReadingId::MIN,
         ClaimOrder::After(id) => id,
     };
-    held.free_rows(&mut Queue(connection), after, limit).await
+    held.free_rows(&mut Queue(transaction), after, limit).await
 }
 
 async fn held_ids(connection: &mut SqliteConnection) -> Result<HeldIds, StoreError> {
@@ -43,21 +45,27 @@ async fn held_ids(connection: &mut SqliteConnection) -> Result<HeldIds, StoreErr
     Ok(HeldIds::new(&held))
 }
 
-struct Queue<'a>(&'a mut SqliteConnection);
+struct Queue<'a>(&'a mut Option<Transaction<'static, Sqlite>>);
 
 #[async_trait]
 impl PendingRows for Queue<'_> {
+    /// On a thread that may block, for a disk may.
     async fn pending_after(
         &mut self,
         after: ReadingId,
         limit: usize,
     ) -> Result<Vec<RawReading>, StoreError> {
-        let rows = sqlx::query(include_str!("queries/claim.sql"))
-            .bind(after)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&mut *self.0)
-            .await?;
-        rows.iter().map(raw_reading).collect()
+        let mut transaction = self.0.take().ok_or_else(lost)?;
+        let runtime = Handle::current();
+        let reading = spawn_blocking(move || {
+            let rows = runtime.block_on(plain_rows::pending(&mut transaction, after, limit));
+            (transaction, rows)
+        });
+        let (transaction, rows) = reading.await.map_err(|failure| {
+            StoreError::Failed(format!("readings could not be read: {failure}"))
+        })?;
+        *self.0 = Some(transaction);
+        rows
     }
 }
 

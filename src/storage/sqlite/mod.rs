@@ -17,6 +17,7 @@ mod migrations;
 mod operation_log;
 mod options;
 mod paging;
+mod plain_rows;
 mod quarantine;
 mod queue;
 mod readings;

@@ -23,7 +23,8 @@ use crate::{
 
 /// A transaction on the one write connection; rolled back when dropped, before the connection is used again.
 pub(super) struct SqliteTransaction {
-    transaction: Transaction<'static, Sqlite>,
+    /// None once it was lost with a thread that read from it.
+    transaction: Option<Transaction<'static, Sqlite>>,
     has_savepoint: bool,
     /// Set once SQLite may have ended the transaction by itself, so that nothing is committed piece by piece.
     is_lost: bool,
@@ -33,7 +34,7 @@ impl SqliteTransaction {
     /// Keeps a transaction that has begun.
     pub(super) fn new(transaction: Transaction<'static, Sqlite>) -> Self {
         Self {
-            transaction,
+            transaction: Some(transaction),
             has_savepoint: false,
             is_lost: false,
         }
@@ -43,11 +44,11 @@ impl SqliteTransaction {
         if self.is_lost {
             return Err(lost());
         }
-        Ok(&mut self.transaction)
+        Ok(self.transaction.as_mut().ok_or_else(lost)?)
     }
 }
 
-fn lost() -> StoreError {
+pub(super) fn lost() -> StoreError {
     StoreError::Failed("the transaction was undone after an earlier failure".to_owned())
 }
 
@@ -81,7 +82,8 @@ impl StoreTransaction for SqliteTransaction {
         if self.is_lost {
             return Err(lost());
         }
-        Ok(self.transaction.commit().await?)
+        let transaction = self.transaction.ok_or_else(lost)?;
+        Ok(transaction.commit().await?)
     }
 
     async fn insert_readings(
@@ -98,7 +100,8 @@ impl StoreTransaction for SqliteTransaction {
         order: ClaimOrder,
         limit: usize,
     ) -> Result<Vec<RawReading>, StoreError> {
-        claims::claimable(self.connection()?, order, limit).await
+        self.connection()?;
+        claims::claimable(&mut self.transaction, order, limit).await
     }
 
     async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError> {
