@@ -15,7 +15,8 @@ pub(super) enum Exit {
     NotRunning = 3,
     /// The service cannot be reached, or what answers there does not answer as this service does.
     Unreachable = 4,
-    /// Only of `status`: the service runs, but its state is neither `ok` nor `syncing`.
+    /// Only of `status` and `connectivity`: the service runs, but its state is neither `ok` nor `syncing`, or the Client
+    /// System is not known to be reachable.
     NotWell = 5,
 }
 
@@ -38,7 +39,9 @@ impl Exit {
             Self::Unreachable => {
                 "the service cannot be reached (name not found, no answer in time), or what answers is not this service"
             }
-            Self::NotWell => "only `status`: the service runs, but its state is not ok or syncing",
+            Self::NotWell => {
+                "only `status` and `connectivity`: the service runs, but its state is not ok or syncing, or the Client System is not known to be reachable"
+            }
         }
     }
 

@@ -97,7 +97,8 @@ impl Control {
         }
     }
 
-    /// Local readings measured in the last hours, newest first; of one meter where given.
+    /// Local readings measured in the last hours, newest first, among the 100,000 that came in last; of one meter where
+    /// given.
     ///
     /// # Errors
     /// When the Sync Database does not answer.

@@ -26,23 +26,24 @@ use crate::{
     },
 };
 
-const MOST_METERS: u32 = 10_000;
 const MOST_READINGS: u32 = 1_000;
 const MOST_ERRORS: u32 = 10;
 /// A century.
 const MOST_HOURS: u32 = 876_000;
 
+const JSON: &str = "application/json";
+const BAD_QUERY: DescribedRefusal = (400, "The query makes no sense.");
 /// What each call may answer in the page's own form.
-const REFUSALS: [DescribedRefusal; 3] = [
-    (400, "The query makes no sense."),
+const REFUSALS: [DescribedRefusal; 2] = [
     (500, "The service made a mistake."),
     (503, "The Sync Database does not answer."),
 ];
 
 pub(super) fn routes(api: &mut Api) {
-    let local = |route: Described| route.refuses_as::<LocalError>("application/json", REFUSALS);
+    let local = |route: Described| route.refuses_as::<LocalError>(JSON, REFUSALS);
     api.resource([local(described::<__path_meters>(web::to(meters)))]);
-    api.resource([local(described::<__path_readings>(web::to(readings)))]);
+    let readings = local(described::<__path_readings>(web::to(readings)));
+    api.resource([readings.refuses_as::<LocalError>(JSON, [BAD_QUERY])]);
     api.resource([local(described::<__path_sync_status>(web::to(sync_status)))]);
     api.resource([local(described::<__path_trigger>(web::to(trigger)))]);
 }
@@ -113,9 +114,8 @@ struct ActiveMeter {
     created_at: Timestamp,
 }
 
-impl ActiveMeter {
-    /// None for meters that are no longer active.
-    fn of(meter: Meter) -> Option<Self> {
+impl From<Meter> for ActiveMeter {
+    fn from(meter: Meter) -> Self {
         let Meter {
             id,
             external_id,
@@ -126,7 +126,7 @@ impl ActiveMeter {
             is_active,
             created_at,
         } = meter;
-        is_active.then(|| Self {
+        Self {
             id,
             external_id,
             name,
@@ -136,7 +136,7 @@ impl ActiveMeter {
             is_active,
             // A row that another program wrote may lack it, which the page's type does not allow.
             created_at: created_at.or(last_reading_at).unwrap_or(EPOCH),
-        })
+        }
     }
 }
 
@@ -151,8 +151,8 @@ const EPOCH: Timestamp = Timestamp(chrono::DateTime::UNIX_EPOCH);
     responses((status = 200, description = "The meters", body = Vec<ActiveMeter>)),
 )]
 async fn meters(control: Data<Control>) -> Result<HttpResponse, Refusal> {
-    let known = control.meters(newest(MOST_METERS)).await?.items;
-    let active: Vec<_> = known.into_iter().filter_map(ActiveMeter::of).collect();
+    let known = control.active_meters(None).await?;
+    let active: Vec<_> = known.into_iter().map(ActiveMeter::from).collect();
     Ok(HttpResponse::Ok().json(active))
 }
 
@@ -187,6 +187,8 @@ impl LocalReading {
 }
 
 /// The newest local readings, newest first, at most 1,000
+///
+/// Among the 100,000 that came in last: a longer backlog is not looked through.
 #[utoipa::path(
     get,
     path = "/api/local/readings",

@@ -1,14 +1,17 @@
 //! `/openapi.json`: the description of all this, made from the code that serves it; `/docs` shows it to people.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::header::{CONTENT_SECURITY_POLICY, LOCATION},
     middleware::DefaultHeaders,
     web::{self, Data, ServiceConfig},
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::routing::{Api, Document, described};
+use super::{
+    problem::{MEDIA_TYPE, Problem, ProblemDocument},
+    routing::{Api, Document, described},
+};
 
 /// The page's scripts and styles are its own, and it asks nobody but this service; it draws its icons from `data:`.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
@@ -16,7 +19,53 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 pub(super) fn routes(api: &mut Api) {
     api.resource([described::<__path_show>(web::to(show))]);
     api.resource([described::<__path_docs>(web::to(docs))]);
+    api.mention(described::<__path_docs_page>(web::to(elsewhere)));
+    api.mention(described::<__path_mcp>(web::to(elsewhere)));
 }
+
+async fn other_methods(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::wrong_method(request.method().as_str(), "GET"))
+}
+
+/// What is only mentioned is served by others.
+async fn elsewhere() -> HttpResponse {
+    HttpResponse::NotFound().finish()
+}
+
+/// The page that shows this description
+#[utoipa::path(
+    get,
+    path = "/docs/",
+    operation_id = "get_docs_page",
+    tag = "pages",
+    responses((status = 200, description = "The page", content_type = "text/html", body = String)),
+)]
+#[expect(dead_code, reason = "describes what the library serves")]
+fn docs_page() {}
+
+/// What assistants call (Model Context Protocol, streamable HTTP)
+///
+/// One message of JSON-RPC; `initialize` and `tools/list` tell the rest.
+#[utoipa::path(
+    post,
+    path = "/mcp",
+    operation_id = "speak_mcp",
+    tag = "assistants",
+    request_body = serde_json::Value,
+    responses(
+        (status = 200, description = "The answer; a stream where progress is told before it", content(
+            (serde_json::Value = "application/json"),
+            (String = "text/event-stream"),
+        )),
+        (status = 202, description = "A notification was taken"),
+        (status = 400, description = "No message of the protocol, as JSON-RPC says it", body = serde_json::Value),
+        (status = 406, description = "The answer's forms are not accepted", body = ProblemDocument, content_type = MEDIA_TYPE),
+        (status = 413, description = "More than a message can hold", body = ProblemDocument, content_type = MEDIA_TYPE),
+        (status = 415, description = "The message is not JSON", body = ProblemDocument, content_type = MEDIA_TYPE),
+    ),
+)]
+#[expect(dead_code, reason = "describes what another room serves")]
+fn mcp() {}
 
 /// What the page at `/docs/` consists of.
 pub(super) fn page(service: &mut ServiceConfig) {
@@ -27,7 +76,8 @@ pub(super) fn page(service: &mut ServiceConfig) {
     service.service(
         web::scope("/docs")
             .wrap(DefaultHeaders::new().add((CONTENT_SECURITY_POLICY, POLICY)))
-            .service(SwaggerUi::new("/{_:.*}").config(config)),
+            .service(SwaggerUi::new("/{_:.*}").config(config))
+            .default_service(web::to(other_methods)),
     );
 }
 

@@ -21,12 +21,22 @@ use super::problem::Problem;
 /// How long a browser remembers what it may do, in seconds.
 const PREFLIGHT_AGE: usize = 3_600;
 
+/// What assistants that live in a page send along to `/mcp`.
+const OF_ASSISTANTS: [&str; 5] = [
+    "accept",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "mcp-method",
+    "mcp-name",
+];
+
 /// What pages of this machine may do.
 pub(super) fn cors() -> Cors {
     Cors::default()
         .allowed_origin_fn(|origin, _| is_of_this_machine(origin))
         .allowed_methods(["GET", "POST"])
         .allowed_header(CONTENT_TYPE)
+        .allowed_headers(OF_ASSISTANTS)
         .max_age(PREFLIGHT_AGE)
 }
 

@@ -102,6 +102,8 @@ fn some_readings() -> ArrayBuilder {
 }
 
 /// Local readings, newest first
+///
+/// Among the 100,000 that came in last: a longer backlog is not looked through.
 #[utoipa::path(
     get,
     path = "/api/v1/readings",

@@ -147,6 +147,13 @@ impl Api {
         self.resources.push(more(resource(&path, served)));
     }
 
+    /// Describes what is served by something else than a resource of this room.
+    pub(super) fn mention(&mut self, described: Described) {
+        let described = described.refuses(ANYWHERE);
+        self.describe(described.path, described.method, described.operation);
+        self.components.schemas.extend(described.schemas);
+    }
+
     /// Lets a service serve the resources, and the description by whoever asks for [`Document`].
     pub(super) fn serve(self, service: &mut ServiceConfig) {
         let mut info = Info::new("meterit-sync", env!("CARGO_PKG_VERSION"));
@@ -188,6 +195,7 @@ fn tags() -> Vec<Tag> {
         described("readings", "Storing readings, and looking at local ones."),
         described("quarantine", "Readings that were set aside."),
         described("frontend", "What the Sync Frontend at sites calls."),
+        described("assistants", "What assistants call."),
         described("pages", "For people."),
     ]
 }

@@ -39,8 +39,7 @@ impl<'de, const LEAST: u32, const MOST: u32, const DEFAULT: u32> Deserialize<'de
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        value
-            .as_u64()
+        whole(&value)
             .and_then(|number| u32::try_from(number).ok())
             .filter(|number| (LEAST..=MOST).contains(number))
             .map(Self)
@@ -50,6 +49,19 @@ impl<'de, const LEAST: u32, const MOST: u32, const DEFAULT: u32> Deserialize<'de
                 ))
             })
     }
+}
+
+/// To JSON Schema, `24.0` is a whole number as well.
+fn whole(value: &Value) -> Option<u64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, and within what a double holds exactly"
+    )]
+    let of_float = |number: f64| {
+        (number.fract() == 0.0 && (0.0..=9e15).contains(&number)).then_some(number as u64)
+    };
+    value.as_u64().or_else(|| value.as_f64().and_then(of_float))
 }
 
 /// Nothing.

@@ -49,9 +49,9 @@ pub(super) struct SyncOutcome {
 pub(super) struct ReadingsFound {
     /// How many there are in `readings`.
     pub(super) count: usize,
-    /// How many there are in that time in all.
+    /// How many there are in that time among the 100,000 that came in last; a longer backlog is not looked through.
     pub(super) total: i64,
-    /// The newest of them first.
+    /// The latest of them first.
     pub(super) readings: Vec<ReadingRow>,
 }
 

@@ -10,7 +10,9 @@ const COMPONENTS: &str = "#/components/schemas/";
 const DEFINITIONS: &str = "#/$defs/";
 /// Names of OpenAPI's own for the width of a number. As JSON Schema some validators take `int32` at its word, which
 /// is less than an unsigned field may hold.
-const WIDTHS: [&str; 4] = ["int32", "int64", "float", "double"];
+const WIDTHS: [&str; 7] = [
+    "u-int16", "u-int32", "u-int64", "int32", "int64", "float", "double",
+];
 
 /// The schema of a type, with everything that it refers to in `$defs`.
 pub(super) fn of<T: ToSchema>() -> Arc<JsonObject> {

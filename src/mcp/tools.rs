@@ -256,7 +256,7 @@ async fn trigger_sync(
     let waiting = before.queue.pending;
     let uploaded_before = before.sync.total_synced;
     let step = waiting / STEPS_OF_PROGRESS;
-    let mut seen = uploaded_before;
+    let (mut seen, mut most) = (uploaded_before, waiting);
     let mut syncing = pin!(control.trigger_sync_and_wait());
     let report = loop {
         tokio::select! {
@@ -264,9 +264,10 @@ async fn trigger_sync(
             uploaded = control.uploaded_beyond(seen.saturating_add(step)), if caller.wants_progress() => {
                 seen = uploaded;
                 let done = uploaded - uploaded_before;
-                // Readings that come in meanwhile are uploaded along with those that waited.
-                let words = format!("{done} readings uploaded, {waiting} were waiting at the start");
-                caller.tell(done, waiting.max(done), words).await;
+                // What was stored just before is counted by now, and what comes in meanwhile is uploaded along with it.
+                most = most.max(control.status().queue.pending).max(done);
+                let words = format!("{done} of {most} readings uploaded");
+                caller.tell(done, most, words).await;
             }
         }
     };
@@ -274,7 +275,8 @@ async fn trigger_sync(
     Ok(SyncOutcome {
         success: report.end.is_success(),
         message: message(&report),
-        queue_size_before: waiting,
+        // What has just been stored is counted a moment later, and may be uploaded before that.
+        queue_size_before: waiting.max(report.delivered + report.quarantined),
         queue_size_after: after.queue.pending,
         last_sync_success: after.sync.last_sync_success,
     })

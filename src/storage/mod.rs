@@ -94,8 +94,8 @@ pub trait SyncStore: Send + Sync {
     async fn batch(&self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
     /// A remembered fact.
     async fn fact(&self, fact: Fact) -> Result<Option<String>, StoreError>;
-    /// Local readings measured since a point in time, the latest to come in first. Looks through a bounded
-    /// number of the newest ones, which also bounds the total.
+    /// Local readings measured since a point in time, the latest first. Looks through a bounded number of those that came
+    /// in last, which also bounds the total.
     async fn readings(
         &self,
         meter: Option<&str>,

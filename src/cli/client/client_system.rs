@@ -60,7 +60,13 @@ pub(super) async fn connectivity(
             Request::post("/api/v1/connectivity/check").of_client_system()
         }
     };
-    arguments.asking.show(config_file, request, link).await
+    let service = arguments.asking.connect(config_file)?;
+    let found: ConnectivityStatus = service.show(request, link).await?;
+    Ok(if found.is_connected {
+        Exit::Done
+    } else {
+        Exit::NotWell
+    })
 }
 
 pub(super) async fn heartbeat(

@@ -9,7 +9,7 @@ use super::{
     Asking,
     event_stream::{EventStream, Frame},
     failure::Failure,
-    output::{Audience, note, print},
+    output::{Audience, departure, note, print},
     service::Service,
     signals,
     text::{counted, one_line, word},
@@ -55,7 +55,10 @@ async fn follow(service: &Service) -> Result<(), Failure> {
     ));
     let mut events = EventStream::default();
     loop {
-        let piece = next(service, &mut pieces).await?;
+        let piece = tokio::select! {
+            piece = next(service, &mut pieces) => piece?,
+            () = departure() => return Ok(()),
+        };
         let frames = events.take(&piece).map_err(|_| {
             service.stranger("an event is larger than any of this service".to_owned())
         })?;

@@ -1,8 +1,17 @@
 //! Standard output of the commands on a running service. Whoever reads through a pipe may stop when it has seen enough.
 
-use std::io::{self, ErrorKind, Write};
+use std::{
+    io::{self, ErrorKind, Write},
+    time::Duration,
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::failure::Failure;
+use crate::clock::Clock;
+
+/// While there is nothing to print, this often is looked whether anybody would read it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether anybody still reads what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +38,31 @@ fn print_to(output: &mut impl Write, text: &str) -> Result<Audience, Failure> {
         Ok(()) => Ok(Audience::Reads),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Audience::HasLeft),
         Err(error) => Err(Failure::of_output(&error)),
+    }
+}
+
+/// Whether anybody reads, without anything being printed.
+pub(in crate::cli) fn audience() -> Audience {
+    let stdout = io::stdout();
+    // A pipe that nobody reads is always told; a terminal or a file has no such end.
+    let mut looked_at = [PollFd::new(&stdout, PollFlags::empty())];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let told = poll(&mut looked_at, Some(&at_once)).is_ok_and(|told| told > 0);
+    if told && looked_at[0].revents().contains(PollFlags::ERR) {
+        Audience::HasLeft
+    } else {
+        Audience::Reads
+    }
+}
+
+/// Waits until nobody reads any more, which may be for ever.
+pub(in crate::cli) async fn departure() {
+    let clock = Clock::system();
+    while audience() == Audience::Reads {
+        clock.sleep(LOOK_EVERY).await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     failure::Failure,
-    output::{Audience, print},
+    output::{Audience, audience, print},
     service::{Answer, Service},
     signals,
     status::{exit_of, headline, page},
@@ -35,7 +35,8 @@ pub(super) async fn run(service: &Service) -> Result<Exit, Failure> {
     let clock = Clock::system();
     tokio::pin!(interrupted);
     loop {
-        if screen.show(&look, clock.now().into())? == Audience::HasLeft {
+        let shown = screen.show(&look, clock.now().into())?;
+        if shown == Audience::HasLeft || audience() == Audience::HasLeft {
             break;
         }
         tokio::select! {

@@ -27,6 +27,9 @@ use super::client::{ServiceAddress, ServiceUrl};
 /// Lines that wait to be sent or printed; whoever makes more has to wait.
 const LINES_IN_HAND: usize = 64;
 
+/// Stands for a line that is no text, and is refused as no JSON.
+const NO_TEXT: &str = "\u{fffd}";
+
 #[derive(Debug, Args)]
 pub(super) struct McpArguments {
     #[command(flatten)]
@@ -90,7 +93,8 @@ async fn take(relay: &Rc<Relay>, line: String, exchanges: &mut JoinSet<()>) {
 fn lines_of_stdin() -> Receiver<String> {
     let (sender, lines) = channel(LINES_IN_HAND);
     std::thread::spawn(move || {
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
+        for line in io::stdin().lock().split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8(line).unwrap_or_else(|_| NO_TEXT.to_owned());
             if sender.blocking_send(line).is_err() {
                 break;
             }

@@ -23,6 +23,11 @@ use super::{
 
 /// On the same machine a connection stands at once or never.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A tool may call the Client System, everything else is answered from what the service knows.
+const TOOL_PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Is answered when everything is uploaded.
+const ENDLESS_TOOL: &str = "trigger_sync";
 /// No answer is longer.
 const MOST_BYTES: usize = 64 << 20;
 const FORMS: &str = "application/json, text/event-stream";
@@ -52,6 +57,15 @@ struct Heard<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
+}
+
+/// How long an answer may take; none where it may take as long as it likes.
+fn patience(head: &Head) -> Option<Duration> {
+    match (head.method.as_str(), head.name.as_deref()) {
+        ("tools/call", Some(ENDLESS_TOOL)) => None,
+        ("tools/call", _) => Some(TOOL_PATIENCE),
+        _ => Some(PATIENCE),
+    }
 }
 
 impl Relay {
@@ -110,11 +124,14 @@ impl Relay {
         head: &Head,
         line: String,
     ) -> Result<(), String> {
-        let mut response = self
-            .request(head)
-            .send_body(line)
-            .await
-            .map_err(|error| self.no_answer(&error, head))?;
+        let sending = self.request(head).send_body(line);
+        let sent = match patience(head) {
+            Some(patience) => tokio::time::timeout(patience, sending)
+                .await
+                .map_err(|_| self.silent(patience, head))?,
+            None => sending.await,
+        };
+        let mut response = sent.map_err(|error| self.no_answer(&error, head))?;
         let mut is_answered = false;
         if is_event_stream(&response) {
             let mut events = Events::default();
@@ -138,6 +155,14 @@ impl Relay {
             return Ok(());
         }
         Err(self.cut_short(&"the answer is missing", head))
+    }
+
+    fn silent(&self, patience: Duration, head: &Head) -> String {
+        let (address, method) = (&self.address, &head.method);
+        format!(
+            "{address} took {method} and has not answered for {patience:?}, so it may have been carried out or not; \
+             `meterit-sync status` and the service's log tell how it fares"
+        )
     }
 
     fn request(&self, head: &Head) -> awc::ClientRequest {

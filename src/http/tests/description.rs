@@ -86,6 +86,10 @@ async fn every_operation_has_a_name_of_its_own_and_says_what_it_does_and_answers
 async fn what_is_described_is_served_and_what_is_not_is_refused() {
     let document = document().await;
     for (path, item) in document["paths"].as_object().unwrap() {
+        // Both are served by others, which have tests of their own.
+        if ["/mcp", "/docs/"].contains(&path.as_str()) {
+            continue;
+        }
         let uri = path.replace("{id}", "1");
         let described: BTreeSet<&str> = item
             .as_object()

@@ -207,5 +207,6 @@ pub(super) fn filtered(
     sqlx::query(statement)
         .bind(filter.id)
         .bind(filter.reason.map(QuarantineReason::as_str))
-        .bind(filter.meter.clone())
+        // As the entries were written.
+        .bind(filter.meter.as_deref().map(storable))
 }

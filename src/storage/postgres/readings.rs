@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::{cells, paging};
+use super::{cells, manifests::storable, paging};
 use crate::{
     domain::{
         reading::{RawCell, ReadingRow},
@@ -16,7 +16,7 @@ use crate::{
 /// measurement would make every reading pay on its way in and out for a question that is seldom asked.
 const LOOKED_THROUGH: i64 = 100_000;
 
-/// Readings measured since a point in time, the latest to come in first, among the newest 100,000.
+/// Readings measured since a point in time, the latest first, among the 100,000 that came in last.
 pub(super) async fn newest(
     connection: &mut PgConnection,
     meter: Option<&str>,
@@ -26,7 +26,7 @@ pub(super) async fn newest(
     let chosen = |statement| {
         sqlx::query(statement)
             .bind(since.0.naive_utc())
-            .bind(meter.map(str::to_owned))
+            .bind(meter.map(storable))
             .bind(LOOKED_THROUGH)
     };
     let total = chosen(include_str!("queries/readings_total.sql"));

@@ -16,7 +16,7 @@ use crate::{
 /// measurement would make every reading pay on its way in and out for a question that is seldom asked.
 const LOOKED_THROUGH: i64 = 100_000;
 
-/// Readings measured since a point in time, the latest to come in first, among the newest 100,000.
+/// Readings measured since a point in time, the latest first, among the 100,000 that came in last.
 pub(super) async fn newest(
     connection: &mut SqliteConnection,
     meter: Option<&str>,

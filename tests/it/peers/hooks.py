@@ -35,8 +35,8 @@ def before_call(context, case, kwargs):
     operation = (case.method.upper(), case.operation.path)
     if operation in [("DELETE", QUARANTINE), ("POST", f"{QUARANTINE}/requeue")]:
         choose(case.query, may_be_all=operation[0] == "POST")
-    if "{id}" in case.operation.path and next(turns) % 2 == 0:
-        case.path_parameters["id"] = existing(case)
+    if "{id}" in case.operation.path and next(turns) % 2 == 0 and known(case):
+        case.path_parameters["id"] = entries[next(turns) % len(entries)]
 
 
 def choose(query, may_be_all):
@@ -50,12 +50,12 @@ def choose(query, may_be_all):
         query["meter"] = "nobody's"
 
 
-def existing(case):
-    """The id of an entry that has been in quarantine since the beginning."""
+def known(case):
+    """The ids of the entries that have been in quarantine since the beginning."""
     if not entries:
         page = requests.get(case.operation.base_url.rstrip("/") + QUARANTINE, {"limit": 1000}, timeout=10)
         entries.extend(entry["id"] for entry in page.json()["items"])
-    return entries[next(turns) % len(entries)]
+    return entries
 
 
 @schemathesis.hook

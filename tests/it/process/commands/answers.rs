@@ -1,7 +1,7 @@
 //! Each command once for people and once as a document.
 
 use meterit_sync::demo::client_system::ServedMeter;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Told, command, connected, document, quiet_site, run};
 
@@ -141,8 +141,14 @@ fn refusals_are_told_in_the_services_words_and_as_documents() {
         "{said}"
     );
     // That it cannot be reached is what a check is there to find out.
-    let link = document(port, &["connectivity", "check"]);
+    let link = run(port, &["connectivity", "check", "--json"]).unwell();
+    let link: Value = serde_json::from_str(&link).expect("JSON");
     assert_eq!(link["isConnected"], json!(false));
+    assert!(
+        run(port, &["connectivity"])
+            .unwell()
+            .contains("unreachable")
+    );
     service.stop();
 }
 

@@ -95,7 +95,7 @@ fn events_are_told_one_a_line_until_interrupted() {
     let mut programs = Following::events(port, &["--json"]);
     run(port, &["sync", "trigger", "--wait"]).done();
     site.client_system.set_down(true);
-    run(port, &["connectivity", "check"]).done();
+    run(port, &["connectivity", "check"]).unwell();
 
     let started = people.line();
     assert!(

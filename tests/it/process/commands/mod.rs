@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{
     service::{PROGRAM, Service},
     site::Site,
+    waiting::wait_until,
 };
 
 /// What a command said and how it ended.
@@ -37,6 +38,13 @@ impl Told {
     #[track_caller]
     pub fn done(self) -> String {
         assert_eq!((self.code, self.errors.as_str()), (Some(0), ""), "{self:?}");
+        self.output
+    }
+
+    /// What it printed, where all went well and the service tells of trouble.
+    #[track_caller]
+    pub fn unwell(self) -> String {
+        assert_eq!((self.code, self.errors.as_str()), (Some(5), ""), "{self:?}");
         self.output
     }
 
@@ -83,5 +91,8 @@ pub fn quiet_site() -> Site {
 pub fn connected(site: &Site) -> Service {
     let service = site.start();
     service.wait_until_connected();
+    wait_until("the queue to be counted", || {
+        service.ask("GET", "/health/ready", None).status == 200
+    });
     service
 }
