@@ -80,6 +80,9 @@ pub struct QueueStatus {
     pub parked_batches: u64,
     /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice.
     pub possibly_doubled_uploads: u64,
+    /// Whether the numbers say nothing now, since the database cannot be read; told in words alone.
+    #[serde(skip)]
+    pub is_unknown: bool,
 }
 
 /// What the heartbeat says.

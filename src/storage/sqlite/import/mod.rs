@@ -133,7 +133,7 @@ impl ImportSource {
 
     async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
         let begin = include_str!("../queries/begin.sql");
-        Ok(self.0.connections().writer.begin_with(begin).await?)
+        Ok(self.0.connections()?.writer.begin_with(begin).await?)
     }
 }
 
