@@ -11,7 +11,7 @@ use crate::domain::{backoff::Backoff, store::StoreError};
 /// Between tries.
 const PATIENCE: Backoff = Backoff {
     base: Duration::from_secs(2),
-    cap: Duration::from_secs(60),
+    cap: Duration::from_secs(30),
 };
 
 pub(super) struct Mending {

@@ -84,11 +84,7 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub async fn migrate(path: &Path) -> Result<Vec<(i64, &'static str)>, StoreError> {
         let (store, steps) = Self::open_with_steps(path).await?;
-        // Nobody looks after it here as long as it is damaged.
-        let usable = match store.connections() {
-            Err(StoreError::Damaged(_)) => store.replace_damaged_file().await,
-            other => other.map(drop),
-        };
+        let usable = store.mend().await;
         store.close().await;
         usable.map(|()| steps)
     }
@@ -104,6 +100,14 @@ impl SqliteStore {
         let state = migrations::state(&mut connection).await;
         connection.close().await?;
         state
+    }
+
+    /// Where no service looks after the database: replaces one that is damaged before anything is asked of it.
+    async fn mend(&self) -> Result<(), StoreError> {
+        match self.connections() {
+            Err(StoreError::Damaged(_)) => self.replace_damaged_file().await,
+            other => other.map(drop),
+        }
     }
 
     /// A damaged database is open as well: whatever is asked of it is answered with the damage, until that is mended.

@@ -179,7 +179,8 @@ impl SyncStore for SqliteStore {
     }
 
     fn reserve_is_in_use(&self) -> bool {
-        self.reserve.is_in_use()
+        // Without a database that can be used there is a better answer than that the disk is full.
+        self.reserve.is_in_use() && self.connections().is_ok()
     }
 
     async fn close(&self) {

@@ -44,6 +44,7 @@ impl ImportSource {
             )));
         }
         let store = SqliteStore::open(file).await.map_err(ImportError::Source)?;
+        store.mend().await.map_err(ImportError::Source)?;
         Ok(Self(store))
     }
 

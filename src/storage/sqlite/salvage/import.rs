@@ -10,9 +10,10 @@ use sqlx::{
 
 use super::{
     doubtful,
-    known::{Known, MANIFESTS, QUARANTINE, READINGS, TABLES},
+    known::{FACTS, Known, MANIFESTS, QUARANTINE, READINGS, TABLES},
     pages::Value,
     plan::{Batch, Doubt, Find},
+    strays,
 };
 use crate::{
     domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
@@ -77,7 +78,11 @@ impl<'a> Import<'a> {
         Ok(lost.into_iter().filter(|id| !self.is_claimed(*id)).count() as u64)
     }
 
-    async fn take_rows(&mut self, batch: Batch) -> Result<(), StoreError> {
+    async fn take_rows(&mut self, mut batch: Batch) -> Result<(), StoreError> {
+        // What became of a damaged database before says nothing about this one.
+        batch.rows.retain(|row| {
+            batch.table != FACTS || row.first() != Some(&Value::Text(strays::FACT.into()))
+        });
         let Some(known) = TABLES.get(batch.table) else {
             return Ok(());
         };
@@ -190,8 +195,10 @@ async fn insert_readings(
         if some.is_empty() {
             return Ok(());
         }
-        if insert(connection, known, &some).await? == some.len() as u64 {
-            changes.readings += some.len() as u64;
+        let all = some.len() as u64;
+        let are_new = insert(connection, known, &some).await? == all;
+        if are_new || identical(connection, known, &some).await? == all {
+            changes.readings += all;
             continue;
         }
         for row in some {
@@ -209,8 +216,9 @@ async fn keep_reading(
     now: Timestamp,
     changes: &mut Changes,
 ) -> Result<(), StoreError> {
-    let is_new = insert(connection, known, std::slice::from_ref(&row)).await? > 0;
-    if is_new || is_there(connection, known, &row).await? {
+    let alone = std::slice::from_ref(&row);
+    let is_new = insert(connection, known, alone).await? > 0;
+    if is_new || identical(connection, known, alone).await? > 0 {
         changes.readings += 1;
         return Ok(());
     }
@@ -266,29 +274,30 @@ async fn judge_manifest(
     Ok(())
 }
 
-/// Whether the very same row is there.
-async fn is_there(
+/// How many of the rows are there, each with the very same values.
+async fn identical(
     connection: &mut SqliteConnection,
     known: &Known,
-    row: &[Value],
-) -> Result<bool, StoreError> {
+    rows: &[Vec<Value>],
+) -> Result<u64, StoreError> {
     let conditions: Vec<String> = known
         .columns
         .iter()
-        .zip(row)
-        .map(|(column, value)| format!("{} IS {}", column.name, placeholder(value)))
+        .zip(1..)
+        .map(|(column, place)| format!("kept.{} IS found.column{place}", column.name))
         .collect();
     let question = format!(
-        "SELECT EXISTS (SELECT 1 FROM {} WHERE {})",
+        "SELECT count(*) FROM (VALUES {}) AS found CROSS JOIN {} AS kept ON {}",
+        placeholders(rows),
         known.name,
         conditions.join(" AND ")
     );
-    let mut query = sqlx::query(AssertSqlSafe(question));
-    for value in row {
+    let mut query = sqlx::query(AssertSqlSafe(question)).persistent(rows.len() == ROWS);
+    for value in rows.iter().flatten() {
         query = bind(query, value);
     }
-    let found = query.fetch_one(connection).await?;
-    Ok(found.try_get(0)?)
+    let found: i64 = query.fetch_one(connection).await?.try_get(0)?;
+    Ok(found.unsigned_abs())
 }
 
 /// Adds rows, but for those whose place is taken. Returns how many were added.
@@ -300,18 +309,11 @@ async fn insert(
     let names: Vec<&str> = known.columns.iter().map(|column| column.name).collect();
     let mut added = 0;
     for some in rows.chunks(ROWS) {
-        let values: Vec<String> = some
-            .iter()
-            .map(|row| {
-                let places: Vec<&str> = row.iter().map(placeholder).collect();
-                format!("({})", places.join(", "))
-            })
-            .collect();
         let statement = format!(
             "INSERT OR IGNORE INTO {} ({}) VALUES {}",
             known.name,
             names.join(", "),
-            values.join(", ")
+            placeholders(some)
         );
         let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(some.len() == ROWS);
         for value in some.iter().flatten() {
@@ -320,6 +322,15 @@ async fn insert(
         added += query.execute(&mut *connection).await?.rows_affected();
     }
     Ok(added)
+}
+
+fn placeholders(rows: &[Vec<Value>]) -> String {
+    let row = |row: &Vec<Value>| {
+        let places: Vec<&str> = row.iter().map(placeholder).collect();
+        format!("({})", places.join(", "))
+    };
+    let rows: Vec<String> = rows.iter().map(row).collect();
+    rows.join(", ")
 }
 
 /// Bytes that are no text can still be stored as one.

@@ -60,6 +60,9 @@ pub(super) const MANIFESTS: usize = 0;
 /// Where the quarantine is.
 pub(super) const QUARANTINE: usize = 2;
 
+/// Where the remembered facts are.
+pub(super) const FACTS: usize = 6;
+
 /// All tables, in the order in which they are saved: what is on its way says of readings that they are live.
 pub(super) const TABLES: [Known; 8] = [
     Known {
@@ -274,6 +277,7 @@ mod tests {
     fn the_tables_are_where_they_are_looked_for() {
         assert_eq!(TABLES[READINGS].name, "meter_readings");
         assert_eq!(TABLES[MANIFESTS].name, "upload_manifests");
+        assert_eq!(TABLES[FACTS].name, "service_facts");
         assert_eq!(TABLES[QUARANTINE].name, "quarantined_readings");
     }
 }

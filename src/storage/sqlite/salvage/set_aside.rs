@@ -124,6 +124,7 @@ impl Files {
         if !is_linked {
             fs::rename(&self.database, &self.set_aside)?;
         }
+        self.pass_on_rights();
         gate("before the new one is moved")?;
         fs::rename(with_suffix(&self.database, ".salvaged"), &self.database)?;
         gate("before the moves are durable")?;
@@ -147,6 +148,24 @@ impl Files {
                 tracing::debug!(%error, "the damaged database can only be renamed");
                 Ok(false)
             }
+        }
+    }
+
+    /// Whoever may write the damaged file may write the new one, as far as this process can see to that.
+    fn pass_on_rights(&self) {
+        let new = with_suffix(&self.database, ".salvaged");
+        let Ok(damaged) = fs::metadata(&self.set_aside) else {
+            return;
+        };
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, chown};
+            if let Err(error) = chown(&new, Some(damaged.uid()), Some(damaged.gid())) {
+                tracing::warn!(%error, "the new database belongs to another user than the damaged one");
+            }
+        }
+        if let Err(error) = fs::set_permissions(&new, damaged.permissions()) {
+            tracing::warn!(%error, "other programs may have lost the right to write the sync database");
         }
     }
 

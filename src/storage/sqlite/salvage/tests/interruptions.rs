@@ -147,3 +147,45 @@ async fn without_second_names_for_files_the_damaged_one_is_renamed() {
         9_000
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn whoever_may_write_the_damaged_one_may_write_the_new_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = damaged().await;
+    let mode = || {
+        std::fs::metadata(site.path())
+            .expect("the file")
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    std::fs::set_permissions(site.path(), std::fs::Permissions::from_mode(0o660)).expect("rights");
+    site.salvage().await;
+    assert_eq!(mode(), 0o660);
+}
+
+#[tokio::test]
+async fn an_earlier_salvage_is_not_taken_for_this_one() {
+    let site = damaged().await;
+    site.salvage().await;
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(site.path().with_extension(format!("db.damaged-1{suffix}")));
+    }
+    site.destroy_page(site.root("meter_readings").await);
+    let nearly = |name: &'static str| match name {
+        "before it is written down" => Err(io::Error::other("interrupted")),
+        _ => Ok(()),
+    };
+    let left = 9_000 - 42;
+    site.salvage_through(&nearly)
+        .await
+        .expect_err("an interruption");
+    site.run("DELETE FROM meter_readings WHERE id > 5000").await;
+    let salvage = site.salvage().await;
+    assert!(salvage.readings >= left - 10, "{salvage:?}");
+    assert_eq!(
+        site.count("meter_readings").await,
+        i64::try_from(salvage.readings).expect("a count")
+    );
+}
