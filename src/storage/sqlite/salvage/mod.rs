@@ -99,17 +99,30 @@ fn failed(error: &io::Error) -> StoreError {
 /// A new database without rows, which gives no id that the damaged one may have given.
 async fn make_new(files: &Files) -> Result<(), StoreError> {
     let plan = plan(files).await?;
+    match make_with(files, &plan, true).await {
+        // What a damaged file says of a table may be wrong.
+        Err(StoreError::Unsuitable(words)) => {
+            tracing::warn!(words, "the tables are made anew as this service knows them");
+            make_with(files, &plan, false).await
+        }
+        made => made,
+    }
+}
+
+async fn make_with(files: &Files, plan: &Plan, as_before: bool) -> Result<(), StoreError> {
     let path = files.new_database().map_err(|error| failed(&error))?;
     let pool = options::writer_pool(&path).await?;
-    let made = shape(&pool, &plan).await;
+    let made = shape(&pool, plan, as_before).await;
     pool.close().await;
     made
 }
 
-async fn shape(pool: &SqlitePool, plan: &Plan) -> Result<(), StoreError> {
+/// `as_before` makes the tables of other programs as those had made them.
+async fn shape(pool: &SqlitePool, plan: &Plan, as_before: bool) -> Result<(), StoreError> {
     let mut connection = pool.acquire().await?;
     for (known, planned) in TABLES.iter().zip(&plan.tables) {
         if let Some(definition) = &planned.named.definition
+            && as_before
             && DEPLOYED.contains(&known.name)
             && !layouts::make(&mut connection, definition).await
         {

@@ -20,6 +20,9 @@ use super::Gate;
 /// The files beside a database that belong to it.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
+/// The step at which a test has a file system that knows no second names.
+pub(super) const LINKING: &str = "while the damaged file gets a second name";
+
 /// The files of one salvage.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
@@ -115,7 +118,7 @@ impl Files {
     pub(super) fn exchange(&self, gate: &Gate) -> io::Result<()> {
         gate("before the damaged file has a second name")?;
         // With two names for the damaged file there is always one where other programs look.
-        let is_linked = self.set_aside.exists() || self.link()?;
+        let is_linked = self.set_aside.exists() || self.link(gate)?;
         gate("before the log is moved")?;
         for companion in COMPANIONS {
             self.move_along(companion)?;
@@ -138,7 +141,11 @@ impl Files {
     }
 
     /// Gives the damaged file a second name; false on a file system where that cannot be.
-    fn link(&self) -> io::Result<bool> {
+    fn link(&self, gate: &Gate) -> io::Result<bool> {
+        match gate(LINKING) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(false),
+            other => other?,
+        }
         match fs::hard_link(&self.database, &self.set_aside) {
             Ok(()) => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StorageFull) => {
