@@ -187,6 +187,9 @@ impl SyncStore for SqliteStore {
         if let Ok(connections) = self.connections() {
             connections.close().await;
         }
-        self.lock.release();
+        // While it is being replaced nobody else may begin; the end of the process ends that, and the lock with it.
+        if self.replacing.try_lock().is_ok() {
+            self.lock.release();
+        }
     }
 }
