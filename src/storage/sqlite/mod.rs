@@ -122,7 +122,10 @@ impl SqliteStore {
             None => Connections::open(path).await,
         };
         let (connections, steps, salvage) = match opened {
-            Ok((connections, steps, salvage)) => (Ok(Arc::new(connections)), steps, salvage),
+            Ok((connections, steps, salvage)) => {
+                lock.note_use();
+                (Ok(Arc::new(connections)), steps, salvage)
+            }
             Err(StoreError::Damaged(words)) if was_ours => {
                 tracing::error!(words, "the sync database is damaged");
                 (Err(StoreError::Damaged(words)), Vec::new(), None)
