@@ -59,7 +59,7 @@ impl Control {
     pub fn status(&self) -> ServiceStatus {
         let parts = &self.parts;
         let evidence = self.evidence();
-        let verdict = evidence.verdict();
+        let verdict = evidence.with_damage(evidence.verdict());
         let mut queue = evidence.database.queue;
         if verdict.state <= State::RateLimited {
             // Nothing leaves the queue now, so the pace of the last minute tells nothing about its end.
@@ -115,7 +115,7 @@ impl Control {
     fn evidence(&self) -> Evidence {
         let parts = &self.parts;
         let mut database = parts.database.get();
-        database.queue.uncounted = !database.counted;
+        database.queue.uncounted = !database.counted || database.is_damaged;
         Evidence {
             now: self.now(),
             started_at: parts.started_at,
@@ -199,6 +199,7 @@ impl Evidence {
             .database_failing()
             .or_else(|| self.disk_full())
             .or_else(|| self.salvaged())
+            .or_else(|| self.replaced())
             .or_else(|| self.actor_down())
             .or_else(|| self.not_counted())
             .or_else(|| self.failing())
@@ -209,12 +210,33 @@ impl Evidence {
 
     fn database_failing(&self) -> Option<(Timestamp, String)> {
         let (words, since) = self.database.failing_since.as_ref()?;
-        Some((*since, words::database_failing(words)))
+        let reason = if self.database.is_damaged {
+            words::damaged(words)
+        } else {
+            words::database_failing(words)
+        };
+        Some((*since, reason))
+    }
+
+    /// Nothing that is uploaded or not is as bad as a queue that cannot be read.
+    fn with_damage(&self, verdict: Verdict) -> Verdict {
+        match &self.database.failing_since {
+            Some((words, _)) if self.database.is_damaged && verdict.state <= State::RateLimited => {
+                let reason = words::damaged_as_well(&verdict.reason, words);
+                Verdict { reason, ..verdict }
+            }
+            _ => verdict,
+        }
     }
 
     fn salvaged(&self) -> Option<(Timestamp, String)> {
         let salvage = self.database.salvage.as_ref()?;
         Some((salvage.at, words::salvaged(salvage)))
+    }
+
+    fn replaced(&self) -> Option<(Timestamp, String)> {
+        let at = self.database.replaced_at?;
+        Some((at, words::replaced(self.queue())))
     }
 
     fn disk_full(&self) -> Option<(Timestamp, String)> {

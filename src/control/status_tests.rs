@@ -229,6 +229,73 @@ fn quarantine_is_mentioned_but_no_alarm() {
 }
 
 #[test]
+fn a_queue_that_cannot_be_read_is_told_whatever_the_state() {
+    let damaged = || {
+        let mut evidence = in_order();
+        evidence.database.failing_since = Some(("it is being saved".into(), at(10)));
+        evidence.database.is_damaged = true;
+        evidence.database.queue.uncounted = true;
+        evidence
+    };
+    let verdict = damaged().with_damage(damaged().verdict());
+    assert_eq!((verdict.state, verdict.since), (State::Degraded, at(10)));
+    assert!(
+        verdict.reason.contains("it is being saved"),
+        "{}",
+        verdict.reason
+    );
+    for spoil in [RATE_LIMITED, OFFLINE, UNAUTHORIZED, MISCONFIGURED, STOPPED] {
+        let mut evidence = damaged();
+        spoil(&mut evidence);
+        let verdict = evidence.with_damage(evidence.verdict());
+        assert!(verdict.state < State::Degraded);
+        let reason = verdict.reason;
+        assert!(reason.contains("it is being saved"), "{reason}");
+        assert!(!reason.contains("no reading waits"), "{reason}");
+    }
+}
+
+#[test]
+fn a_salvage_tells_of_every_loss() {
+    use crate::domain::store::Salvage;
+    let salvage = Salvage {
+        at: at(50),
+        set_aside: "sync.db.damaged-1".into(),
+        readings: 7,
+        quarantined: 2,
+        lost_at_most: Some(0),
+        quarantine_lost_at_most: Some(192),
+        batches_lost_at_most: Some(1),
+        also_lost: vec!["the sync log".into()],
+        taken_in_later: 0,
+        through: 9,
+    };
+    let told = |salvage: Salvage| {
+        let mut evidence = in_order();
+        evidence.database.salvage = Some(salvage);
+        evidence.verdict().reason
+    };
+    let reason = told(salvage.clone());
+    for words in [
+        "7 readings",
+        "no reading was lost",
+        "2 readings are in quarantine",
+        "192 readings at most that had been in quarantine",
+        "1 batch at most",
+        "the sync log",
+    ] {
+        assert!(reason.contains(words), "{words}: {reason}");
+    }
+    let reason = told(Salvage {
+        lost_at_most: None,
+        quarantine_lost_at_most: None,
+        ..salvage
+    });
+    assert!(!reason.contains("no reading was lost"), "{reason}");
+    assert!(reason.contains("nobody can tell"), "{reason}");
+}
+
+#[test]
 fn a_full_disk_is_told_in_every_state_in_which_readings_stay() {
     for spoil in [RATE_LIMITED, OFFLINE, UNAUTHORIZED, MISCONFIGURED, STOPPED] {
         let mut evidence = in_order();

@@ -65,25 +65,67 @@ pub(super) fn database_failing(words: &str) -> String {
     )
 }
 
+/// `words` say what is done about it.
+pub(super) fn damaged(words: &str) -> String {
+    format!(
+        "Pages of the Sync Database cannot be read ({words}); until a new one holds what can be read of it nothing is uploaded, and readings that are posted are refused (503); other programs go on with the new one. Look at the disk."
+    )
+}
+
+/// Goes after why nothing is uploaded anyhow.
+pub(super) fn damaged_as_well(reason: &str, words: &str) -> String {
+    format!("{reason} Besides, pages of the Sync Database cannot be read ({words}).")
+}
+
 pub(super) fn salvaged(salvage: &Salvage) -> String {
-    let lost = match salvage.lost_at_most {
-        0 => "no reading was lost".to_owned(),
-        count => format!(
+    let mut told = vec![match salvage.lost_at_most {
+        Some(0) => "no reading was lost".to_owned(),
+        Some(count) => format!(
             "{} could not be read, of which some may have been uploaded before",
             counted(count, "reading at most", "readings at most")
         ),
-    };
-    let doubled = match salvage.batches_lost_at_most {
-        0 => String::new(),
-        count => format!(
-            "; {} lost the key under which it was on its way, so that its readings may arrive twice",
+        None => "nobody can tell how many readings could not be read".to_owned(),
+    }];
+    if salvage.quarantined > 0 {
+        told.push(format!(
+            "{} in quarantine, for nobody can tell whether they had been uploaded (GET /api/v1/quarantine)",
+            counted(salvage.quarantined, "reading is", "readings are")
+        ));
+    }
+    match salvage.quarantine_lost_at_most {
+        Some(0) => {}
+        Some(count) => told.push(format!(
+            "{} that had been in quarantine could not be read",
+            counted(count, "reading at most", "readings at most")
+        )),
+        None => told.push("nobody can tell how many readings had been in quarantine".to_owned()),
+    }
+    match salvage.batches_lost_at_most {
+        Some(0) => {}
+        Some(count) => told.push(format!(
+            "{} lost the key under which it was on its way, so that its readings may arrive twice",
             counted(count, "batch at most", "batches at most")
-        ),
-    };
+        )),
+        None => told.push("what was on its way may arrive twice".to_owned()),
+    }
+    if !salvage.also_lost.is_empty() {
+        told.push(format!(
+            "not all could be read of {}",
+            salvage.also_lost.join(", ")
+        ));
+    }
     format!(
-        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it, and {lost}{doubled}. What other programs still write into the damaged one is taken over as it comes. Look at the disk; restart those programs; remove that file, with its -wal and -shm, to end this message.",
+        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it; {}. What other programs still write into the damaged one is taken over as it comes. Look at the disk; restart those programs; remove that file, with its -wal and -shm, to end this message.",
         salvage.set_aside,
-        counted(salvage.readings, "reading", "readings")
+        counted(salvage.readings, "reading", "readings"),
+        told.join("; ")
+    )
+}
+
+pub(super) fn replaced(queue: &QueueStatus) -> String {
+    format!(
+        "The file of the Sync Database was removed or replaced by another while it was open, and what is there now was opened: {}. What waited in the one before is in this one only if somebody brought it along. A restart of the service ends this message.",
+        kept(queue)
     )
 }
 
@@ -179,7 +221,8 @@ fn kept(queue: &QueueStatus) -> String {
 fn waiting(queue: &QueueStatus) -> String {
     match queue.pending {
         _ if queue.uncounted => {
-            "the readings in the Sync Database are kept and not counted yet".to_owned()
+            "the readings in the Sync Database are kept, and how many wait is not known yet"
+                .to_owned()
         }
         0 => "no reading waits".to_owned(),
         1 => "1 reading is kept in the Sync Database".to_owned(),

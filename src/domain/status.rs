@@ -82,7 +82,8 @@ pub struct QueueStatus {
     pub parked_batches: u64,
     /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice.
     pub possibly_doubled_uploads: u64,
-    /// The queue has not been counted since the start, so that its numbers tell nothing yet.
+    /// The queue has not been counted since the start, or cannot be read, so that its numbers tell nothing; told in words
+    /// alone.
     #[serde(skip)]
     pub uncounted: bool,
 }

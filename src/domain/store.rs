@@ -54,12 +54,19 @@ pub struct Salvage {
     pub at: Timestamp,
     /// Where the damaged one lies now.
     pub set_aside: String,
-    /// Readings that could be read and are in the new one.
+    /// Readings that were found and are in the new one.
     pub readings: u64,
-    /// Readings that could not be read, at most: ids on damaged pages whose readings may have been uploaded before.
-    pub lost_at_most: u64,
-    /// Batches on their way whose keys could not be read, at most: their readings are sent again under new ones.
-    pub batches_lost_at_most: u64,
+    /// Readings that were found and may have been uploaded before: they are in quarantine as `possibly_stored`.
+    pub quarantined: u64,
+    /// Readings that waited and could not be read, at most; none where nobody can tell.
+    pub lost_at_most: Option<u64>,
+    /// Entries of the quarantine that could not be read, at most; none where nobody can tell.
+    pub quarantine_lost_at_most: Option<u64>,
+    /// Batches on their way whose keys could not be read, at most: their readings are sent again under new ones. None where
+    /// nobody can tell.
+    pub batches_lost_at_most: Option<u64>,
+    /// What else was lost in part or as a whole, in words.
+    pub also_lost: Vec<String>,
     /// Readings that another program wrote into the damaged one after that, and that were taken over.
     pub taken_in_later: u64,
     /// Ids up to this one were taken over, or given up.

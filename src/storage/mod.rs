@@ -134,7 +134,13 @@ pub trait SyncStore: Send + Sync {
     fn reserve_is_in_use(&self) -> bool {
         false
     }
-    /// Sets a database aside whose pages cannot be read, and puts a new one with everything that can in its place.
+    /// Goes after a database whose file was removed or replaced, to what is there now; tells whether it has just done so,
+    /// so that nothing known of the queue holds any more. Due with every look at the queue.
+    async fn follow(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    /// Sets a database aside whose pages cannot be read, and puts a new one with everything that can in its place. Goes on
+    /// where an earlier call failed.
     async fn replace_damaged(&self) -> Result<(), StoreError> {
         Err(StoreError::Failed(
             "whoever looks after the database server has to mend it".to_owned(),

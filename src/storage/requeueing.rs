@@ -1,12 +1,9 @@
 //! Which quarantined readings may return to the queue, whatever engine holds them.
 
-use chrono::Datelike;
-
 use super::QuarantineActionResult;
 use crate::domain::{
     quarantine::QuarantineReason,
     reading::{RawCell, RawReading, Reading},
-    timestamp::Timestamp,
 };
 
 /// Entries that are looked at in one go.
@@ -41,17 +38,9 @@ impl Returning {
             self.reading.value.as_str(),
             self.reading.unit,
             self.retry_count,
-            // Of other programs' making, and perhaps no time.
-            self.arrived.as_deref().and_then(storable_time),
+            self.arrived,
         ])
     }
-}
-
-fn storable_time(text: &str) -> Option<String> {
-    let time = Timestamp::parse_stored(text)?;
-    (1..=9_999)
-        .contains(&time.0.year())
-        .then(|| time.to_stored())
 }
 
 /// Those that return; what becomes of the others goes into `result`, as do the numbers. `check` says why the queue

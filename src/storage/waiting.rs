@@ -143,6 +143,10 @@ impl SyncStore for WaitingStore {
         self.store().ok()?.disk_free_bytes().await
     }
 
+    async fn follow(&self) -> Result<bool, StoreError> {
+        self.store()?.follow().await
+    }
+
     async fn replace_damaged(&self) -> Result<(), StoreError> {
         self.store()?.replace_damaged().await
     }

@@ -97,6 +97,7 @@ impl CensusTaker {
         self.publish(|snapshot| {
             snapshot.commits += 1;
             snapshot.failing_since = None;
+            snapshot.is_damaged = false;
         });
         self.count.note_own_commit();
         self.due_at = self.due_at.min(self.taken_at + UNDER_WORK);
@@ -131,6 +132,12 @@ impl CensusTaker {
         self.take().await;
     }
 
+    /// The first look at a database that took another's place: what is in it waits for a pass.
+    pub(super) async fn take_first(&mut self) {
+        self.look_and_note_failure().await;
+        tell(&self.parts.fresh_readings, FreshReadings);
+    }
+
     async fn take(&mut self) {
         if self.look_and_note_failure().await {
             // Should this be lost, the schedule or the next reading starts a pass.
@@ -154,6 +161,10 @@ impl CensusTaker {
 
     async fn look(&mut self) -> Result<bool, StoreError> {
         let store = self.parts.store.clone();
+        let is_another = store.follow().await?;
+        if is_another {
+            self.begin_anew();
+        }
         let look = self.count.look(self.taken_at).await?;
         self.note_disk(store.disk_free_bytes().await);
         self.note_reserve(store.keep_reserve().await);
@@ -169,13 +180,24 @@ impl CensusTaker {
         self.publish(|snapshot| {
             snapshot.counted |= look.is_complete;
             snapshot.failing_since = None;
+            snapshot.is_damaged = false;
             snapshot.queue.oldest_pending_at = look.bounds.oldest_pending_at;
             snapshot.last_collection = last_collection;
         });
         if !look.is_complete {
             self.due_at = self.taken_at;
         }
-        Ok(look.has_fresh_readings || self.bookkeeping.flight.abandoned)
+        Ok(is_another || look.has_fresh_readings || self.bookkeeping.flight.abandoned)
+    }
+
+    /// Another database is open: nothing that was counted holds.
+    fn begin_anew(&mut self) {
+        self.count = QueueCount::new(self.parts.store.clone());
+        self.bookkeeping_changed = true;
+        let now = self.parts.clock.now().into();
+        self.parts
+            .published
+            .update(|snapshot| snapshot.replaced_at = Some(now));
     }
 
     async fn look_at_books(&self) -> Result<Bookkeeping, StoreError> {
@@ -223,9 +245,11 @@ impl CensusTaker {
             tracing::error!(%failure, "the sync database cannot be used; everything waits for it");
         }
         let since = known.map_or(now, |(_, since)| since);
-        self.parts
-            .published
-            .update(|snapshot| snapshot.failing_since = Some((words, since)));
+        let is_damaged = self.is_damaged;
+        self.parts.published.update(|snapshot| {
+            snapshot.failing_since = Some((words, since));
+            snapshot.is_damaged = is_damaged;
+        });
     }
 
     fn drain_rate(&mut self) -> f64 {

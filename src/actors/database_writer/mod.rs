@@ -5,6 +5,7 @@ mod attendance;
 mod census_taker;
 mod cleaner;
 mod group;
+mod mending;
 mod operations;
 mod queue_count;
 mod settle;
@@ -22,6 +23,7 @@ use self::{
     census_taker::CensusTaker,
     cleaner::Cleaner,
     group::{Pending, Work, commit_group},
+    mending::Mending,
     operations::WriteOperation,
 };
 use super::{STANDSTILL_MARGIN, when_done};
@@ -103,6 +105,7 @@ impl DatabaseWriter {
 async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let mut census = CensusTaker::new(parts.clone());
     let mut cleaner = Cleaner::new(&parts);
+    let mut mending = Mending::new(&parts);
     let in_hand = |what| parts.progress.begin(what, LONGEST_STEP);
     loop {
         while let Some(group) = take_group(&desk) {
@@ -113,16 +116,29 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                 .await;
             let changes = commit_group(&parts, group).await;
             census.note(&changes).await;
+            if changes.failure.is_some() {
+                // Whoever goes on asking must not keep the database from being looked after.
+                census.take_if_due().await;
+                break;
+            }
         }
         if census.is_damaged() {
-            let _in_hand = parts
-                .progress
-                .begin("saving what a damaged database holds", LONGEST_SALVAGE);
-            census = replace_damaged(&parts, census).await;
+            mending.begin_if_due();
         }
-        let pause = census.until_due().min(cleaner.until_due());
+        let is_asked = !desk.waiting.borrow().is_empty();
+        let pause = if is_asked {
+            Duration::ZERO
+        } else {
+            census.until_due().min(cleaner.until_due())
+        };
         tokio::select! {
             () = desk.arrived.notified() => {}
+            () = mending.mended() => {
+                // Nothing that was counted of the old database says anything about the new one.
+                census = CensusTaker::new(parts.clone());
+                let _in_hand = in_hand("a look at the queue");
+                census.take_first().await;
+            }
             () = desk.announced.notified() => {
                 let _in_hand = in_hand("a look at the queue");
                 census.take_now().await;
@@ -133,18 +149,6 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                 census.take_if_due().await;
                 cleaner.clean_if_due().await;
             }
-        }
-    }
-}
-
-/// Nothing that was counted of the old database says anything about the new one.
-async fn replace_damaged(parts: &DatabaseWriterParts, census: CensusTaker) -> CensusTaker {
-    match parts.store.replace_damaged().await {
-        Ok(()) => CensusTaker::new(parts.clone()),
-        Err(error) => {
-            tracing::error!(%error, "the damaged sync database cannot be replaced yet");
-            parts.clock.sleep(BETWEEN_SALVAGES).await;
-            census
         }
     }
 }
@@ -260,10 +264,6 @@ fn refuse_as_busy<R: 'static>(slot: Slot<R>, context: &mut Context<DatabaseWrite
 /// A database that does not answer at all, as one behind a broken network, is waited for no longer than this: whatever was
 /// begun is undone when its connection is closed.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(45);
-/// Millions of readings are copied, with the time that a slow disk takes.
-const LONGEST_SALVAGE: Duration = Duration::from_secs(3600);
-/// Between two tries to replace a damaged database.
-const BETWEEN_SALVAGES: Duration = Duration::from_secs(10);
 /// A group is written, or given up for a while; then the queue is counted, or something is cleaned up.
 const LONGEST_STEP: Duration = DATABASE_PATIENCE
     .saturating_mul(3)

@@ -10,7 +10,7 @@ use crate::{domain::reading::Reading, storage::StoreError};
 /// A `numeric` without limits holds so many digits in front of the point and behind it.
 const MOST_DIGITS: (i64, i64) = (147_455, 16_383);
 /// Years that a `timestamp` holds and that are written the same way everywhere.
-const YEARS: std::ops::RangeInclusive<i32> = 1..=9_999;
+pub(super) const YEARS: std::ops::RangeInclusive<i32> = 1..=9_999;
 
 /// The limits of the columns as their types state them.
 #[derive(Clone, Debug)]

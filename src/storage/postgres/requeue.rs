@@ -1,8 +1,13 @@
 //! The way back from quarantine into the queue.
 
+use chrono::Datelike;
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::{cells, limits::Limits, quarantine};
+use super::{
+    cells,
+    limits::{self, Limits},
+    quarantine,
+};
 use crate::{
     domain::{
         quarantine::QuarantineFilter,
@@ -63,8 +68,18 @@ fn candidate(row: &PgRow) -> Result<Candidate, StoreError> {
         },
         reason: quarantine::reason(row, 6)?,
         retry_count: cells::get(row, 7)?,
-        arrived: cells::get(row, 8)?,
+        // Of other programs' making, and perhaps no time that the column holds.
+        arrived: cells::get::<Option<String>>(row, 8)?
+            .as_deref()
+            .and_then(storable_time),
     })
+}
+
+fn storable_time(text: &str) -> Option<String> {
+    let time = Timestamp::parse_stored(text)?;
+    limits::YEARS
+        .contains(&time.0.year())
+        .then(|| time.to_stored())
 }
 
 async fn give_back(

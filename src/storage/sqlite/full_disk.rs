@@ -40,7 +40,7 @@ impl SqliteStore {
     }
 
     async fn regain_reserve(&self) -> Result<Reserve, StoreError> {
-        let mut connection = self.connections().writer.acquire().await?;
+        let mut connection = self.connections()?.writer.acquire().await?;
         // Else what was given free just now would be taken for room.
         let has_emptied = self.free_bytes_within().await? >= reserve::SIZE;
         if has_emptied {
@@ -58,10 +58,19 @@ impl SqliteStore {
             tracing::info!("there is room on the disk again; new readings are welcome");
             return Ok(Reserve::Kept);
         }
-        sqlx::query(include_str!("queries/stay_closed_to_additions.sql"))
-            .execute(&mut *connection)
-            .await?;
+        self.stay_closed(&mut connection).await?;
         Ok(Reserve::InUse)
+    }
+
+    /// A database that was made anew meanwhile is not closed yet.
+    async fn stay_closed(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let statements = if is_closed(&mut *connection).await? {
+            include_str!("queries/stay_closed_to_additions.sql")
+        } else {
+            include_str!("queries/close_to_additions.sql")
+        };
+        sqlx::raw_sql(statements).execute(connection).await?;
+        Ok(())
     }
 
     /// What the database and its log hold of the disk without needing it.
@@ -89,7 +98,7 @@ impl SqliteStore {
     }
 
     async fn close_and_give_up(&self) -> Result<(), StoreError> {
-        let mut connection = self.connections().writer.acquire().await?;
+        let mut connection = self.connections()?.writer.acquire().await?;
         // Nobody else writes between the moment in which the room is given free and that in which the table is closed.
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         self.reserve.give_up().await;
@@ -99,18 +108,22 @@ impl SqliteStore {
         Ok(transaction.commit().await?)
     }
 
-    /// After a start: whether an earlier one has closed the table.
-    pub(super) async fn note_closed_table(&self) -> Result<(), StoreError> {
-        let closed: i64 = sqlx::query_scalar(include_str!("queries/is_closed_to_additions.sql"))
-            .fetch_one(&mut *self.reader().await?)
-            .await?;
-        if closed > 0 {
+    /// After a start: whether an earlier one has closed the table. A database that cannot be read is another matter.
+    pub(super) async fn note_closed_table(&self) {
+        let looked = async { is_closed(&mut *self.reader().await?).await };
+        if looked.await.unwrap_or(false) {
             self.reserve.note_use();
         }
-        Ok(())
     }
 
     async fn free_bytes(&self) -> u64 {
         disk::free_bytes(&self.path).await.unwrap_or(0)
     }
+}
+
+async fn is_closed(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let closed: i64 = sqlx::query_scalar(include_str!("queries/is_closed_to_additions.sql"))
+        .fetch_one(connection)
+        .await?;
+    Ok(closed > 0)
 }

@@ -4,19 +4,24 @@ mod adoption;
 mod cells;
 mod claims;
 mod cleanup;
+mod connections;
+mod damage;
 mod disk;
 mod facts;
+mod following;
 mod foreign_changes;
 mod full_disk;
 mod import;
 mod ingestion;
 mod instance_lock;
 mod manifests;
+mod mending;
 mod meters;
 mod migrations;
 mod operation_log;
 mod options;
 mod paging;
+mod place;
 mod plain_rows;
 mod quarantine;
 mod queue;
@@ -36,9 +41,12 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool, pool::PoolConnection};
+use sqlx::{ConnectOptions, Connection, Sqlite, pool::PoolConnection};
 
-use self::{foreign_changes::ForeignChanges, instance_lock::InstanceLock, reserve::ReserveFile};
+use self::{
+    connections::Connections, damage::Damage, instance_lock::InstanceLock, place::Patience,
+    reserve::ReserveFile,
+};
 pub(super) use self::{import::ImportSource, result_codes::meaning};
 use super::{MigrationState, Salvage, StoreError, SyncStore, errors};
 
@@ -49,22 +57,16 @@ use super::{MigrationState, Salvage, StoreError, SyncStore, errors};
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    /// Exchanged as a whole when a damaged database is replaced.
-    connections: RwLock<Arc<Connections>>,
+    /// Exchanged as a whole when the database is; until then the reason why there are none.
+    connections: RwLock<Result<Arc<Connections>, StoreError>>,
+    damage: Arc<Damage>,
+    /// Held while the database is being replaced.
+    replacing: tokio::sync::Mutex<()>,
+    /// What is at the path where the file is gone.
+    patience: Patience,
     reserve: ReserveFile,
     salvage: RwLock<Option<Salvage>>,
     lock: InstanceLock,
-}
-
-/// Steps that brought a database to the present shape.
-type Steps = Vec<(i64, &'static str)>;
-
-/// All connections to the file.
-#[derive(Debug)]
-struct Connections {
-    writer: SqlitePool,
-    readers: SqlitePool,
-    foreign_changes: ForeignChanges,
 }
 
 impl SqliteStore {
@@ -84,8 +86,9 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub async fn migrate(path: &Path) -> Result<Vec<(i64, &'static str)>, StoreError> {
         let (store, steps) = Self::open_with_steps(path).await?;
+        let usable = store.mend().await;
         store.close().await;
-        Ok(steps)
+        usable.map(|()| steps)
     }
 
     /// How far the database in the file `path` is from the present shape. Changes nothing, also where there is no
@@ -101,49 +104,67 @@ impl SqliteStore {
         state
     }
 
+    /// Where no service looks after the database: replaces one that is damaged before anything is asked of it.
+    async fn mend(&self) -> Result<(), StoreError> {
+        match self.connections() {
+            Err(StoreError::Damaged(_)) => self.replace_damaged_file().await,
+            other => other.map(drop),
+        }
+    }
+
+    /// A damaged database is open as well: whatever is asked of it is answered with the damage, until that is mended.
     async fn open_with_steps(path: &Path) -> Result<(Self, Vec<(i64, &'static str)>), StoreError> {
         make_folder(path)?;
+        // What no service ever had open may be anything, and is left alone.
         let was_ours = InstanceLock::was_taken_before(path);
+        let known_damage = mending::known_damage(path, was_ours);
         let lock = InstanceLock::take(path)?;
-        salvage::resume(path).await?;
-        let (connections, steps, salvage) = match Connections::open(path).await {
-            // What no service ever had open may be anything, and is left alone.
+        let opened = match known_damage? {
+            Some(words) => Err(StoreError::Damaged(words)),
+            None => Connections::open(path).await,
+        };
+        let (connections, steps, salvage) = match opened {
+            Ok((connections, steps, salvage)) => {
+                lock.note_use();
+                (Ok(Arc::new(connections)), steps, salvage)
+            }
             Err(StoreError::Damaged(words)) if was_ours => {
                 tracing::error!(words, "the sync database is damaged");
-                salvage::replace(path).await?;
-                Connections::open(path).await?
+                (Err(StoreError::Damaged(words)), Vec::new(), None)
             }
-            opened => opened?,
+            Err(error) => return Err(error),
         };
         let store = Self {
             path: path.to_owned(),
-            connections: RwLock::new(Arc::new(connections)),
+            connections: RwLock::new(connections),
+            damage: Arc::default(),
+            replacing: tokio::sync::Mutex::default(),
+            patience: Patience::default(),
             reserve: ReserveFile::beside(path),
             salvage: RwLock::new(salvage),
             lock,
         };
-        store.note_closed_table().await?;
+        store.note_closed_table().await;
         Ok((store, steps))
     }
 
-    fn connections(&self) -> Arc<Connections> {
+    fn connections(&self) -> Result<Arc<Connections>, StoreError> {
         self.connections
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Whoever has a connection loses it; whoever asks for one meanwhile is told that there is none.
-    async fn replace_damaged_file(&self) -> Result<(), StoreError> {
-        self.connections().close().await;
-        salvage::replace(&self.path).await?;
-        let (connections, _, salvage) = Connections::open(&self.path).await?;
-        *self
+    /// Puts others in their place; returns those that were there.
+    fn exchange_connections(
+        &self,
+        now: Result<Arc<Connections>, StoreError>,
+    ) -> Result<Arc<Connections>, StoreError> {
+        let mut connections = self
             .connections
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(connections);
-        self.set_salvage(salvage);
-        Ok(())
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut connections, now)
     }
 
     fn known_salvage(&self) -> Option<Salvage> {
@@ -163,7 +184,7 @@ impl SqliteStore {
             self.set_salvage(None);
             return Ok(());
         }
-        let mut connection = self.connections().writer.acquire().await?;
+        let mut connection = self.connections()?.writer.acquire().await?;
         let now = salvage::take_in(&mut connection, salvage).await?;
         self.set_salvage(Some(now));
         Ok(())
@@ -178,31 +199,7 @@ impl SqliteStore {
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        Ok(self.connections().readers.acquire().await?)
-    }
-}
-
-impl Connections {
-    /// With the steps that it took, and the salvage that the file came from.
-    async fn open(path: &Path) -> Result<(Self, Steps, Option<Salvage>), StoreError> {
-        let writer = options::writer_pool(path).await?;
-        let mut connection = writer.acquire().await?;
-        let steps = migrations::run(&mut connection).await?;
-        let salvage = salvage::remembered(&mut connection).await?;
-        drop(connection);
-        let connections = Self {
-            writer,
-            readers: options::reader_pool(path),
-            foreign_changes: ForeignChanges::new(path),
-        };
-        Ok((connections, steps, salvage))
-    }
-
-    async fn close(&self) {
-        self.foreign_changes.close().await;
-        self.readers.close().await;
-        // The last connection to go folds the write-ahead log into the file.
-        self.writer.close().await;
+        Ok(self.connections()?.readers.acquire().await?)
     }
 }
 

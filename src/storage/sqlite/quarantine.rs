@@ -82,7 +82,8 @@ fn quarantine_values(
     ]))
 }
 
-async fn insert_with_audit(
+/// Adds entries, each with a row in the audit. Each is an array in the order of the query's columns.
+pub(super) async fn insert_with_audit(
     connection: &mut SqliteConnection,
     values: Vec<serde_json::Value>,
     now: Timestamp,

@@ -26,12 +26,13 @@ use crate::{
 impl SyncStore for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError> {
         // Immediate: a transaction that turned into a writer halfway could fail without waiting for the lock.
-        let transaction = self
-            .connections()
-            .writer
-            .begin_with(include_str!("queries/begin.sql"))
-            .await?;
-        Ok(Box::new(SqliteTransaction::new(transaction)))
+        let begin = include_str!("queries/begin.sql");
+        let connections = self.connections()?;
+        connections.place.require_kept()?;
+        let begun = connections.writer.begin_with(begin).await;
+        let transaction = self.damage.note(begun.map_err(StoreError::from))?;
+        let (damage, place) = (self.damage.clone(), connections.place.clone());
+        Ok(Box::new(SqliteTransaction::new(transaction, damage, place)))
     }
 
     async fn attend(&self) -> Result<Attendance, StoreError> {
@@ -47,40 +48,52 @@ impl SyncStore for SqliteStore {
     }
 
     async fn length(&self) -> Result<QueueLength, StoreError> {
-        let version = self.connections().foreign_changes.version().await?;
+        let connections = self.connections()?;
+        // Whoever met damage, it is told here, where the queue is looked at.
+        self.damage.require_none()?;
+        let version = connections.foreign_changes.version().await;
+        let version = self.damage.note(version)?;
         Ok(QueueLength::ToBeCounted { version })
     }
 
     async fn flight(&self) -> Result<Flight, StoreError> {
-        manifests::flight(&mut *self.reader().await?).await
+        let answer = manifests::flight(&mut *self.reader().await?).await;
+        self.damage.note(answer)
     }
 
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError> {
-        queue::bounds(&mut *self.reader().await?).await
+        let answer = queue::bounds(&mut *self.reader().await?).await;
+        self.damage.note(answer)
     }
 
     async fn next_pending(&self, after: ReadingId) -> Result<Option<ReadingId>, StoreError> {
-        queue::next_pending(&mut *self.reader().await?, after).await
+        let answer = queue::next_pending(&mut *self.reader().await?, after).await;
+        self.damage.note(answer)
     }
 
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError> {
-        queue::count_pending(&mut *self.reader().await?, stretch).await
+        let answer = queue::count_pending(&mut *self.reader().await?, stretch).await;
+        self.damage.note(answer)
     }
 
     async fn quarantined_count(&self) -> Result<u64, StoreError> {
-        quarantine::count(&mut *self.reader().await?).await
+        let answer = quarantine::count(&mut *self.reader().await?).await;
+        self.damage.note(answer)
     }
 
     async fn manifests(&self) -> Result<Vec<Manifest>, StoreError> {
-        manifests::all(&mut *self.reader().await?).await
+        let answer = manifests::all(&mut *self.reader().await?).await;
+        self.damage.note(answer)
     }
 
     async fn batch(&self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError> {
-        manifests::batch(&mut *self.reader().await?, key).await
+        let answer = manifests::batch(&mut *self.reader().await?, key).await;
+        self.damage.note(answer)
     }
 
     async fn fact(&self, fact: Fact) -> Result<Option<String>, StoreError> {
-        facts::recall(&mut *self.reader().await?, fact).await
+        let answer = facts::recall(&mut *self.reader().await?, fact).await;
+        self.damage.note(answer)
     }
 
     async fn readings(
@@ -89,19 +102,23 @@ impl SyncStore for SqliteStore {
         since: Timestamp,
         window: Window,
     ) -> Result<Page<ReadingRow>, StoreError> {
-        readings::newest(&mut *self.reader().await?, meter, since, window).await
+        let answer = readings::newest(&mut *self.reader().await?, meter, since, window).await;
+        self.damage.note(answer)
     }
 
     async fn meters(&self, window: Window) -> Result<Page<Meter>, StoreError> {
-        meters::page(&mut *self.reader().await?, window).await
+        let answer = meters::page(&mut *self.reader().await?, window).await;
+        self.damage.note(answer)
     }
 
     async fn last_collection(&self) -> Result<Option<Timestamp>, StoreError> {
-        readings::last_collection(&mut *self.reader().await?).await
+        let answer = readings::last_collection(&mut *self.reader().await?).await;
+        self.damage.note(answer)
     }
 
     async fn sync_log(&self, window: Window) -> Result<Page<SyncLogEntry>, StoreError> {
-        operation_log::page(&mut *self.reader().await?, window).await
+        let answer = operation_log::page(&mut *self.reader().await?, window).await;
+        self.damage.note(answer)
     }
 
     async fn sync_log_by_outcome(
@@ -109,11 +126,13 @@ impl SyncStore for SqliteStore {
         success: bool,
         limit: u32,
     ) -> Result<Vec<SyncLogEntry>, StoreError> {
-        operation_log::by_outcome(&mut *self.reader().await?, success, limit).await
+        let answer = operation_log::by_outcome(&mut *self.reader().await?, success, limit).await;
+        self.damage.note(answer)
     }
 
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
-        operation_log::stats(&mut *self.reader().await?, since).await
+        let answer = operation_log::stats(&mut *self.reader().await?, since).await;
+        self.damage.note(answer)
     }
 
     async fn quarantine(
@@ -121,11 +140,16 @@ impl SyncStore for SqliteStore {
         filter: &QuarantineFilter,
         window: Window,
     ) -> Result<Page<QuarantinedReading>, StoreError> {
-        quarantine::page(&mut *self.reader().await?, filter, window).await
+        let answer = quarantine::page(&mut *self.reader().await?, filter, window).await;
+        self.damage.note(answer)
     }
 
     async fn disk_free_bytes(&self) -> Option<u64> {
         disk::free_bytes(&self.path).await
+    }
+
+    async fn follow(&self) -> Result<bool, StoreError> {
+        self.follow_file().await
     }
 
     async fn replace_damaged(&self) -> Result<(), StoreError> {
@@ -149,11 +173,17 @@ impl SyncStore for SqliteStore {
     }
 
     fn reserve_is_in_use(&self) -> bool {
-        self.reserve.is_in_use()
+        // Without a database that can be used there is a better answer than that the disk is full.
+        self.reserve.is_in_use() && self.connections().is_ok()
     }
 
     async fn close(&self) {
-        self.connections().close().await;
-        self.lock.release();
+        if let Ok(connections) = self.connections() {
+            connections.close().await;
+        }
+        // While it is being replaced nobody else may begin; the end of the process ends that, and the lock with it.
+        if self.replacing.try_lock().is_ok() {
+            self.lock.release();
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! The write transaction: keeps the connection and hands every operation to the file that knows it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::{
-    claims, cleanup, facts, ingestion, manifests, meters, operation_log, quarantine, requeue,
-    settlement,
+    claims, cleanup, damage::Damage, facts, ingestion, manifests, meters, operation_log,
+    place::Place, quarantine, requeue, settlement,
 };
 use crate::{
     domain::{
@@ -26,15 +28,23 @@ pub(super) struct SqliteTransaction {
     /// None once it was lost with a thread that read from it.
     transaction: Option<Transaction<'static, Sqlite>>,
     has_savepoint: bool,
+    damage: Arc<Damage>,
+    place: Arc<Place>,
     /// Set once SQLite may have ended the transaction by itself, so that nothing is committed piece by piece.
     is_lost: bool,
 }
 
 impl SqliteTransaction {
     /// Keeps a transaction that has begun.
-    pub(super) fn new(transaction: Transaction<'static, Sqlite>) -> Self {
+    pub(super) fn new(
+        transaction: Transaction<'static, Sqlite>,
+        damage: Arc<Damage>,
+        place: Arc<Place>,
+    ) -> Self {
         Self {
             transaction: Some(transaction),
+            damage,
+            place,
             has_savepoint: false,
             is_lost: false,
         }
@@ -83,7 +93,10 @@ impl StoreTransaction for SqliteTransaction {
             return Err(lost());
         }
         let transaction = self.transaction.ok_or_else(lost)?;
-        Ok(transaction.commit().await?)
+        let done = transaction.commit().await;
+        self.damage.note(done.map_err(StoreError::from))?;
+        // What went into a file that was removed meanwhile is not durable.
+        self.place.require_kept()
     }
 
     async fn insert_readings(
@@ -92,7 +105,8 @@ impl StoreTransaction for SqliteTransaction {
         key: Option<&str>,
         now: Timestamp,
     ) -> Result<Ingested, StoreError> {
-        ingestion::insert_readings(self.connection()?, readings, key, now).await
+        let done = ingestion::insert_readings(self.connection()?, readings, key, now).await;
+        self.damage.note(done)
     }
 
     async fn claimable(
@@ -101,11 +115,13 @@ impl StoreTransaction for SqliteTransaction {
         limit: usize,
     ) -> Result<Vec<RawReading>, StoreError> {
         self.connection()?;
-        claims::claimable(&mut self.transaction, order, limit).await
+        let done = claims::claimable(&mut self.transaction, order, limit).await;
+        self.damage.note(done)
     }
 
     async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        manifests::insert(self.connection()?, batch).await
+        let done = manifests::insert(self.connection()?, batch).await;
+        self.damage.note(done)
     }
 
     async fn take_over(&mut self) -> Result<Vec<IdempotencyKey>, StoreError> {
@@ -114,11 +130,13 @@ impl StoreTransaction for SqliteTransaction {
     }
 
     async fn manifest(&mut self, key: &IdempotencyKey) -> Result<Option<Manifest>, StoreError> {
-        manifests::one(self.connection()?, key).await
+        let done = manifests::one(self.connection()?, key).await;
+        self.damage.note(done)
     }
 
     async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError> {
-        manifests::batch(self.connection()?, key).await
+        let done = manifests::batch(self.connection()?, key).await;
+        self.damage.note(done)
     }
 
     async fn manifests_in(
@@ -126,19 +144,23 @@ impl StoreTransaction for SqliteTransaction {
         state: ManifestState,
         root: Option<&IdempotencyKey>,
     ) -> Result<Vec<Manifest>, StoreError> {
-        manifests::in_state(self.connection()?, state, root).await
+        let done = manifests::in_state(self.connection()?, state, root).await;
+        self.damage.note(done)
     }
 
     async fn update_manifest(&mut self, manifest: &Manifest) -> Result<(), StoreError> {
-        manifests::update(self.connection()?, manifest).await
+        let done = manifests::update(self.connection()?, manifest).await;
+        self.damage.note(done)
     }
 
     async fn remove_manifest(&mut self, key: &IdempotencyKey) -> Result<(), StoreError> {
-        manifests::remove(self.connection()?, key).await
+        let done = manifests::remove(self.connection()?, key).await;
+        self.damage.note(done)
     }
 
     async fn delete_readings(&mut self, ids: &ReadingIds) -> Result<(), StoreError> {
-        settlement::delete_readings(self.connection()?, ids).await
+        let done = settlement::delete_readings(self.connection()?, ids).await;
+        self.damage.note(done)
     }
 
     async fn mark_synchronized(
@@ -146,11 +168,13 @@ impl StoreTransaction for SqliteTransaction {
         ids: &ReadingIds,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        settlement::mark_synchronized(self.connection()?, ids, now).await
+        let done = settlement::mark_synchronized(self.connection()?, ids, now).await;
+        self.damage.note(done)
     }
 
     async fn increment_retry_count(&mut self, ids: &ReadingIds) -> Result<(), StoreError> {
-        settlement::increment_retry_count(self.connection()?, ids).await
+        let done = settlement::increment_retry_count(self.connection()?, ids).await;
+        self.damage.note(done)
     }
 
     async fn quarantine(
@@ -158,7 +182,8 @@ impl StoreTransaction for SqliteTransaction {
         entries: &[QuarantineEntry],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        quarantine::set_aside(self.connection()?, entries, now).await
+        let done = quarantine::set_aside(self.connection()?, entries, now).await;
+        self.damage.note(done)
     }
 
     async fn append_sync_log(
@@ -167,7 +192,8 @@ impl StoreTransaction for SqliteTransaction {
         error: Option<&str>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        operation_log::append(self.connection()?, batch_size, error, now).await
+        let done = operation_log::append(self.connection()?, batch_size, error, now).await;
+        self.damage.note(done)
     }
 
     async fn upsert_meters(
@@ -175,11 +201,13 @@ impl StoreTransaction for SqliteTransaction {
         meters: &[MeterConfiguration],
         now: Timestamp,
     ) -> Result<MeterChanges, StoreError> {
-        meters::upsert(self.connection()?, meters, now).await
+        let done = meters::upsert(self.connection()?, meters, now).await;
+        self.damage.note(done)
     }
 
     async fn remember(&mut self, fact: Fact, value: Option<&str>) -> Result<(), StoreError> {
-        facts::remember(self.connection()?, fact, value).await
+        let done = facts::remember(self.connection()?, fact, value).await;
+        self.damage.note(done)
     }
 
     async fn requeue(
@@ -188,7 +216,8 @@ impl StoreTransaction for SqliteTransaction {
         accept_double: bool,
         now: Timestamp,
     ) -> Result<QuarantineActionResult, StoreError> {
-        requeue::requeue(self.connection()?, filter, accept_double, now).await
+        let done = requeue::requeue(self.connection()?, filter, accept_double, now).await;
+        self.damage.note(done)
     }
 
     async fn correct(
@@ -197,7 +226,8 @@ impl StoreTransaction for SqliteTransaction {
         correction: &QuarantineCorrection,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        quarantine::correct(self.connection()?, id, correction, now).await
+        let done = quarantine::correct(self.connection()?, id, correction, now).await;
+        self.damage.note(done)
     }
 
     async fn discard(
@@ -205,7 +235,8 @@ impl StoreTransaction for SqliteTransaction {
         filter: &QuarantineFilter,
         now: Timestamp,
     ) -> Result<QuarantineActionResult, StoreError> {
-        quarantine::discard(self.connection()?, filter, now).await
+        let done = quarantine::discard(self.connection()?, filter, now).await;
+        self.damage.note(done)
     }
 
     async fn delete_synchronized_before(
@@ -213,7 +244,8 @@ impl StoreTransaction for SqliteTransaction {
         before: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        cleanup::synchronized_before(self.connection()?, before, limit).await
+        let done = cleanup::synchronized_before(self.connection()?, before, limit).await;
+        self.damage.note(done)
     }
 
     async fn delete_sync_log_before(
@@ -221,7 +253,8 @@ impl StoreTransaction for SqliteTransaction {
         before: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        cleanup::sync_log_before(self.connection()?, before, limit).await
+        let done = cleanup::sync_log_before(self.connection()?, before, limit).await;
+        self.damage.note(done)
     }
 
     async fn delete_ingestion_keys_before(
@@ -229,6 +262,7 @@ impl StoreTransaction for SqliteTransaction {
         before: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        cleanup::ingestion_keys_before(self.connection()?, before, limit).await
+        let done = cleanup::ingestion_keys_before(self.connection()?, before, limit).await;
+        self.damage.note(done)
     }
 }

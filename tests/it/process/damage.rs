@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -27,6 +27,11 @@ fn damage(file: &Path, pages: &[u64]) {
 
 /// Pages of the table of readings that hold rows and nothing else.
 fn leaves(site: &Site) -> Vec<u64> {
+    leaves_with(site, b"active_energy")
+}
+
+/// Pages that hold rows with this text.
+fn leaves_with(site: &Site, text: &[u8]) -> Vec<u64> {
     site.sql("PRAGMA wal_checkpoint(TRUNCATE);");
     let mut bytes = Vec::new();
     File::open(site.database())
@@ -35,9 +40,7 @@ fn leaves(site: &Site) -> Vec<u64> {
         .unwrap();
     let pages = bytes.chunks(PAGE as usize).enumerate();
     pages
-        .filter(|(_, page)| {
-            page[0] == 0x0d && page.windows(13).any(|text| text == b"active_energy")
-        })
+        .filter(|(_, page)| page[0] == 0x0d && page.windows(text.len()).any(|part| part == text))
         .map(|(index, _)| index as u64 + 1)
         .collect()
 }
@@ -123,16 +126,115 @@ fn a_file_that_is_no_database_any_more_does_not_keep_the_service_from_starting()
     wait_until("the service to be ready", || {
         service.ask("GET", "/health/ready", None).status == 200
     });
+    wait_until("the damage to be told", || !salvage(&service).is_null());
     let salvage = salvage(&service);
-    assert!(
-        salvage["lost_at_most"].as_u64() >= Some(u64::from(READINGS)),
-        "{salvage}"
-    );
+    assert_eq!(salvage["readings"], READINGS, "{salvage}");
+    assert_eq!(salvage["lost_at_most"], 0, "{salvage}");
+    site.insert(100);
+    let all = u64::from(READINGS) + 100;
+    wait_until("old and new readings to arrive", || {
+        site.client_system.delivered().0 >= all && site.count("meter_readings") == 0
+    });
+    assert_eq!(set_aside(&site), 1);
+    service.stop();
+}
+
+#[test]
+fn a_file_that_was_emptied_is_told() {
+    let site = with_queue();
+    site.sql("PRAGMA wal_checkpoint(TRUNCATE);");
+    File::options()
+        .write(true)
+        .open(site.database())
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    let service = site.start();
+    wait_until("the state to tell", || {
+        let status = service.get("/status");
+        let reason = status["reason"].as_str().unwrap_or_default();
+        status["state"] == "degraded" && reason.contains("nobody can tell how many readings")
+    });
+    assert!(salvage(&service)["lost_at_most"].is_null());
     site.insert(100);
     wait_until("new readings to arrive", || {
         site.client_system.delivered().1 == 100
     });
-    assert_eq!(set_aside(&site), 1);
+    service.stop();
+    // Whoever removes the file altogether wants a new one.
+    let site = with_queue();
+    std::fs::remove_file(site.database()).unwrap();
+    let service = site.start();
+    wait_until("a new one to be there", || {
+        service.get("/status")["state"] == "ok"
+    });
+    service.stop();
+}
+
+/// A folder where the new database is to be made keeps a salvage from succeeding until it is removed.
+fn hinder(site: &Site) -> std::path::PathBuf {
+    let folder = site.file("sync.db.salvaged");
+    std::fs::create_dir(&folder).unwrap();
+    folder
+}
+
+fn reading(meter: &str, number: u32) -> Value {
+    serde_json::json!([{ "meter_external_id": meter, "timestamp": "2026-02-01T00:00:00Z", "data_point": "energy",
+        "value": number }])
+}
+
+#[test]
+fn a_salvage_that_fails_is_told_and_tried_again_by_itself() {
+    let site = with_queue();
+    let leaves = leaves(&site);
+    damage(&site.database(), &[leaves[3]]);
+    let hindrance = hinder(&site);
+    let service = site.start();
+    wait_until("the state to tell", || {
+        let status = service.get("/status");
+        let reason = status["reason"].as_str().unwrap_or_default();
+        status["state"] == "degraded"
+            && reason.contains("has not succeeded yet")
+            && !reason.contains("no reading waits")
+    });
+    let refused = service.post("/api/v1/readings", Some(&reading("POSTED", 1)));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.body.contains("damaged"), "{refused:?}");
+    assert_eq!(service.ask("GET", "/health/live", None).status, 200);
+    wait_until("a second try", || {
+        let failures = |line: &String| line.contains("cannot be replaced yet");
+        service.log().iter().filter(|line| failures(line)).count() >= 2
+    });
+    std::fs::remove_dir(hindrance).unwrap();
+    wait_until("the rest to arrive", || {
+        site.client_system.delivered().1 > u64::from(READINGS) - 100
+            && site.count("meter_readings") == 0
+    });
+    let lost = salvage(&service)["lost_at_most"].as_u64().unwrap();
+    site.assert_all_delivered_once(u64::from(READINGS) - lost);
+    assert!(lost > 0 && lost < 100, "{lost}");
+    let stored = service.post("/api/v1/readings", Some(&reading("POSTED", 2)));
+    assert_eq!(stored.status, 201, "{stored:?}");
+    service.stop();
+}
+
+#[test]
+fn while_it_is_offline_the_damage_is_told_as_well() {
+    let site = with_queue();
+    site.sql("PRAGMA wal_checkpoint(TRUNCATE);");
+    damage(&site.database(), &[1]);
+    let hindrance = hinder(&site);
+    site.client_system.set_down(true);
+    let service = site.start();
+    wait_until("the state to tell", || {
+        let status = service.get("/status");
+        let reason = status["reason"].as_str().unwrap_or_default();
+        status["state"] == "offline"
+            && reason.contains("cannot be read")
+            && !reason.contains("no reading waits")
+    });
+    std::fs::remove_dir(hindrance).unwrap();
+    wait_until("it to be mended", || !salvage(&service).is_null());
     service.stop();
 }
 
@@ -183,52 +285,151 @@ fn a_salvage_that_is_killed_is_gone_on_with() {
     service.stop();
 }
 
+/// Another program that has the database open until it is told to go.
+struct Shell {
+    process: Child,
+    input: ChildStdin,
+}
+
+impl Shell {
+    fn open(site: &Site) -> Self {
+        let mut process = Command::new("sqlite3")
+            .args(["-bail", "-cmd", ".timeout 10000"])
+            .arg(site.database())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the sqlite3 shell must be installed (Debian: sqlite3)");
+        let input = process.stdin.take().unwrap();
+        Self { process, input }
+    }
+
+    fn say(&mut self, statement: &str) {
+        writeln!(self.input, "{statement}").unwrap();
+        self.input.flush().unwrap();
+    }
+
+    fn insert(&mut self, number: u32) {
+        self.say(&format!(
+            "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+             VALUES ('STRAY', '2026-02-01 00:00:00', 'energy', {number});"
+        ));
+    }
+
+    /// Ends it as a crash does: nothing of it is put in order.
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Whether the reading arrived, once.
+fn arrived(site: &Site, number: u32) -> bool {
+    let at = "2026-02-01T00:00:00Z".parse().unwrap();
+    let number = number.to_string();
+    site.client_system
+        .times_stored("STRAY", at, "energy", &number)
+        == 1
+}
+
+#[test]
+fn a_program_that_opens_the_damaged_file_during_the_salvage_loses_nothing() {
+    let site = with_queue();
+    let leaves = leaves(&site);
+    damage(&site.database(), &[leaves[3]]);
+    let hindrance = hinder(&site);
+    let service = site.start();
+    wait_until("the salvage to be tried", || {
+        service.get("/status")["reason"]
+            .as_str()
+            .unwrap()
+            .contains("has not succeeded yet")
+    });
+    // The service has let go of the file: this program makes a write-ahead log of its own.
+    let mut collector = Shell::open(&site);
+    let committed = |number: u32| {
+        wait_until("the commit", || {
+            let answer = site.sql(&format!(
+                "SELECT count(*) FROM meter_readings WHERE id > {READINGS} AND value = {number};"
+            ));
+            answer == "1"
+        });
+    };
+    collector.insert(1);
+    committed(1);
+    collector.insert(2);
+    committed(2);
+    std::fs::remove_dir(hindrance).unwrap();
+    wait_until("the damage to be mended", || !salvage(&service).is_null());
+    // It goes on in the files that it has, and ends without putting them in order.
+    collector.insert(3);
+    wait_until("all of it to arrive", || {
+        [1, 2, 3].iter().all(|number| arrived(&site, *number))
+    });
+    collector.kill();
+    wait_until("an empty queue", || site.count("meter_readings") == 0);
+    site.assert_all_delivered_once(site.client_system.delivered().1);
+    service.stop();
+}
+
+#[test]
+fn damage_that_only_a_look_meets_is_mended_and_told() {
+    let site = with_queue();
+    site.sql(
+        "DELETE FROM meter_readings; \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
+         INSERT INTO quarantined_readings (reading_id, meter_external_id, timestamp, data_point, value, retry_count, \
+         reason, message, quarantined_at) SELECT i, 'LOST', '2026-01-01', 'active_energy', i, 0, 'refused', \
+         'no such meter', '2026-01-01 00:00:00.000' FROM n;",
+    );
+    let leaves = leaves_with(&site, b"no such meter");
+    let service = site.start();
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
+    let pages: Vec<u64> = leaves[2..12].to_vec();
+    damage(&site.database(), &pages);
+    wait_until("the damage to be met", || {
+        let page = service.ask("GET", "/api/v1/quarantine?limit=500&offset=2500", None);
+        page.status == 503 || !salvage(&service).is_null()
+    });
+    wait_until("it to be mended", || !salvage(&service).is_null());
+    let kept = site.count("quarantined_readings");
+    let status = service.get("/status");
+    assert_eq!(status["salvage"]["lost_at_most"], 0, "{status}");
+    let lost = status["salvage"]["quarantine_lost_at_most"].as_u64();
+    assert_eq!(lost, Some(3_000 - kept), "{status}");
+    assert!(kept < 3_000);
+    let reason = status["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("had been in quarantine could not be read"),
+        "{reason}"
+    );
+    let page = service.ask("GET", "/api/v1/quarantine?limit=1", None);
+    assert_eq!(page.status, 200, "{page:?}");
+    service.stop();
+}
+
 #[test]
 fn a_program_that_still_writes_to_the_damaged_file_loses_nothing() {
     let site = with_queue();
     let leaves = leaves(&site);
     // It has the database open before, and never looks again where it is.
-    let mut shell = Command::new("sqlite3")
-        .args(["-bail", "-cmd", ".timeout 10000"])
-        .arg(site.database())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the sqlite3 shell must be installed (Debian: sqlite3)");
-    let mut input = shell.stdin.take().unwrap();
-    let mut say = |statement: &str| {
-        writeln!(input, "{statement}").unwrap();
-        input.flush().unwrap();
-    };
-    say("SELECT max(id) FROM meter_readings;");
+    let mut shell = Shell::open(&site);
+    shell.say("SELECT max(id) FROM meter_readings;");
     damage(&site.database(), &[leaves[3]]);
     let service = site.start();
     wait_until("the damage to be found", || !salvage(&service).is_null());
-    let insert = |number: u32| {
-        format!(
-            "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
-             VALUES ('STRAY', '2026-02-01 00:00:00', 'energy', {number});"
-        )
-    };
-    say(&insert(1));
-    let arrived = |number: &str| {
-        let at = "2026-02-01T00:00:00Z".parse().unwrap();
-        site.client_system
-            .times_stored("STRAY", at, "energy", number)
-            == 1
-    };
-    wait_until("its reading to arrive", || arrived("1"));
-    say(&insert(2));
-    wait_until("the next one to arrive", || arrived("2"));
+    shell.insert(1);
+    wait_until("its reading to arrive", || arrived(&site, 1));
+    shell.insert(2);
+    wait_until("the next one to arrive", || arrived(&site, 2));
     // Also when the service was away meanwhile.
     service.kill();
-    say(&insert(3));
+    shell.insert(3);
     let service = site.start();
-    wait_until("the last one to arrive", || arrived("3"));
+    wait_until("the last one to arrive", || arrived(&site, 3));
     assert_eq!(salvage(&service)["taken_in_later"], 3);
     wait_until("an empty queue", || site.count("meter_readings") == 0);
     site.assert_all_delivered_once(site.client_system.delivered().1);
-    drop(input);
-    shell.wait().unwrap();
+    shell.kill();
     service.stop();
 }

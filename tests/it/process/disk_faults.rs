@@ -183,6 +183,64 @@ fn scopeguard(is_over: &AtomicBool) -> impl Drop + '_ {
     Over(is_over)
 }
 
+/// Twice the database does not fit, until somebody makes room.
+#[test]
+fn a_damaged_database_on_a_full_disk_is_saved_once_there_is_room() {
+    const READINGS: u64 = 150_000;
+    let Some(disk) = SmallDisk::of_megabytes(48) else {
+        return;
+    };
+    let (site, database) = on_disk(&disk);
+    let service = site.start();
+    service.wait_until_connected();
+    service.stop();
+    assert!(insert(&database, 1, READINGS));
+    assert!(sqlite(&database, "PRAGMA wal_checkpoint(TRUNCATE);").0);
+    // The first inner page of the readings: no row is lost with it, but none is reached.
+    let mut bytes = std::fs::read(&database).unwrap();
+    let (_, root) = sqlite(
+        &database,
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'meter_readings';",
+    );
+    let at = (root.parse::<usize>().unwrap() - 1) * 4096;
+    bytes[at..at + 4096].fill(0xab);
+    std::fs::write(&database, bytes).unwrap();
+    // Not even with the reserve is there room for a second one.
+    let ballast = disk.path().join("ballast");
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 1 << 20]).is_ok() {}
+    let length = file.metadata().unwrap().len();
+    file.set_len(length - (4 << 20)).unwrap();
+    drop(file);
+
+    let service = site.start();
+    wait_until("the state to tell", || {
+        let status = service.get("/status");
+        let reason = status["reason"].as_str().unwrap_or_default();
+        status["state"] == "degraded" && reason.contains("damaged") && reason.contains("full")
+    });
+    let refused = service.post("/api/v1/readings", Some(&reading(1)));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(site.client_system.delivered().1, 0);
+    std::fs::remove_file(ballast).unwrap();
+    wait_until("it to be mended", || {
+        !service.get("/status")["salvage"].is_null()
+    });
+    wait_until("the first to arrive", || {
+        site.client_system.delivered().1 > 0
+    });
+    wait_until("everything to arrive", || {
+        site.client_system.delivered().1 == READINGS
+    });
+    site.assert_all_delivered_once(READINGS);
+    let status = service.get("/status");
+    assert_eq!(status["salvage"]["lost_at_most"], 0, "{status}");
+    wait_until("new readings to be welcome", || {
+        service.post("/api/v1/readings", Some(&reading(2))).status == 201
+    });
+    service.stop();
+}
+
 #[test]
 fn a_disk_that_is_read_only_is_waited_for() {
     let Some(disk) = SmallDisk::of_megabytes(64) else {

@@ -12,8 +12,11 @@ fn a_database_that_is_not_there_yet_is_waited_for() {
     let site = site.set("DATABASE_URL", &format!("sqlite:{}", database.display()));
     let service = site.start();
 
+    // The first look at the database comes right after the start.
+    wait_until("the state to tell", || {
+        service.get("/status")["state"] == "degraded"
+    });
     let status = service.get("/status");
-    assert_eq!(status["state"], "degraded", "{status}");
     assert!(
         status["reason"].as_str().unwrap().contains("Sync Database"),
         "{status}"

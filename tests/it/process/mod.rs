@@ -22,6 +22,7 @@ mod postgres_faults;
 mod postgres_site;
 mod quarantine;
 mod readme;
+mod replaced;
 mod secrets;
 mod service;
 mod settings;

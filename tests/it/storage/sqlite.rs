@@ -70,6 +70,25 @@ async fn a_file_that_is_no_database_is_reported() {
 }
 
 #[tokio::test]
+async fn an_empty_file_was_emptied_only_where_something_was_in_it() {
+    let site = SqliteSite::new();
+    std::fs::create_dir_all(site.file().parent().unwrap()).unwrap();
+    // A first start that got no further than this.
+    std::fs::write(site.file(), "").unwrap();
+    std::fs::write(site.file().with_extension("db.lock"), "not used yet").unwrap();
+    let database = site.open().await;
+    assert_eq!(pending(&*database).await, "");
+    database.close().await;
+    std::fs::write(site.file(), "").unwrap();
+    let database = site.open().await;
+    let refused = database.quarantined_count().await.expect_err("emptied");
+    assert!(matches!(refused, StoreError::Damaged(_)), "{refused}");
+    database.replace_damaged().await.unwrap();
+    assert_eq!(database.salvage().await.unwrap().lost_at_most, None);
+    assert_eq!(pending(&*database).await, "");
+}
+
+#[tokio::test]
 async fn parts_of_a_batch_outlive_the_process() {
     let site = SqliteSite::new();
     let database = site.open().await;

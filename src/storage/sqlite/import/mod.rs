@@ -44,6 +44,7 @@ impl ImportSource {
             )));
         }
         let store = SqliteStore::open(file).await.map_err(ImportError::Source)?;
+        store.mend().await.map_err(ImportError::Source)?;
         Ok(Self(store))
     }
 
@@ -133,7 +134,7 @@ impl ImportSource {
 
     async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
         let begin = include_str!("../queries/begin.sql");
-        Ok(self.0.connections().writer.begin_with(begin).await?)
+        Ok(self.0.connections()?.writer.begin_with(begin).await?)
     }
 }
 

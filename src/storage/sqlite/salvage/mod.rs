@@ -1,109 +1,302 @@
-//! A database whose pages are damaged: it is set aside as it is, and a new one takes its place with everything that can
-//! still be read.
+//! A database whose pages are damaged: a new one takes its place at once, so that other programs go on with that, and then
+//! everything that was live in the damaged one is written into it.
 //!
-//! Rows are read through SQLite itself, so that nothing comes back that had been deleted before: what lies on a page that
-//! no tree leads to any more may have been uploaded long ago.
+//! Rows are read page by page, without SQLite, which gives up wherever a page on the way is damaged. Nothing comes back
+//! that had been deleted: pages that were given free, and what lies between the cells of others, are not looked at; where
+//! nobody can tell, readings go to quarantine.
 
-mod copying;
+mod doubtful;
+mod import;
+mod known;
+mod layouts;
+mod losses;
+mod outline;
+mod pages;
+mod plan;
 mod set_aside;
 mod strays;
 
-use std::path::Path;
+#[cfg(test)]
+mod tests;
 
-use sqlx::SqliteConnection;
+use std::{io, path::Path};
+
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use tokio::sync::mpsc;
 
 pub(super) use self::strays::{remembered, take_in};
-use self::{copying::Copied, set_aside::Files};
+use self::{
+    import::Import,
+    known::{MANIFESTS, QUARANTINE, READINGS, TABLES},
+    layouts::layouts,
+    outline::Outline,
+    plan::Plan,
+    set_aside::Files,
+};
 use super::{cells, migrations, options};
 use crate::{
     domain::{store::Salvage, timestamp::Timestamp},
     storage::{StoreError, errors},
 };
 
-/// Tables with integer ids, the most precious first.
-const TABLES: [&str; 6] = [
-    "meter_readings",
-    "upload_manifests",
-    "quarantined_readings",
-    "meters",
-    "quarantine_audit",
-    "sync_log",
-];
-/// Tables without.
-const KEYED: [&str; 2] = ["service_facts", "ingestion_keys"];
-/// A reading takes no less of a page than this, in bytes.
-const SHORTEST_READING: u64 = 24;
+/// What is found and not yet written, in batches.
+const AHEAD: usize = 4;
+/// Tables that other programs made: they find them as they know them.
+const DEPLOYED: [&str; 3] = ["meter_readings", "meters", "sync_log"];
 
-/// Goes on with a salvage that was interrupted.
-pub(super) async fn resume(database: &Path) -> Result<(), StoreError> {
-    match Files::interrupted(database).map_err(|error| failed(&error))? {
-        Some(files) => salvage(&files).await,
-        None => Ok(()),
+/// Asked before every step that can be interrupted, by its name: an error is an interruption. Tests plan some.
+pub(super) type Gate = dyn Fn(&'static str) -> io::Result<()> + Send + Sync;
+
+/// Nothing interrupts it but what really happens.
+pub(super) fn open_gate(_step: &'static str) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether a salvage was begun and not ended.
+pub(super) fn is_interrupted(database: &Path) -> Result<bool, StoreError> {
+    let interrupted = Files::interrupted(database).map_err(|error| failed(&error))?;
+    Ok(interrupted.is_some())
+}
+
+/// Whether the file ends before its pages do, which SQLite only finds when it wants one of them. One with a log is in order
+/// when that is read.
+pub(super) fn is_cut_off(database: &Path) -> bool {
+    let log = std::fs::metadata(set_aside::log_of(database));
+    let has_log = log.is_ok_and(|log| log.len() > 0);
+    let is_empty = std::fs::metadata(database).is_ok_and(|file| file.len() == 0);
+    is_empty || (!has_log && pages::is_cut_off(database))
+}
+
+/// Sets a damaged database aside and puts a new one in its place, or goes on with that where it was interrupted. Nobody of
+/// this service may have it open. May be asked again until it succeeds.
+pub(super) async fn replace(database: &Path, gate: &Gate) -> Result<(), StoreError> {
+    let interrupted = Files::interrupted(database).map_err(|error| failed(&error))?;
+    let files = match interrupted {
+        Some(files) => files,
+        None => Files::begin(database).map_err(|error| failed(&error))?,
+    };
+    if !files.is_exchanged().map_err(|error| failed(&error))? {
+        pass(gate, "before the new one is made")?;
+        make_new(&files).await?;
+        files.exchange(gate).map_err(|error| failed(&error))?;
+    }
+    let pool = options::writer_pool(&files.database).await?;
+    let filled = fill(&pool, &files, gate).await;
+    pool.close().await;
+    filled?;
+    pass(gate, "before it is over")?;
+    files.finish().map_err(|error| failed(&error))
+}
+
+fn pass(gate: &Gate, step: &'static str) -> Result<(), StoreError> {
+    gate(step).map_err(|error| failed(&error))
+}
+
+fn failed(error: &io::Error) -> StoreError {
+    errors::from_file_system("a damaged database cannot be saved", error)
+}
+
+/// A new database without rows, which gives no id that the damaged one may have given.
+async fn make_new(files: &Files) -> Result<(), StoreError> {
+    let plan = plan(files).await?;
+    match make_with(files, &plan, true).await {
+        // What a damaged file says of a table may be wrong.
+        Err(StoreError::Unsuitable(words)) => {
+            tracing::warn!(words, "the tables are made anew as this service knows them");
+            make_with(files, &plan, false).await
+        }
+        made => made,
     }
 }
 
-/// Sets a damaged database aside and puts a new one in its place. Nobody of this service may have it open.
-pub(super) async fn replace(database: &Path) -> Result<(), StoreError> {
-    let files = Files::begin(database).map_err(|error| failed(&error))?;
-    salvage(&files).await
+async fn make_with(files: &Files, plan: &Plan, as_before: bool) -> Result<(), StoreError> {
+    let path = files.new_database().map_err(|error| failed(&error))?;
+    let pool = options::writer_pool(&path).await?;
+    let made = shape(&pool, plan, as_before).await;
+    pool.close().await;
+    made
 }
 
-async fn salvage(files: &Files) -> Result<(), StoreError> {
-    let new = files.new_database().map_err(|error| failed(&error))?;
-    let pool = options::writer_pool(&new).await?;
+/// `as_before` makes the tables of other programs as those had made them.
+async fn shape(pool: &SqlitePool, plan: &Plan, as_before: bool) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    for (known, planned) in TABLES.iter().zip(&plan.tables) {
+        if let Some(definition) = &planned.named.definition
+            && as_before
+            && DEPLOYED.contains(&known.name)
+            && !layouts::make(&mut connection, definition).await
+        {
+            tracing::warn!(
+                table = known.name,
+                "a table is made anew as this service knows it"
+            );
+        }
+    }
+    migrations::run(&mut connection).await?;
+    for (known, planned) in TABLES.iter().zip(&plan.tables) {
+        if known.has_ids {
+            let lost = losses::at_most(plan, planned, known).unwrap_or(0);
+            let beyond = i64::try_from(lost).unwrap_or(0).min(MOST_BEYOND);
+            never_reuse(
+                &mut connection,
+                known.name,
+                planned.highest().saturating_add(beyond),
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the last ids are lost, no more than this many are passed over.
+const MOST_BEYOND: i64 = 1 << 32;
+
+/// An id that was lost must not come to mean another row.
+async fn never_reuse(
+    connection: &mut SqliteConnection,
+    table: &str,
+    highest: i64,
+) -> Result<(), StoreError> {
+    for statement in [
+        "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, 0 \
+         WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+        "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1",
+    ] {
+        sqlx::query(statement)
+            .bind(table)
+            .bind(highest)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// What is to be saved of the damaged database, wherever it lies now.
+async fn plan(files: &Files) -> Result<Plan, StoreError> {
+    let (database, log) = files.damaged();
+    let outline = blocking(move || Outline::read(&database, &log)).await?;
+    let layouts = layouts(&outline.tables).await?;
+    blocking(move || Ok(Plan::make(outline, layouts))).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(io::Error::other).and_then(|done| done);
+    done.map_err(|error| failed(&error))
+}
+
+/// Writes what was live in the damaged database into the new one.
+async fn fill(pool: &SqlitePool, files: &Files, gate: &Gate) -> Result<(), StoreError> {
     let mut connection = pool.acquire().await?;
     migrations::run(&mut connection).await?;
-    let salvage = copy_all(&mut connection, files).await?;
-    drop(connection);
-    pool.close().await;
-    files.finish().map_err(|error| failed(&error))?;
+    let before = remembered(&mut connection).await?;
+    let set_aside = files.set_aside.display().to_string();
+    if before.is_some_and(|before| before.set_aside == set_aside) {
+        return Ok(());
+    }
+    // For as long as this lasts no other program can fold a log into the damaged file that goes on meanwhile.
+    let pin = Pin::on(&files.set_aside).await;
+    let moment = files.last_changed();
+    let salvage = import(&mut connection, files, gate).await;
+    let is_pinned = pin.release().await;
+    let salvage = salvage?;
+    if !is_pinned && files.last_changed() != moment {
+        return Err(StoreError::Busy(
+            "another program changed the damaged database while it was read".to_owned(),
+        ));
+    }
+    pass(gate, "before it is written down")?;
+    strays::remember(&mut connection, &salvage).await?;
     tracing::error!(
         set_aside = salvage.set_aside,
         readings = salvage.readings,
+        quarantined = salvage.quarantined,
         lost_at_most = salvage.lost_at_most,
+        also_lost = ?salvage.also_lost,
         "the sync database was damaged; it was set aside, and a new one holds what could be read of it"
     );
     Ok(())
 }
 
-fn failed(error: &std::io::Error) -> StoreError {
-    errors::from_file_system("a damaged database cannot be set aside", error)
-}
-
-async fn copy_all(connection: &mut SqliteConnection, files: &Files) -> Result<Salvage, StoreError> {
-    let mut salvage = Salvage {
-        at: time_of(connection).await?,
-        set_aside: files.set_aside.display().to_string(),
-        readings: 0,
-        lost_at_most: 0,
-        batches_lost_at_most: 0,
-        taken_in_later: 0,
-        through: 0,
-    };
-    let attached = sqlx::query("ATTACH DATABASE ?1 AS damaged")
-        .bind(salvage.set_aside.as_str())
-        .execute(&mut *connection)
-        .await;
-    if let Err(error) = attached {
-        tracing::error!(%error, "nothing can be read of the damaged database");
-        salvage.lost_at_most = as_many_as_fit(files);
-        strays::remember(connection, &salvage).await?;
-        return Ok(salvage);
-    }
-    for table in TABLES {
-        let copied = copying::copy(connection, table).await?;
-        note(&mut salvage, table, &copied, files);
-    }
-    for table in KEYED {
-        if !copying::copy_whole(connection, table).await? {
-            tracing::warn!(table, "a table of the damaged database cannot be read");
+async fn import(
+    connection: &mut SqliteConnection,
+    files: &Files,
+    gate: &Gate,
+) -> Result<Salvage, StoreError> {
+    let plan = plan(files).await?;
+    let now = time_of(connection).await?;
+    let mut import = Import::begin(connection, now, plan.knows_pending()).await?;
+    let (sender, mut finds) = mpsc::channel(AHEAD);
+    let reading = tokio::task::spawn_blocking(move || {
+        let told = plan.hand_over(|find| {
+            let sent = sender.blocking_send(find);
+            sent.map_err(|_| io::Error::other("nobody takes it"))
+        });
+        (plan, told)
+    });
+    let mut taken = Ok(());
+    while let Some(find) = finds.recv().await {
+        taken = match pass(gate, "before some rows are written") {
+            Ok(()) => import.take(find).await,
+            Err(error) => Err(error),
+        };
+        if taken.is_err() {
+            break;
         }
     }
-    sqlx::query("DETACH DATABASE damaged")
-        .execute(&mut *connection)
-        .await?;
-    strays::remember(connection, &salvage).await?;
-    Ok(salvage)
+    drop(finds);
+    let (plan, told) = reading
+        .await
+        .map_err(|error| failed(&io::Error::other(error)))?;
+    taken?;
+    told.map_err(|error| failed(&error))?;
+    account(&plan, &mut import, files, now).await
+}
+
+async fn account(
+    plan: &Plan,
+    import: &mut Import<'_>,
+    files: &Files,
+    now: Timestamp,
+) -> Result<Salvage, StoreError> {
+    let lost = |table: usize| match (TABLES.get(table), plan.tables.get(table)) {
+        (Some(known), Some(planned)) => losses::at_most(plan, planned, known),
+        _ => Some(0),
+    };
+    let readings_lost = match (lost(READINGS), plan.knows_pending()) {
+        (Some(0), _) => Some(0),
+        (_, true) => Some(import.pending_lost().await?),
+        (by_room, false) => by_room,
+    };
+    let precious = [MANIFESTS, READINGS, QUARANTINE];
+    let others =
+        (0..TABLES.len()).filter(|table| !precious.contains(table) && lost(*table) != Some(0));
+    let mut also_lost: Vec<String> = others
+        .filter_map(|table| TABLES.get(table).map(|known| known.holds.to_owned()))
+        .collect();
+    if !plan.foreign.is_empty() {
+        also_lost.push(format!(
+            "the tables {} of other programs",
+            plan.foreign.join(", ")
+        ));
+    }
+    Ok(Salvage {
+        at: now,
+        set_aside: files.set_aside.display().to_string(),
+        readings: import.readings,
+        quarantined: import.quarantined().await?,
+        lost_at_most: readings_lost,
+        quarantine_lost_at_most: lost(QUARANTINE),
+        batches_lost_at_most: lost(MANIFESTS).map(|lost| lost + import.batches_left),
+        also_lost,
+        taken_in_later: 0,
+        through: plan
+            .tables
+            .get(READINGS)
+            .map_or(0, |readings| readings.highest()),
+    })
 }
 
 /// The time as the database has it, which is the machine's own.
@@ -114,39 +307,28 @@ async fn time_of(connection: &mut SqliteConnection) -> Result<Timestamp, StoreEr
     cells::required_time(&row, 0)
 }
 
-fn note(salvage: &mut Salvage, table: &'static str, copied: &Copied, files: &Files) {
-    let unreadable: u64 = copied
-        .unreadable
-        .iter()
-        .map(|(from, to)| from.abs_diff(*to) + 1)
-        .sum();
-    if unreadable > 0 || copied.is_missing {
-        tracing::error!(
-            table,
-            rows = copied.rows,
-            unreadable = ?copied.unreadable,
-            "a table of the damaged database cannot be read as a whole"
-        );
-    }
-    match table {
-        "meter_readings" => {
-            salvage.readings = copied.rows;
-            salvage.through = copied.highest;
-            let is_unknown = copied.is_missing || copied.highest == 0;
-            salvage.lost_at_most = if is_unknown {
-                as_many_as_fit(files)
-            } else {
-                unreadable
-            };
-        }
-        "upload_manifests" => salvage.batches_lost_at_most = unreadable,
-        _ => {}
-    }
-}
+/// A look at a database that lasts: until it ends, what it sees stays where it lies.
+struct Pin(Option<SqliteConnection>);
 
-/// How many readings the damaged file could have held.
-fn as_many_as_fit(files: &Files) -> u64 {
-    let bytes = std::fs::metadata(&files.set_aside).map_or(0, |file| file.len());
-    // An empty file has lost nothing, nor has one that never got further than its first pages.
-    bytes / SHORTEST_READING
+impl Pin {
+    /// Where SQLite cannot even begin to read, nobody else can either.
+    async fn on(database: &Path) -> Self {
+        let look = async {
+            let mut connection = options::reader_options(database).connect().await?;
+            sqlx::raw_sql("BEGIN; SELECT count(*) FROM sqlite_schema")
+                .execute(&mut connection)
+                .await?;
+            Ok::<_, sqlx::Error>(connection)
+        };
+        Self(look.await.ok())
+    }
+
+    /// Whether it held until now.
+    async fn release(self) -> bool {
+        match self.0 {
+            // It only looked.
+            Some(connection) => sqlx::Connection::close(connection).await.is_ok(),
+            None => false,
+        }
+    }
 }

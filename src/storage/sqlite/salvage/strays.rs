@@ -9,7 +9,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use super::super::options;
 use crate::{domain::store::Salvage, storage::StoreError};
 
-const FACT: &str = "salvage";
+/// The name under which it is remembered.
+pub(super) const FACT: &str = "salvage";
 /// What other programs write; everything else is this service's own, and it has a new database.
 const COLUMNS: &str = "meter_external_id, timestamp, data_point, value, unit, created_at";
 

@@ -1,0 +1,73 @@
+//! Replaces a damaged database under the running service, and tells what is being done about it.
+
+use std::{path::Path, sync::Arc};
+
+use super::{SqliteStore, connections::Connections, salvage};
+use crate::storage::StoreError;
+
+/// What is answered meanwhile.
+const UNDER_WAY: &str = "what can be read of it is being saved into a new one";
+
+/// The damage that is known before the database is opened: SQLite would remove the log of a file that was cut off.
+///
+/// # Errors
+/// Where the file system cannot tell.
+pub(super) fn known_damage(path: &Path, was_ours: bool) -> Result<Option<String>, StoreError> {
+    let words = if salvage::is_interrupted(path)? {
+        Some(UNDER_WAY)
+    } else if was_ours && salvage::is_cut_off(path) {
+        Some("its file was cut off, or emptied")
+    } else {
+        None
+    };
+    Ok(words.map(str::to_owned))
+}
+
+impl SqliteStore {
+    /// Whoever has a connection loses it; whoever asks for one meanwhile is told what is going on. A second one waits for
+    /// the first. What fails is begun again where it ended, as often as it takes.
+    pub(super) async fn replace_damaged_file(&self) -> Result<(), StoreError> {
+        let _replacing = self.replacing.lock().await;
+        if self.damage.require_none().is_ok() && self.connections().is_ok() {
+            return Ok(());
+        }
+        let before = self.exchange_connections(Err(StoreError::Damaged(UNDER_WAY.to_owned())));
+        if let Ok(before) = before {
+            before.close().await;
+        }
+        let replaced = self.replace_with_reserve().await;
+        match replaced {
+            Ok(connections) => {
+                self.damage.forget();
+                // Nobody else puts any there meanwhile.
+                drop(self.exchange_connections(Ok(connections)));
+                Ok(())
+            }
+            Err(error) => {
+                let words = format!(
+                    "saving what can be read of it into a new one has not succeeded yet: {error}; it is tried again by itself"
+                );
+                drop(self.exchange_connections(Err(StoreError::Damaged(words))));
+                Err(error)
+            }
+        }
+    }
+
+    /// The room that is kept for emptying the queue is for this as well: nothing is emptied before.
+    async fn replace_with_reserve(&self) -> Result<Arc<Connections>, StoreError> {
+        match self.replace_and_open().await {
+            Err(StoreError::Full(_)) => {
+                self.reserve.give_up().await;
+                self.replace_and_open().await
+            }
+            other => other,
+        }
+    }
+
+    async fn replace_and_open(&self) -> Result<Arc<Connections>, StoreError> {
+        salvage::replace(&self.path, &salvage::open_gate).await?;
+        let (connections, _, salvage) = Connections::open(&self.path).await?;
+        self.set_salvage(salvage);
+        Ok(Arc::new(connections))
+    }
+}

@@ -1,0 +1,188 @@
+//! What can be found of a damaged database from where it should begin: the schema, the trees that it names, the free pages.
+
+use std::{collections::HashMap, io, path::Path};
+
+use super::{
+    known::TABLES,
+    pages::{Freelist, Pages, Row, Tree, Use, Uses, Value, rows, walk},
+};
+
+/// The index from which claims are answered: it holds the id of every reading that waits.
+const PENDING: &str = "meter_readings_pending";
+/// Says only which steps a database has seen, and the new one sees them all.
+const MIGRATIONS: &str = "meterit_sync_migrations";
+const SEQUENCES: &str = "sqlite_sequence";
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Outline {
+    pub(super) pages: Pages,
+    pub(super) uses: Uses,
+    /// For each of our tables.
+    pub(super) tables: Vec<Named>,
+    /// Tables of other programs.
+    pub(super) foreign: Vec<String>,
+    /// The pages of the index of waiting readings; none where it is not whole.
+    pub(super) pending: Option<Vec<u32>>,
+    /// None where it has to be found otherwise.
+    pub(super) free: Option<Freelist>,
+}
+
+/// What is known of a table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    /// The statement that made it.
+    pub(super) definition: Option<String>,
+    /// Its tree; none where nobody knows where that begins.
+    pub(super) tree: Option<Tree>,
+    /// The highest id that was ever given.
+    pub(super) given: Option<i64>,
+    /// Whether the schema was not whole, so that the tree may be another's by now.
+    pub(super) is_doubtful: bool,
+}
+
+/// A row of the schema.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    kind: String,
+    name: String,
+    root: u32,
+    definition: Option<String>,
+    /// Nothing leads to it.
+    is_stray: bool,
+}
+
+impl Outline {
+    /// Reads all that the schema leads to. Blocks on the file system, for as long as it takes to read the file.
+    ///
+    /// # Errors
+    /// Where there is no such file.
+    pub(super) fn read(database: &Path, log: &Path) -> io::Result<Self> {
+        let pages = Pages::open(database, log)?;
+        let mut uses = Uses::of(&pages);
+        let entries = schema(&pages, &mut uses);
+        let mut outline = Self {
+            tables: vec![Named::default(); TABLES.len()],
+            foreign: Vec::new(),
+            pending: None,
+            free: None,
+            pages,
+            uses,
+        };
+        let mut given = HashMap::new();
+        for entry in entries {
+            outline.follow(entry, &mut given);
+        }
+        for (named, known) in outline.tables.iter_mut().zip(&TABLES) {
+            named.given = given.get(known.name).copied();
+        }
+        if outline.pages.has_header() {
+            outline.free = Some(Freelist::follow(&outline.pages, &mut outline.uses));
+        }
+        Ok(outline)
+    }
+
+    fn follow(&mut self, entry: Entry, given: &mut HashMap<String, i64>) {
+        if entry.root < 2 {
+            return;
+        }
+        let is_sequences = entry.name == SEQUENCES;
+        let tree = walk(&self.pages, &mut self.uses, entry.root, |_, rows| {
+            if is_sequences {
+                given.extend(rows.rows.iter().filter_map(sequence));
+            }
+        });
+        let known = TABLES.iter().position(|known| known.name == entry.name);
+        match known.and_then(|known| self.tables.get_mut(known)) {
+            Some(named) => {
+                named.definition = entry.definition;
+                named.is_doubtful = entry.is_stray;
+                named.tree = Some(tree);
+            }
+            None if entry.name == PENDING && tree.is_whole() => {
+                self.pending = Some(tree.pages);
+            }
+            None if entry.kind == "table"
+                && !entry.name.starts_with("sqlite_")
+                && entry.name != MIGRATIONS =>
+            {
+                self.foreign.push(entry.name);
+            }
+            None => {}
+        }
+    }
+}
+
+/// The schema's rows: those that its tree leads to, and where it does not lead everywhere those that lie about.
+fn schema(pages: &Pages, uses: &mut Uses) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let tree = walk(pages, uses, 1, |_, rows| {
+        entries.extend(rows.rows.iter().filter_map(entry));
+    });
+    if tree.is_whole() {
+        return entries;
+    }
+    let mut others = Vec::new();
+    for number in 2..=pages.present() {
+        let is_orphan = uses.get(number) == Use::Unknown;
+        let found = if is_orphan { rows(pages, number) } else { None };
+        let Some(found) = found.filter(|found| found.is_table && !found.rows.is_empty()) else {
+            continue;
+        };
+        let on_page: Option<Vec<Entry>> = found.rows.iter().map(entry).collect();
+        if let Some(on_page) = on_page {
+            // What was replaced by another version has been given free, and says the same or contradicts it.
+            uses.claim(number, Use::Orphan);
+            others.extend(on_page);
+        }
+    }
+    let unknown = |entry: &Entry| entries.iter().all(|known| known.name != entry.name);
+    let mut found: Vec<Entry> = others
+        .iter()
+        .filter(|entry| unknown(entry))
+        .cloned()
+        .collect();
+    found.retain(|entry| {
+        others
+            .iter()
+            .all(|other| other.name != entry.name || other.root == entry.root)
+    });
+    for entry in &mut found {
+        entry.is_stray = true;
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found.dedup_by(|one, other| one.name == other.name);
+    entries.extend(found);
+    entries
+}
+
+fn entry(row: &Row) -> Option<Entry> {
+    let [kind, name, _, root, definition] = row.values.as_slice() else {
+        return None;
+    };
+    let text = |value: &Value| match value {
+        Value::Text(bytes) => String::from_utf8(bytes.clone()).ok(),
+        _ => None,
+    };
+    let kind =
+        text(kind).filter(|kind| ["table", "index", "view", "trigger"].contains(&kind.as_str()))?;
+    let root = match root {
+        Value::Integer(root) => u32::try_from(*root).ok()?,
+        Value::Null => 0,
+        _ => return None,
+    };
+    Some(Entry {
+        kind,
+        name: text(name)?,
+        root,
+        definition: text(definition),
+        is_stray: false,
+    })
+}
+
+fn sequence(row: &Row) -> Option<(String, i64)> {
+    let [Value::Text(name), Value::Integer(given)] = row.values.as_slice() else {
+        return None;
+    };
+    Some((String::from_utf8(name.clone()).ok()?, *given))
+}

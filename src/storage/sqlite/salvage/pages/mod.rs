@@ -1,0 +1,24 @@
+//! Reads the pages of a database file without SQLite, which gives up where a page on the way to a row is damaged.
+//!
+//! Knows no more of the format than it takes to find rows: <https://www.sqlite.org/fileformat2.html>. Nothing that it
+//! reads is believed before it was checked against the bounds of its page and of the file.
+
+mod btree;
+mod file;
+mod freelist;
+mod header;
+mod leaf;
+mod record;
+mod tree;
+mod wal;
+
+pub(super) use self::{
+    file::{Pages, Use, Uses, is_cut_off},
+    freelist::Freelist,
+    leaf::{Row, Rows, is_inner_table_page, rows},
+    record::Value,
+    tree::{Hole, Tree, walk},
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! Databases that are damaged in every place, and a salvage that is interrupted at every step.
+
+mod damages;
+mod interruptions;
+mod site;
