@@ -131,6 +131,7 @@ fn the_room_that_empties_a_full_disk_is_not_taken_by_programs_that_go_on_inserti
         disk.path().join("sync.db.reserve").exists()
     });
     let (accepted, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    let mut posted = 0;
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let _over = scopeguard(&is_over);
@@ -153,17 +154,33 @@ fn the_room_that_empties_a_full_disk_is_not_taken_by_programs_that_go_on_inserti
         wait_until("many tries to be refused", || {
             refused.load(Ordering::Relaxed) >= many
         });
+        // The service wants to write, and gives its reserve up, of which the other program gets nothing.
+        // A single reading may find room where many do not.
+        let refusal = loop {
+            let answer = service.post("/api/v1/readings", Some(&reading(posted)));
+            if answer.status != 201 {
+                break answer;
+            }
+            posted += 1;
+        };
+        assert_eq!(refusal.status, 507, "{refusal:?}");
         let before = accepted.load(Ordering::Relaxed);
         assert!(before > 50_000, "{before} readings");
+        assert!(!disk.path().join("sync.db.reserve").exists());
+        let many = refused.load(Ordering::Relaxed) + 20;
+        wait_until("many more tries to be refused", || {
+            refused.load(Ordering::Relaxed) >= many
+        });
+        assert_eq!(accepted.load(Ordering::Relaxed), before);
         site.client_system.set_down(false);
         wait_until("all of them to arrive", || {
-            site.client_system.delivered().1 >= before
+            site.client_system.delivered().1 >= before + posted
         });
         wait_until("readings to be welcome again", || {
             accepted.load(Ordering::Relaxed) > before + 10 * AT_ONCE
         });
     });
-    let accepted = accepted.into_inner();
+    let accepted = accepted.into_inner() + posted;
     wait_until("the rest to arrive", || {
         site.client_system.delivered().1 >= accepted
     });

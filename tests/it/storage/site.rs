@@ -46,6 +46,16 @@ pub struct SqliteSite {
 }
 
 impl SqliteSite {
+    /// As [`Site::execute`], for what may fail; then in words.
+    pub async fn try_execute(&self, sql: &str) -> Result<(), String> {
+        let mut connection = self.connect().await;
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await;
+        connection.close().await.unwrap();
+        done.map(drop).map_err(|error| error.to_string())
+    }
+
     pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),

@@ -6,7 +6,7 @@ use meterit_sync::{
         quarantine::QuarantineReason,
         reading::RawCell,
     },
-    storage::{StoreError, SyncStore, sqlite::SqliteStore},
+    storage::{Reserve, StoreError, SyncStore, sqlite::SqliteStore},
 };
 
 use super::site::*;
@@ -226,4 +226,32 @@ async fn the_room_on_the_disk_is_known() {
             .await
             .is_some_and(|bytes| bytes > 0)
     );
+}
+
+#[tokio::test]
+async fn while_the_reserve_is_in_use_other_programs_meet_a_full_disk() {
+    let site = SqliteSite::new();
+    let database = site.open().await;
+    assert_eq!(database.keep_reserve().await, Reserve::Kept);
+    let insert = "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) VALUES ('M', '2026-01-01 00:00:00', 'x', 1)";
+    site.execute(insert).await;
+    database.give_up_reserve().await;
+    assert!(database.reserve_is_in_use());
+    let refused = site.try_execute(insert).await.expect_err("no room");
+    assert!(refused.contains("full"), "{refused}");
+    // A restart changes nothing about it, and what is there may leave.
+    database.close().await;
+    drop(database);
+    let database = site.open().await;
+    assert!(database.reserve_is_in_use());
+    assert!(site.try_execute(insert).await.is_err());
+    site.execute("DELETE FROM meter_readings").await;
+    assert_eq!(database.keep_reserve().await, Reserve::Kept);
+    site.execute(insert).await;
+    // A service that is gone for good locks nobody out for long.
+    database.give_up_reserve().await;
+    assert!(site.try_execute(insert).await.is_err());
+    site.execute("UPDATE disk_full SET closed_until = CAST(strftime('%s', 'now') AS INTEGER)")
+        .await;
+    site.execute(insert).await;
 }

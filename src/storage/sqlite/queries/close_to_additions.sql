@@ -6,5 +6,5 @@ VALUES (9223372036854775807, CAST(strftime('%s', 'now') AS INTEGER) + 600);
 CREATE TRIGGER IF NOT EXISTS no_room_for_readings BEFORE INSERT ON meter_readings
 WHEN (SELECT max(closed_until) FROM disk_full) > CAST(strftime('%s', 'now') AS INTEGER)
 BEGIN
-    INSERT INTO disk_full DEFAULT VALUES;
+    INSERT INTO disk_full (closed_until) VALUES (0);
 END
