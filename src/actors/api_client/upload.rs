@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     actors::STANDSTILL_MARGIN,
-    domain::{outcome::UploadOutcome, store::Fact},
+    domain::{
+        outcome::{RejectedReading, UploadOutcome},
+        store::Fact,
+    },
     messages::api_client::UploadBatch,
     upstream::{
         answer::Answer,
@@ -100,9 +103,15 @@ impl Uploader {
     }
 
     async fn send(&self, plain: bool) -> UploadOutcome {
+        // What has lain in the database for a while is looked at before it goes out under its key again.
+        if self.message.repeated
+            && let Err(damage) = body::decompress(&self.message.body)
+        {
+            return self.unsendable(&damage);
+        }
         let mut call = match self.call(plain) {
             Ok(call) => call,
-            Err(damage) => return UploadOutcome::KeyRefused(damage.to_string()),
+            Err(damage) => return self.unsendable(&damage),
         };
         call.headers
             .push(("idempotency-key", self.message.key.0.clone()));
@@ -141,14 +150,30 @@ impl Uploader {
         Ok(call)
     }
 
+    /// The database holds something else than this service wrote there. These bytes will never be sent again under their
+    /// key, and whether an earlier sending was stored nobody can tell.
+    fn unsendable(&self, damage: &body::DamagedBody) -> UploadOutcome {
+        tracing::error!(key = %self.message.key, %damage, "a batch cannot be sent any more; its readings go to quarantine");
+        let reading = |position| RejectedReading {
+            position,
+            words: damage.to_string(),
+        };
+        UploadOutcome::Doubtful {
+            doubtful: (0..self.message.readings).map(reading).collect(),
+        }
+    }
+
     fn classify(&self, answer: &Answer) -> UploadOutcome {
         if says_all_stored(answer, self.message.readings) {
             return UploadOutcome::Stored;
         }
-        // The body is this service's own; if it could not be read back, no reading of it can be named.
-        let meters = body::decompress(&self.message.body)
-            .and_then(|json| body::meters(&json))
-            .unwrap_or_default();
+        let kept = body::decompress(&self.message.body).and_then(|json| body::meters(&json));
+        let meters = match kept {
+            Ok(meters) => meters,
+            Err(damage) if is_verdict(answer.status) => return self.unsendable(&damage),
+            // A pause or a fault has nothing to do with what was sent.
+            Err(_) => Vec::new(),
+        };
         let sending = Sending {
             meters: &meters,
             repeated: self.message.repeated,
@@ -173,4 +198,9 @@ impl Uploader {
         };
         classify_upload(answer, &sending)
     }
+}
+
+/// Whether an answer judges what was sent.
+fn is_verdict(status: u16) -> bool {
+    matches!(status, 200..=299 | 400 | 413 | 422)
 }

@@ -180,3 +180,36 @@ async fn a_failing_server_is_no_outage() {
     assert!(link.is_connected && link.last_failed_connection.is_none());
     site.finish().await;
 }
+
+#[actix::test]
+async fn a_batch_whose_kept_body_is_damaged_holds_up_no_other() {
+    let site = Plan::default()
+        .batch_size(5)
+        .fault(on_batch(answer(500, "out of order")).times(1))
+        .start_settled(12)
+        .await;
+    let id = site.control().trigger_sync().await.expect("a pass");
+    site.eventually("the first sending", || site.batches().len() == 1)
+        .await;
+    site.at_rest_with(1).await;
+    site.database
+        .execute("UPDATE upload_manifests SET body = X'1f8b0800'")
+        .await;
+    site.advance_until("the pass to end", Duration::from_millis(500), || {
+        site.delivered_by(id).is_some()
+    })
+    .await;
+    assert_eq!(site.delivered_by(id), Some(7));
+    assert_eq!(site.database.pending().await, 0);
+    let set_aside = site
+        .database
+        .column("SELECT reason || ': ' || message AS it FROM quarantined_readings")
+        .await;
+    assert_eq!(set_aside.len(), 5);
+    for entry in set_aside {
+        assert!(entry.starts_with("possibly_stored: "), "{entry}");
+        assert!(entry.contains("damaged"), "{entry}");
+    }
+    assert_eq!(site.simulator.ledger().distinct_readings, 7);
+    site.finish().await;
+}
