@@ -269,6 +269,7 @@ fn a_salvage_tells_of_every_loss() {
         also_lost: vec!["the sync log".into()],
         taken_in_later: 0,
         through: 9,
+        later_is_unreadable: false,
     };
     let told = |salvage: Salvage| {
         let mut evidence = in_order();
@@ -281,11 +282,17 @@ fn a_salvage_tells_of_every_loss() {
         "no reading was lost",
         "2 readings are in quarantine",
         "192 readings at most that had been in quarantine",
-        "1 batch at most",
+        "1 batch on its way at most",
         "the sync log",
     ] {
         assert!(reason.contains(words), "{words}: {reason}");
     }
+    let reason = told(Salvage {
+        later_is_unreadable: true,
+        ..salvage.clone()
+    });
+    assert!(reason.contains("restart them at once"), "{reason}");
+    assert!(!reason.contains("as it comes"), "{reason}");
     let reason = told(Salvage {
         lost_at_most: None,
         quarantine_lost_at_most: None,

@@ -103,8 +103,12 @@ pub(super) fn salvaged(salvage: &Salvage) -> String {
     match salvage.batches_lost_at_most {
         Some(0) => {}
         Some(count) => told.push(format!(
-            "{} lost the key under which it was on its way, so that its readings may arrive twice",
-            counted(count, "batch at most", "batches at most")
+            "of {} the key was lost, so that their readings may arrive twice",
+            counted(
+                count,
+                "batch on its way at most",
+                "batches on their way at most"
+            )
         )),
         None => told.push("what was on its way may arrive twice".to_owned()),
     }
@@ -115,10 +119,15 @@ pub(super) fn salvaged(salvage: &Salvage) -> String {
         ));
     }
     format!(
-        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it; {}. What other programs still write into the damaged one is taken over as it comes. Look at the disk; restart those programs; remove that file, with its -wal and -shm, to end this message.",
+        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it; {}. {} Look at the disk; restart those programs; remove that file, with its -wal and -shm, to end this message.",
         salvage.set_aside,
         counted(salvage.readings, "reading", "readings"),
-        told.join("; ")
+        told.join("; "),
+        if salvage.later_is_unreadable {
+            "What other programs may have written into the damaged one since then cannot be read by this service and stays there: restart them at once."
+        } else {
+            "What other programs still write into the damaged one is taken over as it comes."
+        }
     )
 }
 

@@ -71,6 +71,9 @@ pub struct Salvage {
     pub taken_in_later: u64,
     /// Ids up to this one were taken over, or given up.
     pub through: i64,
+    /// What other programs may have written into the damaged one since then cannot be read where it lies.
+    #[serde(default)]
+    pub later_is_unreadable: bool,
 }
 
 /// Room on the disk that is kept for what empties the queue.

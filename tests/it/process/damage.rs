@@ -136,6 +136,12 @@ fn a_file_that_is_no_database_any_more_does_not_keep_the_service_from_starting()
         site.client_system.delivered().0 >= all && site.count("meter_readings") == 0
     });
     assert_eq!(set_aside(&site), 1);
+    // Whoever still has the damaged one open had better hear of it.
+    wait_until("it to be told that nothing more comes from there", || {
+        let status = service.get("/status");
+        let reason = status["reason"].as_str().unwrap_or_default();
+        status["salvage"]["later_is_unreadable"] == true && reason.contains("restart them at once")
+    });
     service.stop();
 }
 
@@ -428,6 +434,7 @@ fn a_program_that_still_writes_to_the_damaged_file_loses_nothing() {
     let service = site.start();
     wait_until("the last one to arrive", || arrived(&site, 3));
     assert_eq!(salvage(&service)["taken_in_later"], 3);
+    assert_eq!(salvage(&service)["later_is_unreadable"], false);
     wait_until("an empty queue", || site.count("meter_readings") == 0);
     site.assert_all_delivered_once(site.client_system.delivered().1);
     shell.kill();

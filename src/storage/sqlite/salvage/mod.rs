@@ -292,6 +292,7 @@ async fn account(
         batches_lost_at_most: lost(MANIFESTS).map(|lost| lost + import.batches_left),
         also_lost,
         taken_in_later: 0,
+        later_is_unreadable: false,
         through: plan
             .tables
             .get(READINGS)

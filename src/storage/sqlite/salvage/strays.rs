@@ -51,8 +51,22 @@ pub(in super::super) async fn take_in(
     connection: &mut SqliteConnection,
     salvage: &Salvage,
 ) -> Result<Salvage, StoreError> {
-    let Some(highest) = highest_beyond(salvage).await else {
-        return Ok(salvage.clone());
+    let highest = match highest_beyond(salvage).await {
+        Ok(Some(highest)) => highest,
+        Ok(None) => return Ok(salvage.clone()),
+        Err(StoreError::Damaged(words)) => {
+            if !salvage.later_is_unreadable {
+                tracing::error!(
+                    words,
+                    "what other programs write into the damaged database from now on cannot be taken over"
+                );
+            }
+            return Ok(Salvage {
+                later_is_unreadable: true,
+                ..salvage.clone()
+            });
+        }
+        Err(error) => return Err(error),
     };
     sqlx::query("ATTACH DATABASE ?1 AS damaged")
         .bind(salvage.set_aside.as_str())
@@ -97,17 +111,16 @@ async fn take_in_through(
     Ok(now)
 }
 
-/// The highest id that nobody has looked at; none where there is no such, or where it cannot be told.
-async fn highest_beyond(salvage: &Salvage) -> Option<i64> {
+/// The highest id that nobody has looked at; none where there is no such.
+async fn highest_beyond(salvage: &Salvage) -> Result<Option<i64>, StoreError> {
     let path = Path::new(&salvage.set_aside);
-    let mut connection = options::reader_options(path).connect().await.ok()?;
-    let highest: Option<i64> =
+    let mut connection = options::reader_options(path).connect().await?;
+    let highest: Result<Option<i64>, _> =
         sqlx::query_scalar("SELECT max(id) FROM meter_readings WHERE id > ?1")
             .bind(salvage.through)
             .fetch_one(&mut connection)
-            .await
-            .ok()?;
+            .await;
     // It only looked.
     let _ = connection.close().await;
-    highest
+    Ok(highest?)
 }
