@@ -140,7 +140,6 @@ fn unread(error: &actix_web::Error) -> HttpResponse {
 /// A failure of the transport itself, in the form that all of the local API's problems have.
 fn problem(status: StatusCode, words: &str) -> serde_json::Value {
     let (name, title) = match status {
-        StatusCode::FORBIDDEN => ("forbidden", "The request comes from where it may not"),
         StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "The method is not allowed here"),
         StatusCode::NOT_ACCEPTABLE => ("not-acceptable", "No form of the answer is accepted"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => (

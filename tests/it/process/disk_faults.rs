@@ -3,7 +3,7 @@
 
 use std::{
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
@@ -44,7 +44,7 @@ fn insert(database: &Path, first: u64, readings: u64) -> bool {
     sqlite(database, &statement).0
 }
 
-fn on_disk(disk: &SmallDisk) -> (Site, std::path::PathBuf) {
+fn on_disk(disk: &SmallDisk) -> (Site, PathBuf) {
     let database = disk.path().join("sync.db");
     let (made, _) = sqlite(
         &database,
@@ -66,17 +66,23 @@ fn state(service: &Service) -> String {
     service.get("/status")["state"].as_str().unwrap().to_owned()
 }
 
-#[test]
-fn a_full_disk_refuses_new_readings_and_empties_itself_by_uploading() {
-    let Some(disk) = SmallDisk::of_megabytes(48) else {
-        return;
-    };
+/// A small disk that is about to fill, since nothing can leave it; none where nobody may mount one.
+fn in_an_outage() -> Option<(SmallDisk, Site, PathBuf, Service)> {
+    let disk = SmallDisk::of_megabytes(48)?;
     let (site, database) = on_disk(&disk);
     site.client_system.set_down(true);
     let service = site.start();
     wait_until("the reserve to be kept", || {
         disk.path().join("sync.db.reserve").exists()
     });
+    Some((disk, site, database, service))
+}
+
+#[test]
+fn a_full_disk_refuses_new_readings_and_empties_itself_by_uploading() {
+    let Some((_disk, site, database, service)) = in_an_outage() else {
+        return;
+    };
     let mut accepted = 0;
     while insert(&database, accepted + 1, 2_000) {
         accepted += 2_000;
@@ -121,15 +127,9 @@ fn tells_of_full_disk(service: &Service) -> bool {
 #[test]
 fn the_room_that_empties_a_full_disk_is_not_taken_by_programs_that_go_on_inserting() {
     const AT_ONCE: u64 = 200;
-    let Some(disk) = SmallDisk::of_megabytes(48) else {
+    let Some((disk, site, database, service)) = in_an_outage() else {
         return;
     };
-    let (site, database) = on_disk(&disk);
-    site.client_system.set_down(true);
-    let service = site.start();
-    wait_until("the reserve to be kept", || {
-        disk.path().join("sync.db.reserve").exists()
-    });
     let (accepted, refused) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut posted = 0;
     let is_over = AtomicBool::new(false);
