@@ -25,7 +25,8 @@ impl Terminal {
     fn start(port: u16, arguments: &str) -> Self {
         let mut process = Command::new("script")
             .args(["--quiet", "--flush", "--return", "--command"])
-            .args([&format!("{PROGRAM} {arguments}"), "/dev/null"])
+            // Some shells would stay in between, and end in their own way when they are interrupted.
+            .args([&format!("exec {PROGRAM} {arguments}"), "/dev/null"])
             .env("LOCAL_API_PORT", port.to_string())
             .env("TERM", "xterm")
             .stdin(Stdio::piped())
