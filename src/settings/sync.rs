@@ -15,6 +15,8 @@ pub struct SyncSettings {
     pub batch_size_max: Option<usize>,
     /// The most bytes per second that uploads take on average.
     pub max_bytes_per_second: Option<u64>,
+    /// The most uploads that are under way at once, at least 1.
+    pub max_in_flight: usize,
     /// How often a batch that failed ambiguously is repeated within one pass.
     pub max_retries: u32,
     /// Whether passes start by themselves; otherwise only a manual trigger starts one.
@@ -42,6 +44,7 @@ impl SyncSettings {
             "bytes per second",
             100..=1_000_000_000,
         );
+        let max_in_flight = reader.whole_number("max_in_flight", "uploads", 1..=64);
         let max_retries = reader.whole_number("max_retries", "", 0..=20);
         let auto = reader.boolean("enable_auto_sync");
         let keep_synchronized = reader.boolean("keep_synchronized");
@@ -53,6 +56,7 @@ impl SyncSettings {
             batch_size: usize::try_from(batch_size?).ok()?,
             batch_size_max: batch_size_max?.and_then(|most| usize::try_from(most).ok()),
             max_bytes_per_second: max_bytes?.map(u64::from),
+            max_in_flight: usize::try_from(max_in_flight?).ok()?,
             max_retries: max_retries?,
             auto: auto?,
             pinned_interval: reader.is_set_by_operator("sync_interval_minutes"),

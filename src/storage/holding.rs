@@ -50,6 +50,16 @@ impl HeldIds {
         self.0.get(next).filter(|run| run.contains(&id))
     }
 
+    /// Whether one of `ids` is held.
+    pub(super) fn has_any_of(&self, ids: &ReadingIds) -> bool {
+        ids.runs().iter().any(|run| {
+            let next = self.0.partition_point(|held| held.end() < run.start());
+            self.0
+                .get(next)
+                .is_some_and(|held| held.start() <= run.end())
+        })
+    }
+
     /// Up to `limit` rows above `after` that nobody holds, ascending.
     pub(super) async fn free_rows(
         &self,
@@ -105,5 +115,8 @@ mod tests {
         assert_eq!(held.0, [1..=20, 40..=50]);
         assert_eq!(held.run_with(13), Some(&(1..=20)));
         assert_eq!(held.run_with(21), None);
+        let has = |text| held.has_any_of(&ReadingIds::decode(text).expect("ids"));
+        assert!(has("20-25") && has("1,60") && has("30-60") && has("45"));
+        assert!(!has("21-39") && !has("51-60") && !has("0,30,51"));
     }
 }

@@ -44,6 +44,15 @@ pub struct QuarantineEntry {
     pub key: Option<IdempotencyKey>,
 }
 
+/// Stays the same for as long as nobody but this instance commits anything. Says nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignMark {
+    /// Which connection tells.
+    pub connection: u64,
+    /// What it counts.
+    pub version: i64,
+}
+
 /// What an engine knows of the number of pending readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueLength {
@@ -84,6 +93,15 @@ pub trait SyncStore: Send + Sync {
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError>;
     /// The lowest id of a pending reading above `after`.
     async fn next_pending(&self, after: ReadingId) -> Result<Option<ReadingId>, StoreError>;
+    /// Up to `limit` pending readings with ids above `after`, ascending, as they lie there: what a claim is likely to find.
+    /// None where it is no better to read them now than in the claim.
+    async fn read_ahead(
+        &self,
+        _after: ReadingId,
+        _limit: usize,
+    ) -> Result<Option<Vec<RawReading>>, StoreError> {
+        Ok(None)
+    }
     /// Pending readings with ids in the stretch. Reads at most the stretch's rows.
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError>;
     /// Readings in quarantine.
@@ -181,6 +199,15 @@ pub trait StoreTransaction: Send {
         order: ClaimOrder,
         limit: usize,
     ) -> Result<Vec<RawReading>, StoreError>;
+    /// A mark by which a later transaction can tell whether anyone else has committed since; none where the engine cannot
+    /// tell.
+    async fn foreign_mark(&mut self) -> Result<Option<ForeignMark>, StoreError> {
+        Ok(None)
+    }
+    /// Whether all of these are still pending and no manifest of any instance holds one; asked only where there is a mark.
+    async fn are_claimable(&mut self, _ids: &ReadingIds) -> Result<bool, StoreError> {
+        Ok(false)
+    }
     /// Writes a manifest with its body.
     async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError>;
     /// Makes the manifests of instances that are gone this instance's own; returns the live ones. Parts and

@@ -200,14 +200,18 @@ fn protections_that_do_not_exist_yet_are_refused_and_the_rest_is_warned_about() 
     }
     let warnings = Site::new()
         .with(&[("HTTPS_PROXY", "http://u:hidden@proxy"), ("NO_PROXY", "*")])
-        .with_config("max_in_flight = 4")
+        .with_config("cors_allowed_origins = \"*\"")
         .loaded()
         .report
         .warnings;
     assert_eq!(warnings.len(), 3);
     assert_contains(
         &warnings.join("\n"),
-        &["HTTPS_PROXY (environment)", "NO_PROXY", "max_in_flight"],
+        &[
+            "HTTPS_PROXY (environment)",
+            "NO_PROXY",
+            "cors_allowed_origins",
+        ],
     );
     assert!(!warnings.join("\n").contains("hidden"));
 }

@@ -1,8 +1,10 @@
 //! Every write to the Sync Database, in the order in which it was asked for, grouped into few commits. An
 //! answer is given only after the commit is durable.
 
+mod ahead;
 mod attendance;
 mod census_taker;
+mod claim;
 mod cleaner;
 mod group;
 mod mending;
@@ -18,6 +20,7 @@ use actix::{
 };
 use tokio::sync::Notify;
 
+pub use self::ahead::Ahead;
 use self::{
     attendance::attend_forever,
     census_taker::CensusTaker,
@@ -52,6 +55,8 @@ pub struct DatabaseWriterParts {
     pub clock: Clock,
     /// The Sync Database.
     pub store: Arc<dyn SyncStore>,
+    /// The batch that is likely to be claimed next; none at first.
+    pub ahead: Rc<Ahead>,
     /// Who wants to know that readings came in.
     pub fresh_readings: Recipient<FreshReadings>,
     /// Who keeps to pauses that the Client System asked other instances for.
@@ -163,12 +168,14 @@ fn take_group(desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
     let (mut group, mut rows) = (Vec::new(), 0);
     while let Some(next) = waiting.front() {
         let is_full = group.len() == MOST_CHANGES || rows + next.weight() > MOST_ROWS;
-        if !group.is_empty() && (is_full || next.goes_first()) {
+        if !group.is_empty() && is_full {
             break;
         }
         rows += next.weight();
         group.extend(waiting.pop_front());
     }
+    // Nobody has been answered yet, so nobody can tell the order.
+    group.sort_by_key(|pending| !pending.goes_first());
     (!group.is_empty()).then_some(group)
 }
 

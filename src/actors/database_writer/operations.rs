@@ -1,4 +1,4 @@
-//! What each message changes in the Sync Database, but for settling, which has a file of its own.
+//! What each message changes in the Sync Database, but for claiming and settling, which have files of their own.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -6,19 +6,16 @@ use uuid::Uuid;
 use super::{DatabaseWriterParts, group::Changes};
 use crate::{
     domain::{
-        batch::{Batch, IdempotencyKey, Manifest, ManifestState},
+        batch::{Batch, IdempotencyKey, ManifestState},
         meter::MeterChanges,
-        quarantine::QuarantineReason,
-        reading::{RawReading, Reading, ReadingId},
         store::{Ingested, QuarantineActionResult, StoreError},
         timestamp::Timestamp,
     },
     messages::database_writer::{
-        ApplyMeters, BeginAttempt, ClaimBatch, Claimed, CorrectQuarantined, DiscardQuarantined,
-        InsertReadings, Remember, RequeueQuarantined, TakeOver,
+        ApplyMeters, BeginAttempt, CorrectQuarantined, DiscardQuarantined, InsertReadings,
+        Remember, RequeueQuarantined, TakeOver,
     },
-    storage::{QuarantineEntry, StoreTransaction},
-    upstream::body,
+    storage::StoreTransaction,
 };
 
 /// A message that is a change of the Sync Database.
@@ -92,99 +89,6 @@ impl WriteOperation for InsertReadings {
             ..Changes::default()
         };
         Ok((ingested, changes))
-    }
-}
-
-#[async_trait(?Send)]
-impl WriteOperation for ClaimBatch {
-    type Reply = Claimed;
-
-    fn goes_first(&self) -> bool {
-        true
-    }
-
-    async fn apply(
-        &self,
-        transaction: &mut dyn StoreTransaction,
-        parts: &DatabaseWriterParts,
-    ) -> Result<(Claimed, Changes), StoreError> {
-        let mut unreadable = 0;
-        let mut changes = Changes::default();
-        loop {
-            let rows = transaction.claimable(self.order, self.limit).await?;
-            if rows.is_empty() {
-                return Ok((
-                    Claimed {
-                        batch: None,
-                        unreadable,
-                    },
-                    changes,
-                ));
-            }
-            let (readable, bad) = judge(rows);
-            if !bad.is_empty() {
-                unreadable += transaction.quarantine(&bad, now(parts)).await?;
-                changes
-                    .removed
-                    .push(bad.iter().map(|entry| entry.reading_id).collect());
-                changes.bookkeeping = true;
-                changes.quarantine = true;
-            }
-            // Rows that were all unreadable have made room for the next ones.
-            if !readable.is_empty() {
-                let batch = new_batch(readable, now(parts));
-                transaction.insert_manifest(&batch).await?;
-                changes.bookkeeping = true;
-                changes.claimed_through = batch.manifest.reading_ids.iter().last();
-                return Ok((
-                    Claimed {
-                        batch: Some(batch),
-                        unreadable,
-                    },
-                    changes,
-                ));
-            }
-        }
-    }
-}
-
-fn judge(rows: Vec<RawReading>) -> (Vec<(ReadingId, Reading)>, Vec<QuarantineEntry>) {
-    let (mut readable, mut bad) = (Vec::with_capacity(rows.len()), Vec::new());
-    for row in rows {
-        let reading_id = row.id;
-        match row.parse() {
-            Ok(reading) => readable.push((reading_id, reading)),
-            Err(unreadable) => bad.push(QuarantineEntry {
-                reading_id,
-                reason: QuarantineReason::Unreadable,
-                status: None,
-                message: unreadable.to_string(),
-                key: None,
-            }),
-        }
-    }
-    (readable, bad)
-}
-
-fn new_batch(readable: Vec<(ReadingId, Reading)>, now: Timestamp) -> Batch {
-    let key = new_key();
-    let (ids, readings): (Vec<_>, Vec<_>) = readable.into_iter().unzip();
-    let manifest = Manifest {
-        root: key.clone(),
-        key,
-        reading_ids: ids.into_iter().collect(),
-        // The manifest is durable before the first byte is sent, so from here on it may have been.
-        attempts: 1,
-        failed_passes: 0,
-        state: ManifestState::Live,
-        last_error: None,
-        last_status: None,
-        claimed_at: now,
-        epoch: 0,
-    };
-    Batch {
-        manifest,
-        body: body::compress(&body::encode(&readings)).into(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! From a batch to its settled outcome. A delivery runs beside the actors: once begun it goes on to the commit
 //! that settles it, even if the sync manager is restarted meanwhile.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use actix::Recipient;
+use tokio::task::JoinHandle;
 use tracing::Span;
 
 use super::decision::{Decision, Next};
@@ -72,6 +73,8 @@ pub struct DeliveryLine {
 #[derive(Debug)]
 pub(super) struct Delivered {
     pub(super) outcome: UploadOutcome,
+    /// How long the exchange took, its turn at the API client included.
+    pub(super) took: Duration,
     pub(super) decision: Decision,
     pub(super) settled: Settled,
 }
@@ -103,17 +106,20 @@ impl DeliveryLine {
         ask_within(&self.remember, Remember { fact, value }, WRITE_PATIENCE).await
     }
 
-    /// Sends the batch once, lets `decide` judge the outcome, and settles it.
+    /// Sends the batch once, lets `decide` judge the outcome, and settles it. It is under way when this returns.
     ///
     /// # Errors
     /// In words, when a part of the service failed on the way; the manifest then tells the next pass.
-    pub(super) async fn deliver(
+    pub(super) fn deliver<D>(
         &self,
         batch: &Batch,
         timeout: Duration,
         span: &Span,
-        decide: impl FnOnce(&UploadOutcome) -> Decision + 'static,
-    ) -> Result<Delivered, String> {
+        decide: D,
+    ) -> impl Future<Output = Result<Delivered, String>> + use<D>
+    where
+        D: FnOnce(&UploadOutcome) -> Decision + 'static,
+    {
         let upload = UploadBatch {
             key: batch.manifest.key.clone(),
             body: Arc::clone(&batch.body),
@@ -123,9 +129,12 @@ impl DeliveryLine {
             span: span.clone(),
         };
         let epoch = batch.manifest.epoch;
-        let task = actix::spawn(self.clone().upload_and_settle(upload, epoch, decide));
-        task.await
-            .unwrap_or_else(|failure| Err(format!("a delivery failed: {failure}")))
+        let task: JoinHandle<_> =
+            actix::spawn(self.clone().upload_and_settle(upload, epoch, decide));
+        async {
+            task.await
+                .unwrap_or_else(|failure| Err(format!("a delivery failed: {failure}")))
+        }
     }
 
     async fn upload_and_settle(
@@ -135,9 +144,11 @@ impl DeliveryLine {
         decide: impl FnOnce(&UploadOutcome) -> Decision,
     ) -> Result<Delivered, String> {
         let (key, patience) = (upload.key.clone(), upload.timeout + UPLOAD_MARGIN);
+        let begun = self.clock.elapsed();
         let outcome = ask_within(&self.upload, upload, patience)
             .await
             .map_err(|error| error.to_string())?;
+        let took = self.clock.elapsed().saturating_sub(begun);
         self.failure_points.pass("sync_manager.delivery");
         let decision = decide(&outcome);
         let settled = match &decision.settlement {
@@ -146,6 +157,7 @@ impl DeliveryLine {
         };
         Ok(Delivered {
             outcome,
+            took,
             decision,
             settled,
         })

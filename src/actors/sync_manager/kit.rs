@@ -66,6 +66,10 @@ pub(super) struct PassKit {
     pub(super) batch_size_max: usize,
     /// What the Client System allows.
     pub(super) api_snapshot: Published<ApiClientSnapshot>,
+    /// The most uploads at once.
+    pub(super) most_in_flight: usize,
+    /// Whether uploads are spaced to take no more than so many bytes per second.
+    pub(super) spares_bytes: bool,
     pub(super) max_retries: u32,
     pub(super) timeout: Duration,
     pub(super) span: Span,
@@ -95,6 +99,11 @@ impl PassKit {
     pub(super) fn requests_are_scarce(&self) -> bool {
         self.api_snapshot
             .read(|snapshot| snapshot.requests_are_scarce)
+    }
+
+    /// Whether an upload may begin while others are under way.
+    pub(super) fn may_overlap(&self) -> bool {
+        !self.spares_bytes && !self.requests_are_scarce() && self.until_turn().is_zero()
     }
 
     /// How long the next upload has to wait for its turn.

@@ -271,6 +271,8 @@ impl SyncManager {
                 .batch_size_max
                 .unwrap_or_else(|| self.batch_size()),
             api_snapshot: self.parts.api_snapshot.clone(),
+            most_in_flight: self.parts.settings.max_in_flight,
+            spares_bytes: self.parts.settings.max_bytes_per_second.is_some(),
             max_retries: self.parts.settings.max_retries,
             timeout: self.parts.upload_timeout,
             span,

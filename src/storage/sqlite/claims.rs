@@ -1,21 +1,27 @@
 //! Finds the readings that are nobody's yet.
 
+use std::ops::DerefMut;
+
 use async_trait::async_trait;
-use sqlx::{Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
+use sqlx::{Sqlite, SqliteConnection, Transaction, pool::PoolConnection, sqlite::SqliteRow};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use super::{cells, plain_rows, transaction::lost};
+use super::{cells, options, plain_rows, queue, transaction::lost};
 use crate::{
     domain::{
         batch::ClaimOrder,
+        census::Stretch,
         reading::{RawReading, ReadingId},
         reading_ids::ReadingIds,
     },
     storage::{
-        StoreError, errors,
+        ForeignMark, StoreError, errors,
         holding::{HeldIds, PendingRows},
     },
 };
+
+/// Runs of ids that are worth a question each.
+const MOST_RUNS: usize = 16;
 
 /// Up to `limit` pending readings that no manifest holds, ascending by id. The transaction is gone afterwards where nobody
 /// waited for the end.
@@ -45,28 +51,80 @@ async fn held_ids(connection: &mut SqliteConnection) -> Result<HeldIds, StoreErr
     Ok(HeldIds::new(&held))
 }
 
+/// Whether all of these are pending and no manifest holds one. Those that lie scattered are not looked at.
+pub(super) async fn are_claimable(
+    connection: &mut SqliteConnection,
+    ids: &ReadingIds,
+) -> Result<bool, StoreError> {
+    if ids.runs().len() > MOST_RUNS || held_ids(connection).await?.has_any_of(ids) {
+        return Ok(false);
+    }
+    let mut pending = 0;
+    for run in ids.runs() {
+        let stretch = Stretch {
+            after: run.start().saturating_sub(1),
+            upper: *run.end(),
+        };
+        pending += queue::count_pending(connection, stretch).await?;
+    }
+    Ok(pending == ids.len() as u64)
+}
+
+/// Changes whenever another connection than this one, or its predecessor, has committed something.
+pub(super) async fn foreign_mark(
+    connection: &mut SqliteConnection,
+) -> Result<ForeignMark, StoreError> {
+    let row = sqlx::query(include_str!("queries/data_version.sql"))
+        .fetch_one(connection)
+        .await?;
+    Ok(ForeignMark {
+        connection: options::writers_made(),
+        version: cells::required_integer(&row, 0)?,
+    })
+}
+
+/// Up to `limit` pending rows with ids above `after`, ascending.
+pub(super) async fn pending_after(
+    reader: PoolConnection<Sqlite>,
+    after: ReadingId,
+    limit: usize,
+) -> Result<Vec<RawReading>, StoreError> {
+    read_aside(reader, after, limit).await?.1
+}
+
 struct Queue<'a>(&'a mut Option<Transaction<'static, Sqlite>>);
 
 #[async_trait]
 impl PendingRows for Queue<'_> {
-    /// On a thread that may block, for a disk may.
     async fn pending_after(
         &mut self,
         after: ReadingId,
         limit: usize,
     ) -> Result<Vec<RawReading>, StoreError> {
-        let mut transaction = self.0.take().ok_or_else(lost)?;
-        let runtime = Handle::current();
-        let reading = spawn_blocking(move || {
-            let rows = runtime.block_on(plain_rows::pending(&mut transaction, after, limit));
-            (transaction, rows)
-        });
-        let (transaction, rows) = reading.await.map_err(|failure| {
-            StoreError::Failed(format!("readings could not be read: {failure}"))
-        })?;
+        let transaction = self.0.take().ok_or_else(lost)?;
+        let (transaction, rows) = read_aside(transaction, after, limit).await?;
         *self.0 = Some(transaction);
         rows
     }
+}
+
+/// On a thread that may block, for a disk may. The connection is gone where that fails.
+async fn read_aside<C>(
+    mut connection: C,
+    after: ReadingId,
+    limit: usize,
+) -> Result<(C, Result<Vec<RawReading>, StoreError>), StoreError>
+where
+    C: DerefMut<Target = SqliteConnection> + Send + 'static,
+{
+    let runtime = Handle::current();
+    let reading = spawn_blocking(move || {
+        let rows = runtime.block_on(plain_rows::pending(&mut connection, after, limit));
+        (connection, rows)
+    });
+    reading
+        .await
+        .map_err(|failure| StoreError::Failed(format!("readings could not be read: {failure}")))
 }
 
 /// A row whose first columns are the id and the reading's five fields.

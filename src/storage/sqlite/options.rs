@@ -1,6 +1,10 @@
 //! How connections to the file are set up.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions, Connection, SqlitePool,
@@ -32,9 +36,21 @@ pub(super) async fn writer_pool(path: &Path) -> Result<SqlitePool, StoreError> {
         // connection would count itself inside a transaction for ever. The rollback is done by now, since
         // the connection was asked for a sign of life before.
         .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+        .after_connect(|_, _| {
+            WRITERS_MADE.fetch_add(1, Ordering::Relaxed);
+            Box::pin(std::future::ready(Ok(())))
+        })
         .connect_with(options)
         .await?;
     Ok(pool)
+}
+
+/// Write connections made in this process. SQLite's own counts begin anew with each.
+static WRITERS_MADE: AtomicU64 = AtomicU64::new(0);
+
+/// A number that is another one whenever a write connection may have taken the place of another.
+pub(super) fn writers_made() -> u64 {
+    WRITERS_MADE.load(Ordering::Relaxed)
 }
 
 /// The pool of those who only look; connects when first used.

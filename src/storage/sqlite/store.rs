@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    SqliteStore, disk, facts, manifests, meters, operation_log, quarantine, queue, readings,
-    transaction::SqliteTransaction,
+    SqliteStore, claims, disk, facts, manifests, meters, operation_log, quarantine, queue,
+    readings, transaction::SqliteTransaction,
 };
 use crate::{
     domain::{
@@ -12,7 +12,7 @@ use crate::{
         census::Stretch,
         meter::Meter,
         quarantine::{QuarantineFilter, QuarantinedReading},
-        reading::{ReadingId, ReadingRow},
+        reading::{RawReading, ReadingId, ReadingRow},
         sync_log::{SyncLogEntry, SyncStats},
         timestamp::Timestamp,
     },
@@ -69,6 +69,15 @@ impl SyncStore for SqliteStore {
     async fn next_pending(&self, after: ReadingId) -> Result<Option<ReadingId>, StoreError> {
         let answer = queue::next_pending(&mut *self.reader().await?, after).await;
         self.damage.note(answer)
+    }
+
+    async fn read_ahead(
+        &self,
+        after: ReadingId,
+        limit: usize,
+    ) -> Result<Option<Vec<RawReading>>, StoreError> {
+        let answer = claims::pending_after(self.reader().await?, after, limit).await;
+        self.damage.note(answer).map(Some)
     }
 
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError> {

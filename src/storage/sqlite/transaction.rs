@@ -19,7 +19,8 @@ use crate::{
         timestamp::Timestamp,
     },
     storage::{
-        Fact, Ingested, QuarantineActionResult, QuarantineEntry, StoreError, StoreTransaction,
+        Fact, ForeignMark, Ingested, QuarantineActionResult, QuarantineEntry, StoreError,
+        StoreTransaction,
     },
 };
 
@@ -116,6 +117,16 @@ impl StoreTransaction for SqliteTransaction {
     ) -> Result<Vec<RawReading>, StoreError> {
         self.connection()?;
         let done = claims::claimable(&mut self.transaction, order, limit).await;
+        self.damage.note(done)
+    }
+
+    async fn foreign_mark(&mut self) -> Result<Option<ForeignMark>, StoreError> {
+        let done = claims::foreign_mark(self.connection()?).await;
+        self.damage.note(done).map(Some)
+    }
+
+    async fn are_claimable(&mut self, ids: &ReadingIds) -> Result<bool, StoreError> {
+        let done = claims::are_claimable(self.connection()?, ids).await;
         self.damage.note(done)
     }
 

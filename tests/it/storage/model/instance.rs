@@ -329,12 +329,14 @@ impl Desk {
         let failure_points = FailurePoints::for_tests();
         let nobody = Nobody.start();
         let parts = DatabaseWriterParts {
+            ahead: std::rc::Rc::default(),
             progress: meterit_sync::supervision::progress::Progress::new(None),
             settings: SyncSettings {
                 batch_size_max: None,
                 max_bytes_per_second: None,
                 interval: Duration::from_secs(300),
                 batch_size: 1_000,
+                max_in_flight: 16,
                 max_retries: 3,
                 auto: true,
                 pinned_interval: false,

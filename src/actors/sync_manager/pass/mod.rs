@@ -1,0 +1,279 @@
+//! One sync pass: repeats what is still open, then claims and uploads until the queue is empty.
+//!
+//! A pass keeps nothing that matters in memory. Cut off at any point, the next one finds the manifests in the
+//! Sync Database and goes on under the old keys.
+
+mod sending;
+mod sources;
+mod stream;
+mod window;
+
+use std::{cell::RefCell, collections::VecDeque, time::Duration};
+
+use self::window::Window;
+use super::{
+    fitting_size::{Bounds, FittingSize},
+    fresh_turns::FreshTurns,
+    isolation::Isolation,
+    kit::{Broken, Interruption, PassKit, Progress},
+};
+use crate::{
+    actors::STANDSTILL_MARGIN,
+    domain::{
+        batch::{Batch, IdempotencyKey, ManifestState, Settlement},
+        pass::{PassEnd, PassReport, PassTrigger},
+        store::Fact,
+        timestamp::Timestamp,
+    },
+    messages::database_writer::JudgeSuspects,
+};
+
+/// An answer that takes longer than this share of the usual time is slow.
+const SLOW_SHARE: u32 = 3;
+/// A pass looks this often for batches of instances that are gone.
+const TAKE_OVER_EVERY: Duration = Duration::from_secs(10);
+
+/// Where the batch at hand came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Repeat,
+    Part,
+    Claim,
+    Parked,
+}
+
+pub(super) struct Pass {
+    kit: PassKit,
+    progress: RefCell<Progress>,
+    started_at: Timestamp,
+    repeats: VecDeque<IdempotencyKey>,
+    parked: VecDeque<IdempotencyKey>,
+    /// Claimed ahead, and not sent yet.
+    claimed: VecDeque<Batch>,
+    /// When abandoned batches are next looked for.
+    take_over_at: Duration,
+    isolation: Isolation,
+    /// Claims and parts take turns, so that isolating costs at most half of the requests.
+    part_is_next: bool,
+    fresh: FreshTurns,
+    size: FittingSize,
+    window: Window,
+    /// What was last said of a batch that was given up.
+    given_up: Option<String>,
+}
+
+impl Pass {
+    pub(super) fn new(kit: PassKit) -> Self {
+        let (started_at, now) = (kit.clock.now().into(), kit.clock.elapsed());
+        Self {
+            size: FittingSize::new(bounds(&kit), None),
+            window: Window::new(kit.most_in_flight, kit.timeout / SLOW_SHARE / 2),
+            isolation: Isolation::new(kit.server_accepts.get()),
+            kit,
+            progress: RefCell::default(),
+            started_at,
+            repeats: VecDeque::new(),
+            parked: VecDeque::new(),
+            claimed: VecDeque::new(),
+            take_over_at: now + TAKE_OVER_EVERY,
+            part_is_next: true,
+            fresh: FreshTurns::new(i64::MAX, now),
+            given_up: None,
+        }
+    }
+
+    /// Runs the pass to its end.
+    pub(super) async fn run(mut self) -> PassReport {
+        let end = self.work().await.unwrap_or_else(PassEnd::from);
+        let progress = *self.progress.borrow();
+        PassReport {
+            id: self.kit.id,
+            trigger: self.kit.trigger,
+            started_at: self.started_at,
+            finished_at: self.kit.clock.now().into(),
+            delivered: progress.delivered,
+            quarantined: progress.quarantined,
+            failed: progress.failed,
+            requests: progress.requests,
+            end,
+        }
+    }
+
+    async fn work(&mut self) -> Result<PassEnd, Broken> {
+        self.take_stock().await?;
+        loop {
+            if let Some(end) = self.wait_for_turn().await? {
+                return self.conclude(end).await;
+            }
+            self.get_on();
+            let streamed = if self.may_stream() {
+                self.stream().await?
+            } else {
+                None
+            };
+            let end = match streamed {
+                Some(end) => Some(end),
+                None => self.one_batch().await?,
+            };
+            if let Some(end) = end {
+                return self.conclude(end).await;
+            }
+        }
+    }
+
+    async fn one_batch(&mut self) -> Result<Option<PassEnd>, Broken> {
+        Ok(match self.next_batch().await? {
+            Some((batch, source)) => self.deliver(batch, source).await?,
+            None if self.release_lost_parts().await? => None,
+            None => Some(self.end_of_queue()),
+        })
+    }
+
+    fn end_of_queue(&self) -> PassEnd {
+        match &self.given_up {
+            Some(words) => PassEnd::GivenUp {
+                words: words.clone(),
+            },
+            None => PassEnd::Drained,
+        }
+    }
+
+    /// Parts of which this pass knows nothing: a split was committed, but its answer was lost in a restart.
+    async fn release_lost_parts(&self) -> Result<bool, Broken> {
+        let manifests = self.kit.store.manifests().await?;
+        let lost = manifests
+            .iter()
+            .any(|manifest| manifest.state == ManifestState::Part);
+        if lost {
+            self.kit.line.judge(JudgeSuspects::Release).await??;
+        }
+        Ok(lost)
+    }
+
+    /// Finds what earlier passes left open. Parts and suspects of an isolation that was cut off were refused for
+    /// certain, so their readings simply become pending again.
+    async fn take_stock(&mut self) -> Result<(), Broken> {
+        self.kit.hang_if_armed().await;
+        self.kit.line.take_over().await??;
+        self.kit.line.judge(JudgeSuspects::Release).await??;
+        for manifest in self.kit.store.manifests().await? {
+            match manifest.state {
+                ManifestState::Live => self.repeats.push_back(manifest.key),
+                // A parked batch takes its time, which fresh readings should not wait for.
+                ManifestState::Parked if self.kit.trigger == PassTrigger::FreshReadings => {}
+                ManifestState::Parked => self.parked.push_back(manifest.key),
+                ManifestState::Part | ManifestState::Suspect => {}
+            }
+        }
+        let remembered = self.kit.store.fact(Fact::BatchSizeThatFits).await?;
+        self.size = FittingSize::new(
+            bounds(&self.kit),
+            remembered.and_then(|size| size.parse().ok()),
+        );
+        let bounds = self.kit.store.queue_bounds().await?;
+        let newest = i64::try_from(self.kit.batch_size).unwrap_or(i64::MAX);
+        let backlog_end = bounds
+            .highest
+            .map_or(0, |highest| highest.saturating_sub(newest));
+        self.fresh = FreshTurns::new(backlog_end, self.kit.clock.elapsed());
+        Ok(())
+    }
+
+    /// Before a pass ends, suspects are judged as far as anything is proven, and the rest of an isolation that
+    /// cannot go on is given back to the queue.
+    async fn conclude(&mut self, end: PassEnd) -> Result<PassEnd, Broken> {
+        self.give_back().await?;
+        let is_end_of_queue = matches!(end, PassEnd::Drained | PassEnd::GivenUp { .. });
+        let (proven, open) = self.isolation.conclude(is_end_of_queue);
+        self.kit.server_accepts.set(self.isolation.server_accepts());
+        for root in proven {
+            self.condemn(Some(root)).await?;
+        }
+        if open || self.isolation.has_parts() {
+            self.kit.line.judge(JudgeSuspects::Release).await??;
+        }
+        if open && end == PassEnd::Drained {
+            return Ok(refuses_everything(
+                "it refused every part of what there was to send",
+            ));
+        }
+        Ok(end)
+    }
+
+    /// What was claimed ahead and not sent waits for the next pass, under its key.
+    async fn give_back(&mut self) -> Result<(), Broken> {
+        let settlement = Settlement::Postpone {
+            words: None,
+            sent: false,
+        };
+        for Batch { manifest, .. } in self.claimed.drain(..) {
+            self.kit
+                .line
+                .settle(manifest.key, manifest.epoch, &settlement)
+                .await
+                .map_err(Broken::Delivery)?;
+        }
+        Ok(())
+    }
+
+    /// Uploads are spaced where the Client System allows few requests, or the link few bytes. At the end of the queue
+    /// there is nothing to wait for.
+    async fn wait_for_turn(&mut self) -> Result<Option<PassEnd>, Broken> {
+        let wait = self.kit.until_turn();
+        if wait.is_zero() {
+            return Ok(self.interrupted());
+        }
+        let has_work = !self.repeats.is_empty()
+            || !self.parked.is_empty()
+            || !self.claimed.is_empty()
+            || self.isolation.has_parts()
+            || self.kit.store.queue_bounds().await?.highest.is_some();
+        if has_work {
+            Ok(self.wait(wait).await)
+        } else {
+            Ok(self.interrupted())
+        }
+    }
+
+    fn get_on(&self) {
+        self.kit
+            .in_hand
+            .step("a sync pass", self.kit.longest_step());
+    }
+
+    /// Waits, unless something cuts the pass short; then the reason is its end.
+    async fn wait(&mut self, duration: Duration) -> Option<PassEnd> {
+        let allowed = duration.saturating_add(STANDSTILL_MARGIN);
+        self.kit.in_hand.step("a pause of a sync pass", allowed);
+        let mut interruption = self.kit.interruption.clone();
+        tokio::select! {
+            () = self.kit.clock.sleep(duration) => self.interrupted(),
+            _ = interruption.wait_for(|interruption| *interruption != Interruption::None) => self.interrupted(),
+        }
+    }
+
+    fn interrupted(&self) -> Option<PassEnd> {
+        self.kit.interruption.borrow().end()
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.borrow_mut());
+        (self.kit.on_progress)(*self.progress.borrow());
+    }
+}
+
+fn bounds(kit: &PassKit) -> Bounds {
+    Bounds {
+        usual: kit.batch_size,
+        most: kit.batch_size_max,
+        slow: kit.timeout / SLOW_SHARE,
+    }
+}
+
+fn refuses_everything(words: &str) -> PassEnd {
+    PassEnd::Misconfigured {
+        words: format!(
+            "the Client System refuses every batch, so the fault is hardly with the readings: {words}"
+        ),
+    }
+}
