@@ -6,5 +6,6 @@ mod pauses;
 mod refusals;
 mod rejections;
 mod server_fault;
+mod side_by_side;
 mod success;
 mod unreachable;

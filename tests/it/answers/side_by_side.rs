@@ -1,0 +1,143 @@
+//! Several batches on their way at once.
+
+use std::time::Duration;
+
+use meterit_sync::{demo::client_system::FaultAction, domain::pass::PassEnd};
+
+use crate::helpers::{Plan, Site, answer, on_batch};
+
+/// Small against a round trip, so that what the service does meanwhile takes no time that counts.
+const STEP: Duration = Duration::from_millis(10);
+const ROUND_TRIP: FaultAction = FaultAction::Delay { milliseconds: 600 };
+
+fn far_away() -> Plan {
+    Plan::default().batch_size(5).fault(on_batch(ROUND_TRIP))
+}
+
+fn under_way(site: &Site) -> usize {
+    let batches = site.batches();
+    batches
+        .iter()
+        .filter(|batch| batch.status.is_none())
+        .count()
+}
+
+async fn no_reading_was_sent_twice(site: &Site, readings: u64) {
+    let ledger = site.simulator.ledger();
+    assert_eq!(ledger.distinct_readings, readings);
+    assert_eq!(ledger.raw_duplicates, 0);
+    assert_eq!(site.status().queue.possibly_doubled_uploads, 0);
+}
+
+#[actix::test]
+async fn a_long_link_is_filled_with_as_many_uploads_as_may_be() {
+    let site = far_away().start(600).await;
+    site.advance_until("sixteen uploads are under way", STEP, || {
+        assert!(under_way(&site) <= 16);
+        under_way(&site) == 16
+    })
+    .await;
+    site.advance_until_drained(STEP).await;
+    no_reading_was_sent_twice(&site, 600).await;
+    site.finish().await;
+}
+
+#[actix::test]
+async fn no_more_are_under_way_than_the_setting_says() {
+    for most in [1, 3] {
+        let site = far_away()
+            .setting("max_in_flight", &most.to_string())
+            .start(100)
+            .await;
+        site.advance_until("so many uploads are under way", STEP, || {
+            assert!(under_way(&site) <= most);
+            under_way(&site) == most
+        })
+        .await;
+        site.advance_until("all readings have arrived", STEP, || {
+            assert!(under_way(&site) <= most);
+            site.simulator.ledger().distinct_readings == 100
+        })
+        .await;
+        site.advance_until_drained(STEP).await;
+        no_reading_was_sent_twice(&site, 100).await;
+        site.finish().await;
+    }
+}
+
+#[actix::test]
+async fn one_that_fails_is_repeated_when_the_others_have_arrived() {
+    let site = far_away()
+        .fault(on_batch(answer(500, "out of order")).skip(6).times(1))
+        .start(100)
+        .await;
+    site.advance_until("one has failed", STEP, || {
+        let batches = site.batches();
+        batches.iter().any(|batch| batch.status == Some(500))
+    })
+    .await;
+    site.advance_until("the others have their answers", STEP, || {
+        under_way(&site) == 0
+    })
+    .await;
+    let sent = site.batches().len();
+    site.pause_of(Duration::from_secs(2), sent).await;
+    let batches = site.batches();
+    let failed = batches.iter().find(|batch| batch.status == Some(500));
+    let repeated = &batches[sent];
+    assert_eq!(failed.map(|batch| &batch.key), Some(&repeated.key));
+    assert_eq!(
+        failed.map(|batch| batch.body_hash),
+        Some(repeated.body_hash)
+    );
+    site.advance_until_drained(STEP).await;
+    let ledger = site.simulator.ledger();
+    assert_eq!((ledger.distinct_readings, ledger.raw_duplicates), (100, 0));
+    site.finish().await;
+}
+
+#[actix::test]
+async fn a_stop_lets_them_arrive_and_takes_back_what_was_not_sent() {
+    let site = far_away().setting("max_in_flight", "4").start(200).await;
+    site.advance_until("four uploads are under way", STEP, || under_way(&site) == 4)
+        .await;
+    site.control().stop_sync().await.expect("a stop");
+    site.advance_until("the pass has ended", STEP, || {
+        site.status().last_pass.is_some()
+    })
+    .await;
+    let arrived = site.simulator.ledger().distinct_readings;
+    let report = site.status().last_pass.expect("the pass");
+    assert_eq!((report.end, report.delivered), (PassEnd::Stopped, arrived));
+    assert!((20..100).contains(&arrived), "{arrived}");
+    let unsent = "upload_manifests WHERE attempts = 0 AND state = 'live'";
+    assert!((1..=3).contains(&site.database.count(unsent).await));
+    assert_eq!(
+        site.database.count("upload_manifests").await,
+        site.database.count(unsent).await
+    );
+    site.control().start_sync().await.expect("a start");
+    site.advance_until_drained(STEP).await;
+    no_reading_was_sent_twice(&site, 200).await;
+    site.finish().await;
+}
+
+#[actix::test]
+async fn what_another_program_changes_while_a_batch_is_read_ahead_is_sent_as_it_is() {
+    let site = far_away().setting("max_in_flight", "1").start(20).await;
+    site.eventually("the first batch is under way", || under_way(&site) == 1)
+        .await;
+    site.database
+        .execute(
+            "UPDATE meter_readings SET value = 77.125 WHERE id BETWEEN 6 AND 9;
+             DELETE FROM meter_readings WHERE id = 10",
+        )
+        .await;
+    site.advance_until_drained(STEP).await;
+    let batches = site.batches();
+    let stored = batches.iter().flat_map(|batch| &batch.stored_readings);
+    let changed = stored.filter(|reading| reading.value == "77.125").count();
+    assert_eq!(changed, 4);
+    no_reading_was_sent_twice(&site, 19).await;
+    site.finish().await;
+}
