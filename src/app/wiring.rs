@@ -146,6 +146,7 @@ pub(super) async fn wire(
             store: store.clone(),
             fresh_readings: manager_address.clone().recipient(),
             hold: api_address.clone().recipient(),
+            api_snapshot: api_snapshot.clone(),
             published: database.clone(),
             totals: sync_status.clone(),
             progress: Progress::new(longest_standstill),
@@ -157,6 +158,7 @@ pub(super) async fn wire(
         api,
         ApiClient::new(ApiClientParts {
             settings: settings.client_system.clone(),
+            compression: settings.sync.upload_compression,
             max_bytes_per_second: settings.sync.max_bytes_per_second,
             other_calls_every: settings
                 .heartbeat

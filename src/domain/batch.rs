@@ -80,7 +80,7 @@ pub struct Manifest {
 pub struct Batch {
     /// What is written down about it.
     pub manifest: Manifest,
-    /// The JSON body, gzip-compressed; what it decompresses to never changes for a key.
+    /// The JSON body, compressed; what it decompresses to never changes for a key.
     pub body: Arc<[u8]>,
 }
 

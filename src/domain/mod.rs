@@ -4,6 +4,7 @@ pub mod answer;
 pub mod backoff;
 pub mod batch;
 pub mod census;
+pub mod compression;
 pub mod connectivity;
 pub mod event;
 pub mod import;

@@ -159,6 +159,8 @@ pub enum Fact {
     HeldUntil,
     /// Whether requests go out without compression ("true").
     PlainRequests,
+    /// Whether the Client System takes requests in Zstandard ("true" or "false").
+    TakesZstd,
     /// The largest batch that the Client System takes.
     BatchSizeThatFits,
     /// How the Client System treats a failing row: "aborts" or "keeps".
@@ -173,6 +175,7 @@ impl Fact {
         match self {
             Self::HeldUntil => "held_until",
             Self::PlainRequests => "plain_requests",
+            Self::TakesZstd => "takes_zstd",
             Self::BatchSizeThatFits => "batch_size_that_fits",
             Self::RowFailureMode => "row_failure_mode",
             Self::Configuration => "configuration",

@@ -19,7 +19,7 @@ use crate::domain::{
 pub struct UploadBatch {
     /// The batch's key.
     pub key: IdempotencyKey,
-    /// The JSON body, gzip-compressed.
+    /// The JSON body, compressed in one way or another.
     pub body: Arc<[u8]>,
     /// How many readings it holds.
     pub readings: usize,
@@ -78,6 +78,8 @@ pub struct ApiClientSnapshot {
     pub requests_limit: Option<u64>,
     /// Whether so few are left that uploads are spaced, and batches had better be large.
     pub requests_are_scarce: bool,
+    /// Whether it takes requests in Zstandard; none before it has let know.
+    pub takes_zstd: Option<bool>,
     /// When the next upload may begin, on the clock that never goes back.
     pub next_upload_at: Duration,
 }

@@ -11,6 +11,7 @@ pub(super) const KNOWN: &[&str] = &[
     "batch_size_max",
     "upload_max_bytes_per_second",
     "max_in_flight",
+    "upload_compression",
     "max_retries",
     "enable_auto_sync",
     "keep_synchronized",

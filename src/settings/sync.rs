@@ -3,6 +3,9 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::reader::Reader;
+use crate::domain::compression::UploadCompression;
+
+const COMPRESSION_ALLOWED: &str = "`auto`, `gzip`, `gzip-fast`, `zstd` or `none`";
 
 /// When readings are uploaded, how many at once, and what is kept afterwards.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct SyncSettings {
     pub batch_size_max: Option<usize>,
     /// The most bytes per second that uploads take on average.
     pub max_bytes_per_second: Option<u64>,
+    /// How uploads are compressed.
+    pub upload_compression: UploadCompression,
     /// The most uploads that are under way at once, at least 1.
     pub max_in_flight: usize,
     /// How often a batch that failed ambiguously is repeated within one pass.
@@ -44,6 +49,10 @@ impl SyncSettings {
             "bytes per second",
             100..=1_000_000_000,
         );
+        let compression = reader.text("upload_compression", COMPRESSION_ALLOWED, compression);
+        if let Some((name, _)) = compression {
+            reader.show_given("upload_compression", name.to_owned());
+        }
         let max_in_flight = reader.whole_number("max_in_flight", "uploads", 1..=64);
         let max_retries = reader.whole_number("max_retries", "", 0..=20);
         let auto = reader.boolean("enable_auto_sync");
@@ -56,6 +65,7 @@ impl SyncSettings {
             batch_size: usize::try_from(batch_size?).ok()?,
             batch_size_max: batch_size_max?.and_then(|most| usize::try_from(most).ok()),
             max_bytes_per_second: max_bytes?.map(u64::from),
+            upload_compression: compression?.1,
             max_in_flight: usize::try_from(max_in_flight?).ok()?,
             max_retries: max_retries?,
             auto: auto?,
@@ -66,6 +76,13 @@ impl SyncSettings {
             sync_log_retention_days: log_days?,
         })
     }
+}
+
+fn compression(text: &str) -> Result<(&'static str, UploadCompression), String> {
+    UploadCompression::NAMES
+        .into_iter()
+        .find(|(name, _)| *name == text)
+        .ok_or_else(String::new)
 }
 
 /// A number that need not be set. The outer option is none where it is wrong.

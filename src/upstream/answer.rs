@@ -14,6 +14,8 @@ pub struct Answer {
     pub status: u16,
     /// The pause that the server asks for.
     pub retry_after: Option<Duration>,
+    /// Whether it says that requests may come in Zstandard.
+    pub offers_zstd: bool,
     /// The decoded body.
     pub body: Vec<u8>,
 }

@@ -1,12 +1,19 @@
 //! The body of an upload: built once, kept compressed, taken apart only along the readings it was built from.
 
-use std::io::{Read, Write};
+use std::{
+    cell::RefCell,
+    io::{self, Read, Write},
+};
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use flate2::{Compression as GzipLevel, read::GzDecoder, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use zstd::bulk::Compressor;
 
-use crate::domain::reading::Reading;
+use crate::domain::{
+    compression::{Coding, Compression},
+    reading::Reading,
+};
 
 /// Why a kept body cannot be read back: the Sync Database holds something else than was written.
 #[derive(Debug, thiserror::Error)]
@@ -34,24 +41,70 @@ fn encode_any<T: Serialize>(readings: &[T]) -> Vec<u8> {
     serde_json::to_vec(&Outgoing { readings }).unwrap_or_default()
 }
 
-/// Compresses a body with gzip, for keeping and for sending.
-pub fn compress(json: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(json.len() / 8), Compression::new(4));
+/// Compresses a body, for keeping and as a rule for sending.
+pub fn compress(json: &[u8], compression: Compression) -> Vec<u8> {
+    match compression {
+        Compression::Gzip => gzip(json, GZIP_LEVEL),
+        Compression::GzipFast => gzip(json, GZIP_FAST_LEVEL),
+        // Without memory for it there is still gzip.
+        Compression::Zstd => zstd(json).unwrap_or_else(|_| gzip(json, GZIP_FAST_LEVEL)),
+    }
+}
+
+/// Where a higher level gains little.
+const GZIP_LEVEL: u32 = 4;
+const GZIP_FAST_LEVEL: u32 = 1;
+/// Higher levels take longer and gain nothing on meter readings.
+const ZSTD_LEVEL: i32 = 1;
+
+fn gzip(json: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(json.len() / 8), GzipLevel::new(level));
     // Writing into memory has no way to fail.
     let written = encoder.write_all(json);
     written.and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
-/// Undoes [`compress`].
+/// What the compressor needs is made once for each thread.
+fn zstd(json: &[u8]) -> io::Result<Vec<u8>> {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(Compressor::new(ZSTD_LEVEL)?),
+        };
+        compressor.compress(json)
+    })
+}
+
+/// Undoes [`compress`], in whichever way that was done.
 ///
 /// # Errors
 /// When the bytes are not what [`compress`] made.
 pub fn decompress(compressed: &[u8]) -> Result<Vec<u8>, DamagedBody> {
-    let mut json = Vec::new();
-    GzDecoder::new(compressed)
-        .read_to_end(&mut json)
-        .map_err(|error| DamagedBody(error.to_string()))?;
-    Ok(json)
+    let damaged = |error: io::Error| DamagedBody(error.to_string());
+    match Coding::of(compressed) {
+        Coding::Zstd => zstd::decode_all(compressed).map_err(damaged),
+        Coding::Gzip | Coding::Identity => {
+            let mut json = Vec::new();
+            let read = GzDecoder::new(compressed).read_to_end(&mut json);
+            read.map(|_| json).map_err(damaged)
+        }
+    }
+}
+
+/// The same body in another coding.
+///
+/// # Errors
+/// When the bytes are not what [`compress`] made.
+pub fn recode(compressed: &[u8], coding: Coding) -> Result<Vec<u8>, DamagedBody> {
+    let json = decompress(compressed)?;
+    Ok(match coding {
+        Coding::Identity => json,
+        Coding::Gzip => compress(&json, Compression::Gzip),
+        Coding::Zstd => compress(&json, Compression::Zstd),
+    })
 }
 
 /// A body for each list of positions, made of the very bytes that the whole was made of.
@@ -116,7 +169,20 @@ mod tests {
             reading("b", "123456789012.345"),
             reading("c", "-0"),
         ]);
-        assert_eq!(decompress(&compress(&json)).expect("own bytes"), json);
+        for compression in [Compression::Gzip, Compression::GzipFast, Compression::Zstd] {
+            let kept = compress(&json, compression);
+            assert_eq!(decompress(&kept).expect("own bytes"), json);
+            for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+                let sent = recode(&kept, coding).expect("own bytes");
+                assert_eq!(Coding::of(&sent), coding);
+                let plain = if coding == Coding::Identity {
+                    sent
+                } else {
+                    decompress(&sent).expect("own bytes")
+                };
+                assert_eq!(plain, json);
+            }
+        }
         let parts = split(&json, &[vec![1], vec![0, 2]]).expect("own body");
         assert_eq!(parts[0], encode(&[reading("b", "123456789012.345")]));
         assert_eq!(
@@ -129,6 +195,9 @@ mod tests {
     #[test]
     fn damage_is_told() {
         assert!(decompress(b"not gzip").is_err());
+        let mut cut = compress(b"{}", Compression::Zstd);
+        cut.pop();
+        assert!(decompress(&cut).is_err());
         assert!(split(b"{}", &[vec![0]]).is_err());
     }
 }

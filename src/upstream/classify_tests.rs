@@ -6,6 +6,7 @@ use super::*;
 
 fn answer(status: u16, body: &str) -> Answer {
     Answer {
+        offers_zstd: false,
         status,
         retry_after: None,
         body: body.as_bytes().to_vec(),

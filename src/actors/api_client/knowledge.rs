@@ -23,6 +23,8 @@ pub struct ServerKnowledge {
     pub(super) held_until: Cell<Option<Timestamp>>,
     /// Whether it refuses compressed requests.
     pub(super) plain_requests: Cell<bool>,
+    /// Whether it takes requests in Zstandard; none before it has let know.
+    pub(super) takes_zstd: Cell<Option<bool>>,
     /// Whether it keeps the other rows of a request when one fails in its database.
     pub(super) keeps_rows_on_failure: Cell<Option<bool>>,
     /// What is left of the requests that it allows.
@@ -41,6 +43,7 @@ impl ServerKnowledge {
     pub async fn recall(&self, store: &dyn SyncStore, now: Timestamp) -> Result<(), StoreError> {
         let held_until = store.fact(Fact::HeldUntil).await?;
         let plain_requests = store.fact(Fact::PlainRequests).await?;
+        let takes_zstd = store.fact(Fact::TakesZstd).await?;
         let mode = store.fact(Fact::RowFailureMode).await?;
         let held_until = held_until.and_then(|text| Timestamp::parse_zoned(&text));
         // A clock that was set back must not turn a pause of minutes into one of years.
@@ -52,6 +55,8 @@ impl ServerKnowledge {
         );
         self.plain_requests
             .set(plain_requests.as_deref() == Some("true"));
+        self.takes_zstd
+            .set(takes_zstd.map(|takes_zstd| takes_zstd == "true"));
         self.keeps_rows_on_failure
             .set(mode.map(|mode| mode == "keeps"));
         Ok(())

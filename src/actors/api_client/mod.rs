@@ -20,6 +20,7 @@ use super::STANDSTILL_MARGIN;
 use crate::{
     clock::Clock,
     domain::{
+        compression::UploadCompression,
         connectivity::LinkEvidence,
         meter::SiteConfiguration,
         outcome::{CallFailure, UploadOutcome},
@@ -58,6 +59,8 @@ pub type ExchangeObserver = Rc<dyn Fn(&'static str, Duration)>;
 pub struct ApiClientParts {
     /// Its settings.
     pub settings: ClientSystemSettings,
+    /// How uploads are compressed, as far as the server takes it.
+    pub compression: UploadCompression,
     /// The most bytes per second that uploads may take on average.
     pub max_bytes_per_second: Option<u64>,
     /// The other schedules call this often.
@@ -248,6 +251,24 @@ impl Line {
         }
     }
 
+    /// The server takes requests in Zstandard, or refuses them.
+    fn note_zstd(&self, takes: bool) {
+        tracing::info!(
+            takes,
+            "whether the client system takes requests in zstandard"
+        );
+        self.parts.knowledge.takes_zstd.set(Some(takes));
+        self.publish_zstd();
+        self.remember(Fact::TakesZstd, takes.to_string());
+    }
+
+    fn publish_zstd(&self) {
+        let (published, known) = (&self.parts.published, &self.parts.knowledge.takes_zstd);
+        if published.read(|snapshot| snapshot.takes_zstd) != known.get() {
+            published.update(|snapshot| snapshot.takes_zstd = known.get());
+        }
+    }
+
     /// Finds out when the next upload may begin, after one of so many bytes.
     fn space_uploads(&self, bytes: usize) {
         let (parts, now) = (&self.parts, self.parts.clock.elapsed());
@@ -344,6 +365,7 @@ impl Actor for ApiClient {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
+        self.line.publish_zstd();
         let now = self.line.now();
         if let Some(until) = self.line.hold() {
             self.line.publish_hold(until, now);

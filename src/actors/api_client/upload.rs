@@ -12,6 +12,7 @@ use super::{
 use crate::{
     actors::STANDSTILL_MARGIN,
     domain::{
+        compression::Coding,
         outcome::{RejectedReading, UploadOutcome},
         store::Fact,
     },
@@ -25,6 +26,9 @@ use crate::{
 
 /// What the heads of a request and of its answer, and the answer's body, come to beside the body of the request.
 const HEAD_BYTES: usize = 1024;
+
+/// Codings that may be tried one after another.
+const CODINGS: u32 = 3;
 
 pub(super) struct Uploader {
     line: Rc<Line>,
@@ -56,8 +60,8 @@ impl Uploader {
 
     /// Every exchange has its own timeout. One that goes on beyond it is wedged; its batch must not be.
     async fn upload_in_time(&self) -> UploadOutcome {
-        // Two exchanges, where the server does not take compressed requests.
-        let wanted = self.message.timeout * 2 + STANDSTILL_MARGIN;
+        // More than one exchange where the server does not take compressed requests.
+        let wanted = self.message.timeout * CODINGS + STANDSTILL_MARGIN;
         let progress = &self.line.parts.progress;
         let allowed = progress.allowance(wanted);
         match tokio::time::timeout(allowed, self.upload()).await {
@@ -79,11 +83,17 @@ impl Uploader {
         let points = &self.line.parts.failure_points;
         points.pass("api_client.exchange");
         points.hang_if_armed("api_client.exchange").await;
-        let plain = self.line.parts.knowledge.plain_requests.get();
-        let mut outcome = self.send(plain).await;
-        if outcome == UploadOutcome::EncodingRefused && !plain {
-            self.remember_plain_requests();
-            outcome = self.send(true).await;
+        // What was remembered may have been read only after the start.
+        self.line.publish_zstd();
+        let mut outcome = UploadOutcome::EncodingRefused;
+        // Each refusal leaves less to try.
+        for _ in 0..CODINGS {
+            let coding = self.coding();
+            outcome = self.send(coding).await;
+            if outcome != UploadOutcome::EncodingRefused || coding == Coding::Identity {
+                break;
+            }
+            self.remember_refused(coding);
         }
         match outcome {
             UploadOutcome::EncodingRefused => UploadOutcome::Misconfigured {
@@ -94,7 +104,21 @@ impl Uploader {
         }
     }
 
-    fn remember_plain_requests(&self) {
+    fn coding(&self) -> Coding {
+        let knowledge = &self.line.parts.knowledge;
+        if knowledge.plain_requests.get() {
+            return Coding::Identity;
+        }
+        let kept = Coding::of(&self.message.body);
+        let wish = self.line.parts.compression;
+        wish.on_the_wire(kept, knowledge.takes_zstd.get())
+    }
+
+    fn remember_refused(&self, coding: Coding) {
+        if coding == Coding::Zstd {
+            self.line.note_zstd(false);
+            return;
+        }
         tracing::info!(
             "the client system takes no compressed requests; sending plain ones from now on"
         );
@@ -102,14 +126,14 @@ impl Uploader {
         self.line.remember(Fact::PlainRequests, "true".to_owned());
     }
 
-    async fn send(&self, plain: bool) -> UploadOutcome {
+    async fn send(&self, coding: Coding) -> UploadOutcome {
         // What has lain in the database for a while is looked at before it goes out under its key again.
         if self.message.repeated
             && let Err(damage) = body::decompress(&self.message.body)
         {
             return self.unsendable(&damage);
         }
-        let mut call = match self.call(plain) {
+        let mut call = match self.call(coding) {
             Ok(call) => call,
             Err(damage) => return self.unsendable(&damage),
         };
@@ -119,7 +143,10 @@ impl Uploader {
         let result = self.line.exchange(call).await;
         self.line.space_uploads(bytes);
         match result {
-            Ok(answer) => self.classify(&answer),
+            Ok(answer) => {
+                self.note_offer(&answer);
+                self.classify(&answer)
+            }
             Err(NoAnswer::Unreachable(words)) => UploadOutcome::Unreachable(words),
             Err(NoAnswer::Broken(words)) => UploadOutcome::Ambiguous {
                 words,
@@ -132,21 +159,24 @@ impl Uploader {
         }
     }
 
-    fn call(&self, plain: bool) -> Result<Call, body::DamagedBody> {
-        let kept = &self.message.body;
-        if plain {
-            return Ok(Call::post(
-                "/sync/readings/batch",
-                body::decompress(kept)?.into(),
-                self.message.timeout,
-            ));
+    /// A refusal says more than an offer.
+    fn note_offer(&self, answer: &Answer) {
+        if answer.offers_zstd && self.line.parts.knowledge.takes_zstd.get().is_none() {
+            self.line.note_zstd(true);
         }
-        let mut call = Call::post(
-            "/sync/readings/batch",
-            Bytes::from_owner(kept.clone()),
-            self.message.timeout,
-        );
-        call.headers.push(("content-encoding", "gzip".to_owned()));
+    }
+
+    fn call(&self, coding: Coding) -> Result<Call, body::DamagedBody> {
+        let kept = &self.message.body;
+        let body = if coding == Coding::of(kept) {
+            Bytes::from_owner(kept.clone())
+        } else {
+            body::recode(kept, coding)?.into()
+        };
+        let mut call = Call::post("/sync/readings/batch", body, self.message.timeout);
+        let name = coding.name();
+        call.headers
+            .extend(name.map(|name| ("content-encoding", name.to_owned())));
         Ok(call)
     }
 

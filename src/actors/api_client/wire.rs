@@ -131,24 +131,17 @@ impl Wire {
         let retry_after = header(response.headers(), "retry-after")
             .and_then(|value| parse_retry_after(value, self.clock.now()));
         let allowance = self.allowance(response.headers());
+        let offers_zstd = offers_zstd(response.headers());
+        let answer = |body| Answer {
+            status,
+            retry_after,
+            offers_zstd,
+            body,
+        };
         match response.body().limit(ANSWER_LIMIT).await {
-            Ok(body) => Ok((
-                Answer {
-                    status,
-                    retry_after,
-                    body: body.to_vec(),
-                },
-                allowance,
-            )),
+            Ok(body) => Ok((answer(body.to_vec()), allowance)),
             // The status alone decides for everything but a success, whose body is what counts.
-            Err(_) if !(200..300).contains(&status) => Ok((
-                Answer {
-                    status,
-                    retry_after,
-                    body: Vec::new(),
-                },
-                allowance,
-            )),
+            Err(_) if !(200..300).contains(&status) => Ok((answer(Vec::new()), allowance)),
             Err(error) => Err(NoAnswer::Broken(body_words(&error, status))),
         }
     }
@@ -191,6 +184,22 @@ fn new_client(connect_timeout: Duration) -> Client {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// In an answer `Accept-Encoding` is about requests (RFC 9110, section 12.5.3).
+fn offers_zstd(headers: &HeaderMap) -> bool {
+    headers.get_all("accept-encoding").any(|value| {
+        let codings = value.to_str().unwrap_or_default().split(',');
+        codings.map(str::trim).any(|coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            let is_excluded = weight
+                .trim()
+                .strip_prefix("q=")
+                .and_then(|weight| weight.parse::<f64>().ok())
+                == Some(0.0);
+            name.trim().eq_ignore_ascii_case("zstd") && !is_excluded
+        })
+    })
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {

@@ -5,14 +5,16 @@ use std::{cell::RefCell, sync::Arc};
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::DatabaseWriterParts;
 use crate::{
     domain::{
+        compression::Compression,
         quarantine::QuarantineReason,
         reading::{RawReading, ReadingId},
         reading_ids::ReadingIds,
         store::StoreError,
     },
-    storage::{ForeignMark, QuarantineEntry, StoreTransaction, SyncStore},
+    storage::{ForeignMark, QuarantineEntry, StoreTransaction},
     upstream::body,
 };
 
@@ -30,12 +32,15 @@ pub(super) struct Built {
 }
 
 /// Builds a batch on a thread that serves nobody else meanwhile.
-pub(super) async fn build(rows: Vec<RawReading>) -> Result<Built, StoreError> {
-    let built = spawn_blocking(move || build_here(rows)).await;
+pub(super) async fn build(
+    rows: Vec<RawReading>,
+    compression: Compression,
+) -> Result<Built, StoreError> {
+    let built = spawn_blocking(move || build_here(rows, compression)).await;
     built.map_err(|failure| StoreError::Failed(format!("a batch could not be built: {failure}")))
 }
 
-fn build_here(rows: Vec<RawReading>) -> Built {
+fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
     let read = rows.len();
     let (mut reading_ids, mut readings) = (Vec::with_capacity(read), Vec::with_capacity(read));
     let mut unreadable = Vec::new();
@@ -58,7 +63,7 @@ fn build_here(rows: Vec<RawReading>) -> Built {
     Built {
         rows: read,
         reading_ids: reading_ids.into_iter().collect(),
-        body: body::compress(&body::encode(&readings)).into(),
+        body: body::compress(&body::encode(&readings), compression).into(),
         unreadable,
     }
 }
@@ -79,14 +84,15 @@ impl Ahead {
     /// Begins to build a batch of the pending readings behind `after`. The mark is that of the transaction under way.
     pub(super) fn begin(
         &self,
-        store: Arc<dyn SyncStore>,
+        parts: &DatabaseWriterParts,
         after: ReadingId,
         limit: usize,
         mark: ForeignMark,
     ) {
+        let (store, compression) = (parts.store.clone(), parts.compression());
         let work = actix::spawn(async move {
             match store.read_ahead(after, limit).await? {
-                Some(rows) => build(rows).await.map(Some),
+                Some(rows) => build(rows, compression).await.map(Some),
                 None => Ok(None),
             }
         });

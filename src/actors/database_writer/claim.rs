@@ -80,7 +80,7 @@ impl Claim {
             if rows.is_empty() {
                 return Ok(None);
             }
-            let built = build(rows).await?;
+            let built = build(rows, parts.compression()).await?;
             if !built.unreadable.is_empty() {
                 let entries = &built.unreadable;
                 self.unreadable += transaction.quarantine(entries, now(parts)).await?;
@@ -133,8 +133,6 @@ fn read_on(message: &ClaimBatch, built: &Built, mark: ForeignMark, parts: &Datab
     if built.rows == message.limit
         && let Some(last) = built.reading_ids.iter().last()
     {
-        parts
-            .ahead
-            .begin(parts.store.clone(), last, message.limit, mark);
+        parts.ahead.begin(parts, last, message.limit, mark);
     }
 }

@@ -32,9 +32,11 @@ use self::{
 use super::{STANDSTILL_MARGIN, when_done};
 use crate::{
     clock::Clock,
-    domain::{schedule::SiteSeed, status::SyncStatus, store::StoreError},
+    domain::{compression::Compression, schedule::SiteSeed, status::SyncStatus, store::StoreError},
     messages::{
-        api_client::HoldUntil, database_writer::DatabaseSnapshot, sync_manager::FreshReadings,
+        api_client::{ApiClientSnapshot, HoldUntil},
+        database_writer::DatabaseSnapshot,
+        sync_manager::FreshReadings,
     },
     settings::SyncSettings,
     storage::SyncStore,
@@ -61,6 +63,8 @@ pub struct DatabaseWriterParts {
     pub fresh_readings: Recipient<FreshReadings>,
     /// Who keeps to pauses that the Client System asked other instances for.
     pub hold: Recipient<HoldUntil>,
+    /// What the Client System has let know about itself.
+    pub api_snapshot: Published<ApiClientSnapshot>,
     /// Where the snapshot is published.
     pub published: Published<DatabaseSnapshot>,
     /// Where the totals since the start of the process are kept: they count when a commit does.
@@ -69,6 +73,14 @@ pub struct DatabaseWriterParts {
     pub progress: Progress,
     /// Planned failures.
     pub failure_points: FailurePoints,
+}
+
+impl DatabaseWriterParts {
+    /// How to compress bodies now.
+    fn compression(&self) -> Compression {
+        let takes_zstd = self.api_snapshot.read(|snapshot| snapshot.takes_zstd);
+        self.settings.upload_compression.for_keeping(takes_zstd)
+    }
 }
 
 /// The database writer.

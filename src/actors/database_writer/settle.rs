@@ -151,7 +151,7 @@ impl Settling<'_> {
             self.transaction
                 .insert_manifest(&Batch {
                     manifest,
-                    body: body::compress(part).into(),
+                    body: body::compress(part, self.parts.compression()).into(),
                 })
                 .await?;
         }

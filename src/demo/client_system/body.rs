@@ -20,26 +20,37 @@ pub(super) const BODY_LIMIT: usize = 10 * 1024 * 1024;
 pub(super) enum Unreadable {
     /// The client went away in the middle of it.
     Interrupted,
-    /// The server refuses it with this answer.
-    Refused(Answer),
+    /// The server refuses it with this answer, and what it could make of it.
+    Refused(Answer, Bytes),
 }
 
 /// Reads the body to its end, whatever its size, and decompresses it.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: web::Payload,
+    takes_zstd: bool,
 ) -> Result<Bytes, Unreadable> {
-    let raw = read_raw(payload).await?;
+    let raw = read_raw(payload).await?.ok_or_else(too_large)?;
     match encoding(request) {
-        None => raw.ok_or_else(too_large),
-        Some("gzip") => raw.as_deref().map_or_else(|| Err(too_large()), decompress),
-        Some(other) => {
-            let words = format!(
-                "UnsupportedMediaTypeError: unsupported content encoding &quot;{other}&quot;"
-            );
-            Err(Unreadable::Refused(Answer::html(415, &words)))
+        None => Ok(raw),
+        Some("gzip") => decompress(MultiGzDecoder::new(&*raw)),
+        Some("zstd") => {
+            let decoder = zstd::Decoder::new(&*raw).map_err(|_| garbled());
+            let plain = decoder.and_then(decompress);
+            if takes_zstd {
+                plain
+            } else {
+                Err(unsupported("zstd", plain.unwrap_or_default()))
+            }
         }
+        Some(other) => Err(unsupported(other, Bytes::new())),
     }
+}
+
+fn unsupported(encoding: &str, body: Bytes) -> Unreadable {
+    let words =
+        format!("UnsupportedMediaTypeError: unsupported content encoding &quot;{encoding}&quot;");
+    Unreadable::Refused(Answer::html(415, &words), body)
 }
 
 /// The request's `Content-Encoding`, if it has one that changes anything.
@@ -66,19 +77,11 @@ async fn read_raw(mut payload: web::Payload) -> Result<Option<Bytes>, Unreadable
     Ok(fits.then(|| bytes.freeze()))
 }
 
-fn decompress(raw: &[u8]) -> Result<Bytes, Unreadable> {
-    let mut plain = Vec::with_capacity(raw.len() * 8);
+fn decompress(decoder: impl Read) -> Result<Bytes, Unreadable> {
+    let mut plain = Vec::new();
     let limit = BODY_LIMIT as u64 + 1;
-    if MultiGzDecoder::new(raw)
-        .take(limit)
-        .read_to_end(&mut plain)
-        .is_err()
-    {
-        return Err(Unreadable::Refused(Answer::html(
-            400,
-            "Error: incorrect header check",
-        )));
-    }
+    let read = decoder.take(limit).read_to_end(&mut plain);
+    read.map_err(|_| garbled())?;
     if plain.len() > BODY_LIMIT {
         Err(too_large())
     } else {
@@ -86,9 +89,12 @@ fn decompress(raw: &[u8]) -> Result<Bytes, Unreadable> {
     }
 }
 
+fn garbled() -> Unreadable {
+    let answer = Answer::html(400, "Error: incorrect header check");
+    Unreadable::Refused(answer, Bytes::new())
+}
+
 fn too_large() -> Unreadable {
-    Unreadable::Refused(Answer::html(
-        413,
-        "PayloadTooLargeError: request entity too large",
-    ))
+    let answer = Answer::html(413, "PayloadTooLargeError: request entity too large");
+    Unreadable::Refused(answer, Bytes::new())
 }

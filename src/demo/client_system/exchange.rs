@@ -54,9 +54,9 @@ pub(super) async fn handle(
         .as_deref()
         .zip(connection.as_ref())
         .map(|(key, connection)| shared.open.enter(key, connection));
-    let body = match body::read(&request, payload).await {
-        Ok(body) => Ok(body),
-        Err(Unreadable::Refused(answer)) => Err(answer),
+    let body = match body::read(&request, payload, shared.zstd).await {
+        Ok(body) => (body, None),
+        Err(Unreadable::Refused(answer, body)) => (body, Some(answer)),
         Err(Unreadable::Interrupted) => return Delivery::Close.into_response(None),
     };
     let mut exchange = Exchange::new(shared, &request, connection, key, body);
@@ -84,13 +84,9 @@ impl Exchange {
         request: &HttpRequest,
         connection: Option<Arc<Connection>>,
         key: Option<String>,
-        body: Result<Bytes, Answer>,
+        (body, refused): (Bytes, Option<Answer>),
     ) -> Self {
         let call = call_of(request.method(), request.path());
-        let (body, refused) = match body {
-            Ok(body) => (body, None),
-            Err(answer) => (Bytes::new(), Some(answer)),
-        };
         let text = json_text(request, &body);
         let (batch, syntax_error) = match (call, &refused) {
             (Some(FaultPath::Batch), None) => syntax_apart(parse_batch(&text)),
@@ -150,6 +146,12 @@ impl Exchange {
                 Delivery::Whole(answer.with_headers(allowance.headers()))
             }
             (delivery, _) => delivery,
+        };
+        let delivery = match delivery {
+            Delivery::Whole(answer) if self.shared.zstd => Delivery::Whole(
+                answer.with_headers([("Accept-Encoding".to_owned(), "gzip, zstd".to_owned())]),
+            ),
+            delivery => delivery,
         };
         self.note_answer(&delivery, fault);
         delivery

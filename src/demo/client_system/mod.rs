@@ -66,6 +66,8 @@ pub struct ClientSystemOptions {
     pub deduplication: Deduplication,
     /// The limit on everything under `/api`, if any.
     pub rate_limit: Option<RateLimit>,
+    /// Whether requests may come in Zstandard, and answers say so; the deployed Client System takes gzip alone.
+    pub zstd: bool,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
     /// Meters whose rows fail in the database.
@@ -99,6 +101,7 @@ impl Default for ClientSystemOptions {
             rollback: Rollback::Aborting,
             deduplication: Deduplication::Off,
             rate_limit: None,
+            zstd: false,
             keep_alive: Duration::from_secs(5),
             failing_meters: Vec::new(),
             time_per_reading: Duration::ZERO,

@@ -75,6 +75,8 @@ pub struct ServedMeter {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub clock: Clock,
+    /// Requests may come in Zstandard.
+    pub zstd: bool,
     pub keep_readings: bool,
     pub time_per_reading: Duration,
     pub connections: Connections,
@@ -104,6 +106,7 @@ impl Shared {
     pub fn new(options: ClientSystemOptions, commands: mpsc::UnboundedSender<Command>) -> Self {
         Self {
             clock: options.clock,
+            zstd: options.zstd,
             keep_readings: options.keep_readings,
             time_per_reading: options.time_per_reading,
             connections: Connections::default(),

@@ -235,6 +235,75 @@ async fn a_refused_encoding_falls_back_to_plain_under_the_same_key() {
     site.finish().await;
 }
 
+fn encodings(site: &Site) -> Vec<Option<String>> {
+    let batches = site.batches();
+    batches.into_iter().map(|batch| batch.encoding).collect()
+}
+
+fn named(encodings: &[&str]) -> Vec<Option<String>> {
+    encodings
+        .iter()
+        .map(|name| Some((*name).to_owned()))
+        .collect()
+}
+
+#[actix::test]
+async fn zstandard_is_used_where_the_server_offers_to_take_it() {
+    let mut site = Plan::default()
+        .client_system(|options| options.zstd = true)
+        .start_settled(5)
+        .await;
+    assert_eq!(site.pass().await.delivered, 5);
+    site.database.insert(5..10).await;
+    assert_eq!(site.pass().await.delivered, 5);
+    site.stop_service().await;
+    site.database.insert(10..15).await;
+    site.start_service().await;
+    site.drained().await;
+    assert_eq!(encodings(&site), named(&["gzip", "zstd", "zstd"]));
+    assert_eq!(site.simulator.ledger().distinct_readings, 15);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn zstandard_that_is_refused_becomes_gzip_under_the_same_key() {
+    let mut site = Plan::default()
+        .setting("upload_compression", "zstd")
+        .start_settled(5)
+        .await;
+    assert_eq!(site.pass().await.delivered, 5);
+    let batches = site.batches();
+    assert_eq!(batches[0].key, batches[1].key);
+    site.database.insert(5..10).await;
+    assert_eq!(site.pass().await.requests, 1);
+    site.stop_service().await;
+    site.database.insert(10..15).await;
+    site.start_service().await;
+    site.drained().await;
+    assert_eq!(encodings(&site), named(&["zstd", "gzip", "gzip", "gzip"]));
+    assert_eq!(site.simulator.ledger().distinct_readings, 15);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn every_way_to_compress_arrives() {
+    for (setting, encoding) in [
+        ("none", None),
+        ("gzip", Some("gzip")),
+        ("gzip-fast", Some("gzip")),
+        ("zstd", Some("zstd")),
+    ] {
+        let site = Plan::default()
+            .setting("upload_compression", setting)
+            .client_system(|options| options.zstd = true)
+            .start_settled(5)
+            .await;
+        assert_eq!(site.pass().await.delivered, 5);
+        assert_eq!(encodings(&site), [encoding.map(str::to_owned)], "{setting}");
+        site.finish().await;
+    }
+}
+
 #[actix::test]
 async fn a_server_that_refuses_plain_json_as_well_is_misconfigured() {
     let site = Plan::default()

@@ -330,6 +330,7 @@ impl Desk {
         let nobody = Nobody.start();
         let parts = DatabaseWriterParts {
             ahead: std::rc::Rc::default(),
+            api_snapshot: meterit_sync::supervision::published::Published::default(),
             progress: meterit_sync::supervision::progress::Progress::new(None),
             settings: SyncSettings {
                 batch_size_max: None,
@@ -337,6 +338,7 @@ impl Desk {
                 interval: Duration::from_secs(300),
                 batch_size: 1_000,
                 max_in_flight: 16,
+                upload_compression: meterit_sync::domain::compression::UploadCompression::Auto,
                 max_retries: 3,
                 auto: true,
                 pinned_interval: false,
