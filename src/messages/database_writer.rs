@@ -26,21 +26,23 @@ pub struct InsertReadings {
     pub span: Span,
 }
 
-/// Claim pending readings as a batch: its manifest is durable when the answer comes.
+/// Claim pending readings as batches: their manifests are durable when the answer comes.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Claimed, StoreError>")]
-pub struct ClaimBatch {
+pub struct ClaimBatches {
     /// Which readings.
     pub order: ClaimOrder,
-    /// How many at most.
+    /// How many readings in a batch at most.
     pub limit: usize,
+    /// How many batches at most, at least one; fewer come where no more are at hand.
+    pub most: usize,
 }
 
 /// What a claim brought.
 #[derive(Clone, Debug)]
 pub struct Claimed {
-    /// The batch; none when no such reading is pending.
-    pub batch: Option<Batch>,
+    /// The batches, the oldest first; none when no such reading is pending.
+    pub batches: Vec<Batch>,
     /// Rows that cannot be serialised and went to quarantine on the way.
     pub unreadable: u64,
 }

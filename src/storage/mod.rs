@@ -227,6 +227,20 @@ pub trait StoreTransaction: Send {
     async fn update_manifest(&mut self, manifest: &Manifest) -> Result<(), StoreError>;
     /// Removes a manifest; its readings are pending again unless they are taken out as well.
     async fn remove_manifest(&mut self, key: &IdempotencyKey) -> Result<(), StoreError>;
+    /// Removes a manifest of this instance and hands it over; none, and nothing removed, once it is settled or has changed
+    /// hands since this epoch.
+    async fn take_manifest(
+        &mut self,
+        key: &IdempotencyKey,
+        epoch: u32,
+    ) -> Result<Option<Manifest>, StoreError> {
+        let manifest = self.manifest(key).await?;
+        let Some(manifest) = manifest.filter(|manifest| manifest.epoch == epoch) else {
+            return Ok(None);
+        };
+        self.remove_manifest(key).await?;
+        Ok(Some(manifest))
+    }
     /// Deletes readings.
     async fn delete_readings(&mut self, ids: &ReadingIds) -> Result<(), StoreError>;
     /// Marks readings as synchronized.

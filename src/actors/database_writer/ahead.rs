@@ -1,5 +1,5 @@
-//! The batch that is likely to be claimed next: read and built while the one before is on its way, so that a claim only has
-//! to write it down.
+//! The batches that are likely to be claimed next: read and built while those before are on their way, so that a claim only
+//! has to write them down.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -14,7 +14,8 @@ use crate::{
         reading_ids::ReadingIds,
         store::StoreError,
     },
-    storage::{ForeignMark, QuarantineEntry, StoreTransaction},
+    messages::database_writer::ClaimBatches,
+    storage::{ForeignMark, QuarantineEntry, StoreTransaction, SyncStore},
     upstream::body,
 };
 
@@ -68,56 +69,83 @@ fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
     }
 }
 
-/// The batch that is likely to be claimed next; none at first.
+/// The batches that are likely to be claimed next; none at first.
 #[derive(Debug, Default)]
-pub struct Ahead(RefCell<Option<Draft>>);
+pub struct Ahead(RefCell<Option<Drafts>>);
 
 #[derive(Debug)]
-struct Draft {
+struct Drafts {
     limit: usize,
     /// Nothing that was read has changed for as long as this has not.
     mark: ForeignMark,
-    work: JoinHandle<Result<Option<Built>, StoreError>>,
+    work: JoinHandle<Vec<Built>>,
 }
 
 impl Ahead {
-    /// Begins to build a batch of the pending readings behind `after`. The mark is that of the transaction under way.
+    /// Begins to build batches of the pending readings behind `after`, as many as the claim was for. The mark is that of
+    /// the transaction under way.
     pub(super) fn begin(
         &self,
         parts: &DatabaseWriterParts,
+        claim: &ClaimBatches,
         after: ReadingId,
-        limit: usize,
         mark: ForeignMark,
     ) {
-        let (store, compression) = (parts.store.clone(), parts.compression());
-        let work = actix::spawn(async move {
-            match store.read_ahead(after, limit).await? {
-                Some(rows) => build(rows, compression).await.map(Some),
-                None => Ok(None),
-            }
-        });
-        let draft = Draft { limit, mark, work };
-        self.0.replace(Some(draft));
+        let (limit, most) = (claim.limit, claim.most);
+        let work = build_on(parts.store.clone(), parts.compression(), after, limit, most);
+        self.0.replace(Some(Drafts {
+            limit,
+            mark,
+            work: actix::spawn(work),
+        }));
     }
 
-    /// The batch that was built for such a claim, if it is still what such a claim would find.
+    /// The batches that were built for such a claim, if they are still what it would find; none otherwise.
     pub(super) async fn take(
         &self,
         transaction: &mut dyn StoreTransaction,
-        limit: usize,
+        claim: &ClaimBatches,
         mark: ForeignMark,
-    ) -> Result<Option<Built>, StoreError> {
-        let draft = self.0.take();
-        let Some(draft) = draft.filter(|draft| draft.limit == limit && draft.mark == mark) else {
-            return Ok(None);
+    ) -> Result<Vec<Built>, StoreError> {
+        let drafts = self.0.take();
+        let is_apt = |drafts: &Drafts| drafts.limit == claim.limit && drafts.mark == mark;
+        let Some(drafts) = drafts.filter(is_apt) else {
+            return Ok(Vec::new());
         };
         // What went wrong ahead of time is met again by the claim itself.
-        let Ok(Ok(Some(built))) = draft.work.await else {
-            return Ok(None);
-        };
-        let is_full = built.rows == limit && built.unreadable.is_empty();
+        let mut built = drafts.work.await.unwrap_or_default();
+        built.truncate(claim.most);
+        if built.is_empty() {
+            return Ok(built);
+        }
+        let ids = built.iter().flat_map(|built| built.reading_ids.iter());
         // What this instance did itself moves no mark.
-        let is_left = is_full && transaction.are_claimable(&built.reading_ids).await?;
-        Ok(is_left.then_some(built))
+        let is_left = transaction.are_claimable(&ids.collect()).await?;
+        Ok(if is_left { built } else { Vec::new() })
     }
+}
+
+/// Full batches of readable rows; ends where there is no such.
+async fn build_on(
+    store: Arc<dyn SyncStore>,
+    compression: Compression,
+    mut after: ReadingId,
+    limit: usize,
+    most: usize,
+) -> Vec<Built> {
+    let mut all = Vec::with_capacity(most);
+    while all.len() < most {
+        let Ok(Some(rows)) = store.read_ahead(after, limit).await else {
+            break;
+        };
+        match (rows.len() == limit, rows.last().map(|row| row.id)) {
+            (true, Some(last)) => after = last,
+            _ => break,
+        }
+        match build(rows, compression).await {
+            Ok(built) if built.unreadable.is_empty() => all.push(built),
+            _ => break,
+        }
+    }
+    all
 }

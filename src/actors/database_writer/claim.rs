@@ -1,4 +1,4 @@
-//! Claims pending readings as a batch: its manifest, body included, is durable before the first byte is sent.
+//! Claims pending readings as batches: their manifests, bodies included, are durable before the first byte is sent.
 
 use async_trait::async_trait;
 
@@ -13,12 +13,12 @@ use crate::{
         batch::{Batch, ClaimOrder, Manifest, ManifestState},
         store::StoreError,
     },
-    messages::database_writer::{ClaimBatch, Claimed},
+    messages::database_writer::{ClaimBatches, Claimed},
     storage::{ForeignMark, StoreTransaction},
 };
 
 #[async_trait(?Send)]
-impl WriteOperation for ClaimBatch {
+impl WriteOperation for ClaimBatches {
     type Reply = Claimed;
 
     fn goes_first(&self) -> bool {
@@ -34,27 +34,26 @@ impl WriteOperation for ClaimBatch {
             ClaimOrder::Oldest => transaction.foreign_mark().await?,
             ClaimOrder::After(_) => None,
         };
-        let ahead = match mark {
-            Some(mark) => parts.ahead.take(transaction, self.limit, mark).await?,
-            None => None,
-        };
         let mut claim = Claim {
             unreadable: 0,
             changes: Changes::default(),
         };
-        let built = match ahead {
-            Some(built) => Some(built),
-            None => claim.build(self, transaction, parts).await?,
+        let mut built = match mark {
+            Some(mark) => parts.ahead.take(transaction, self, mark).await?,
+            None => Vec::new(),
         };
-        if let (Some(built), Some(mark)) = (&built, mark) {
-            read_on(self, built, mark, parts);
+        if built.is_empty() {
+            built.extend(claim.build(self, transaction, parts).await?);
         }
-        let batch = match built {
-            Some(built) => Some(claim.write(built, transaction, parts).await?),
-            None => None,
-        };
+        if let (Some(last), Some(mark)) = (built.last(), mark) {
+            read_on(self, last, mark, parts);
+        }
+        let mut batches = Vec::with_capacity(built.len());
+        for built in built {
+            batches.push(claim.write(built, transaction, parts).await?);
+        }
         let claimed = Claimed {
-            batch,
+            batches,
             unreadable: claim.unreadable,
         };
         Ok((claimed, claim.changes))
@@ -71,7 +70,7 @@ impl Claim {
     /// A batch of what is pending; sets aside what cannot be read. None where nothing is left.
     async fn build(
         &mut self,
-        message: &ClaimBatch,
+        message: &ClaimBatches,
         transaction: &mut dyn StoreTransaction,
         parts: &DatabaseWriterParts,
     ) -> Result<Option<Built>, StoreError> {
@@ -128,11 +127,11 @@ impl Claim {
     }
 }
 
-/// A full batch is followed by another one, most likely.
-fn read_on(message: &ClaimBatch, built: &Built, mark: ForeignMark, parts: &DatabaseWriterParts) {
-    if built.rows == message.limit
-        && let Some(last) = built.reading_ids.iter().last()
+/// A full batch is followed by others, most likely.
+fn read_on(message: &ClaimBatches, last: &Built, mark: ForeignMark, parts: &DatabaseWriterParts) {
+    if last.rows == message.limit
+        && let Some(last) = last.reading_ids.iter().last()
     {
-        parts.ahead.begin(parts, last, message.limit, mark);
+        parts.ahead.begin(parts, message, last, mark);
     }
 }

@@ -57,7 +57,7 @@ pub struct DatabaseWriterParts {
     pub clock: Clock,
     /// The Sync Database.
     pub store: Arc<dyn SyncStore>,
-    /// The batch that is likely to be claimed next; none at first.
+    /// The batches that are likely to be claimed next; none at first.
     pub ahead: Rc<Ahead>,
     /// Who wants to know that readings came in.
     pub fresh_readings: Recipient<FreshReadings>,

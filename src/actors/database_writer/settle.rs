@@ -33,8 +33,14 @@ impl WriteOperation for SettleBatch {
         parts: &DatabaseWriterParts,
     ) -> Result<(Settled, Changes), StoreError> {
         parts.failure_points.pass("database_writer.settle");
-        let manifest = transaction.manifest(&self.key).await?;
-        let Some(manifest) = manifest.filter(|manifest| manifest.epoch == self.epoch) else {
+        let manifest = if self.settlement == Settlement::Stored {
+            // The usual outcome, and the only one that needs nothing more of the manifest than its readings.
+            transaction.take_manifest(&self.key, self.epoch).await?
+        } else {
+            let manifest = transaction.manifest(&self.key).await?;
+            manifest.filter(|manifest| manifest.epoch == self.epoch)
+        };
+        let Some(manifest) = manifest else {
             // An earlier asker has settled it, or another instance took it over and will.
             return Ok((Settled::default(), Changes::default()));
         };
@@ -88,12 +94,12 @@ impl Settling<'_> {
         self.manifest.reading_ids.clone()
     }
 
+    /// The manifest was removed when it was read.
     async fn stored(&mut self) -> Result<(), StoreError> {
         let ids = self.ids();
         self.take_out(&ids).await?;
         self.settled.delivered = ids.len() as u64;
-        self.log(ids.len(), None).await?;
-        self.transaction.remove_manifest(&self.manifest.key).await
+        self.log(ids.len(), None).await
     }
 
     async fn partly_stored(

@@ -19,7 +19,7 @@ use crate::{
     messages::{
         api_client::UploadBatch,
         database_writer::{
-            BeginAttempt, ClaimBatch, Claimed, JudgeSuspects, Remember, SettleBatch, Settled,
+            BeginAttempt, ClaimBatches, Claimed, JudgeSuspects, Remember, SettleBatch, Settled,
             TakeOver,
         },
     },
@@ -52,7 +52,7 @@ pub struct DeliveryLine {
     /// Uploads batches.
     pub upload: Recipient<UploadBatch>,
     /// Claims batches.
-    pub claim: Recipient<ClaimBatch>,
+    pub claim: Recipient<ClaimBatches>,
     /// Notes repeated sendings.
     pub begin: Recipient<BeginAttempt>,
     /// Settles batches.
@@ -86,7 +86,7 @@ impl Delivered {
 }
 
 impl DeliveryLine {
-    pub(super) async fn claim(&self, message: ClaimBatch) -> Answer<Claimed> {
+    pub(super) async fn claim(&self, message: ClaimBatches) -> Answer<Claimed> {
         ask_within(&self.claim, message, WRITE_PATIENCE).await
     }
 

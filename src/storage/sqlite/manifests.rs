@@ -11,6 +11,9 @@ use crate::{
     storage::{Flight, StoreError, errors},
 };
 
+/// One process serves the queue, so no manifest ever changes hands.
+pub(super) const EPOCH: u32 = 0;
+
 /// Writes a manifest with its body.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
@@ -127,6 +130,18 @@ pub(super) async fn remove(
     Ok(())
 }
 
+/// Removes one and hands it over without its body; none once it is settled.
+pub(super) async fn take(
+    connection: &mut SqliteConnection,
+    key: &IdempotencyKey,
+) -> Result<Option<Manifest>, StoreError> {
+    let row = sqlx::query(include_str!("queries/take_manifest.sql"))
+        .bind(key.0.clone())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(manifest).transpose()
+}
+
 /// A row whose first columns are the manifest's, all but the body.
 pub(super) fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
     let ids = cells::required_text(row, 8)?;
@@ -142,7 +157,6 @@ pub(super) fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
         claimed_at: cells::required_time(row, 7)?,
         reading_ids: ReadingIds::decode(&ids)
             .ok_or_else(|| errors::nonsense("upload_manifests.reading_ids"))?,
-        // One process serves the queue, so no manifest ever changes hands.
-        epoch: 0,
+        epoch: EPOCH,
     })
 }

@@ -66,15 +66,13 @@ pub(super) fn lost() -> StoreError {
 #[async_trait]
 impl StoreTransaction for SqliteTransaction {
     async fn set_savepoint(&mut self) -> Result<(), StoreError> {
-        if self.has_savepoint {
-            sqlx::query(include_str!("queries/release_savepoint.sql"))
-                .execute(self.connection()?)
-                .await?;
-            self.has_savepoint = false;
-        }
-        sqlx::query(include_str!("queries/set_savepoint.sql"))
-            .execute(self.connection()?)
-            .await?;
+        let statements = if self.has_savepoint {
+            include_str!("queries/move_savepoint.sql")
+        } else {
+            include_str!("queries/set_savepoint.sql")
+        };
+        self.has_savepoint = false;
+        sqlx::query(statements).execute(self.connection()?).await?;
         self.has_savepoint = true;
         Ok(())
     }
@@ -166,6 +164,18 @@ impl StoreTransaction for SqliteTransaction {
 
     async fn remove_manifest(&mut self, key: &IdempotencyKey) -> Result<(), StoreError> {
         let done = manifests::remove(self.connection()?, key).await;
+        self.damage.note(done)
+    }
+
+    async fn take_manifest(
+        &mut self,
+        key: &IdempotencyKey,
+        epoch: u32,
+    ) -> Result<Option<Manifest>, StoreError> {
+        if epoch != manifests::EPOCH {
+            return Ok(None);
+        }
+        let done = manifests::take(self.connection()?, key).await;
         self.damage.note(done)
     }
 

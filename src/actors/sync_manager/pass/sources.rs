@@ -4,7 +4,7 @@ use super::{Pass, Source, TAKE_OVER_EVERY};
 use crate::{
     actors::sync_manager::kit::Broken,
     domain::batch::{Batch, ClaimOrder, IdempotencyKey},
-    messages::database_writer::{BeginAttempt, ClaimBatch, Claimed},
+    messages::database_writer::{BeginAttempt, ClaimBatches, Claimed},
 };
 
 impl Pass {
@@ -67,38 +67,43 @@ impl Pass {
         Ok(self.kit.line.begin(BeginAttempt { key }).await??)
     }
 
+    /// What was claimed ahead waits for what is fresh.
     async fn claim(&mut self) -> Result<Option<Batch>, Broken> {
-        if let Some(batch) = self.claimed.pop_front() {
-            return Ok(Some(batch));
-        }
         loop {
-            let message = self.next_claim();
+            let message = self.next_claim(1);
+            if message.order == ClaimOrder::Oldest
+                && let Some(batch) = self.claimed.pop_front()
+            {
+                return Ok(Some(batch));
+            }
             let claimed = self.kit.line.claim(message.clone()).await??;
-            match self.take_claimed(message.order, claimed) {
-                None if message.order != ClaimOrder::Oldest => {}
-                batch => return Ok(batch),
+            let has_found = !claimed.batches.is_empty();
+            self.take_claimed(message.order, claimed);
+            if has_found || message.order == ClaimOrder::Oldest {
+                return Ok(self.claimed.pop_back());
             }
         }
     }
 
-    /// What to claim next.
-    pub(super) fn next_claim(&mut self) -> ClaimBatch {
-        ClaimBatch {
+    /// What to claim next, in so many batches at most.
+    pub(super) fn next_claim(&mut self, most: usize) -> ClaimBatches {
+        ClaimBatches {
             order: self.fresh.next(self.kit.clock.elapsed()),
             limit: self.size.limit(self.kit.requests_are_scarce()),
+            most,
         }
     }
 
     /// Takes in what a claim brought.
-    pub(super) fn take_claimed(&mut self, order: ClaimOrder, claimed: Claimed) -> Option<Batch> {
+    pub(super) fn take_claimed(&mut self, order: ClaimOrder, claimed: Claimed) {
         self.count(|progress| progress.quarantined += claimed.unreadable);
         if order != ClaimOrder::Oldest {
             let ids = claimed
-                .batch
-                .as_ref()
+                .batches
+                .last()
                 .map(|batch| &batch.manifest.reading_ids);
             self.fresh.claimed(ids.and_then(|ids| ids.iter().last()));
         }
-        claimed.batch
+        self.claimed.extend(claimed.batches);
     }
 }

@@ -24,7 +24,7 @@ use meterit_sync::{
     messages::{
         api_client::HoldUntil,
         database_writer::{
-            BeginAttempt, ClaimBatch, CorrectQuarantined, DiscardQuarantined, InsertReadings,
+            BeginAttempt, ClaimBatches, CorrectQuarantined, DiscardQuarantined, InsertReadings,
             JudgeSuspects, RequeueQuarantined, SettleBatch, Settled, TakeOver,
         },
         sync_manager::FreshReadings,
@@ -385,11 +385,18 @@ impl Desk {
             }
             Order::Claim { limit, after } => {
                 let order = after.map_or(ClaimOrder::Oldest, ClaimOrder::After);
-                self.send(ClaimBatch { order, limit }, |claimed| Reply {
-                    done: claimed.batch.map_or(0, |batch| batch.len()),
-                    aside: claimed.unreadable as usize,
-                    ..Reply::default()
-                })
+                self.send(
+                    ClaimBatches {
+                        order,
+                        limit,
+                        most: 1,
+                    },
+                    |claimed| Reply {
+                        done: claimed.batches.iter().map(|batch| batch.len()).sum(),
+                        aside: claimed.unreadable as usize,
+                        ..Reply::default()
+                    },
+                )
             }
             Order::TakeOver => self.send(TakeOver, |live| Reply {
                 batches: live.len(),

@@ -1,0 +1,2 @@
+RELEASE step;
+SAVEPOINT step
