@@ -2,10 +2,10 @@
 
 use std::{
     cell::RefCell,
-    io::{self, Read, Write},
+    io::{self, Read},
 };
 
-use flate2::{Compression as GzipLevel, read::GzDecoder, write::GzEncoder};
+use flate2::{Compress, Compression as GzipLevel, FlushCompress, Status, read::GzDecoder};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zstd::bulk::Compressor;
@@ -37,9 +37,14 @@ pub fn encode(readings: &[Reading]) -> Vec<u8> {
 }
 
 fn encode_any<T: Serialize>(readings: &[T]) -> Vec<u8> {
+    let mut json = Vec::with_capacity(readings.len() * LIKELY_BYTES);
     // Serialising plain strings and numbers into memory has no way to fail.
-    serde_json::to_vec(&Outgoing { readings }).unwrap_or_default()
+    let written = serde_json::to_writer(&mut json, &Outgoing { readings });
+    written.map(|()| json).unwrap_or_default()
 }
+
+/// A reading in JSON is about as long.
+const LIKELY_BYTES: usize = 144;
 
 /// Compresses a body, for keeping and as a rule for sending.
 pub fn compress(json: &[u8], compression: Compression) -> Vec<u8> {
@@ -57,19 +62,40 @@ const GZIP_FAST_LEVEL: u32 = 1;
 /// Higher levels take longer and gain nothing on meter readings.
 const ZSTD_LEVEL: i32 = 1;
 
-fn gzip(json: &[u8], level: u32) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(json.len() / 8), GzipLevel::new(level));
-    // Writing into memory has no way to fail.
-    let written = encoder.write_all(json);
-    written.and_then(|()| encoder.finish()).unwrap_or_default()
+thread_local! {
+    /// What a compressor works with is larger than what it makes, so it is kept, by the level.
+    static GZIP: RefCell<Option<(u32, Compress)>> = const { RefCell::new(None) };
+    static ZSTD: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// What the compressor needs is made once for each thread.
+fn gzip(json: &[u8], level: u32) -> Vec<u8> {
+    GZIP.with_borrow_mut(|kept| {
+        let (_, deflate) = match kept {
+            Some(known) if known.0 == level => known,
+            _ => kept.insert((level, new_gzip(level))),
+        };
+        deflate.reset();
+        let mut compressed = Vec::with_capacity(json.len() / 8 + 64);
+        loop {
+            let read = usize::try_from(deflate.total_in()).unwrap_or(usize::MAX);
+            let rest = json.get(read..).unwrap_or_default();
+            // Writing into memory has no way to fail.
+            match deflate.compress_vec(rest, &mut compressed, FlushCompress::Finish) {
+                Ok(Status::Ok | Status::BufError) => compressed.reserve(json.len() / 16 + 64),
+                Ok(Status::StreamEnd) | Err(_) => return compressed,
+            }
+        }
+    })
+}
+
+fn new_gzip(level: u32) -> Compress {
+    /// The largest that gzip knows, in bits.
+    const WINDOW: u8 = 15;
+    Compress::new_gzip(GzipLevel::new(level), WINDOW)
+}
+
 fn zstd(json: &[u8]) -> io::Result<Vec<u8>> {
-    thread_local! {
-        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    }
-    COMPRESSOR.with_borrow_mut(|kept| {
+    ZSTD.with_borrow_mut(|kept| {
         let compressor = match kept {
             Some(compressor) => compressor,
             None => kept.insert(Compressor::new(ZSTD_LEVEL)?),

@@ -174,7 +174,7 @@ fn take_group(desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
     /// Changes and rows that share a transaction at the most: it has to stay short, for other programs insert
     /// between our commits.
     const MOST_CHANGES: usize = 16;
-    const MOST_ROWS: usize = 2_000;
+    const MOST_ROWS: usize = 4_000;
     let mut waiting = desk.waiting.borrow_mut();
     waiting.retain(|pending| !pending.is_abandoned());
     let (mut group, mut rows) = (Vec::new(), 0);
