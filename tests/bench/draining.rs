@@ -1,0 +1,123 @@
+//! One drain of a queue, from a service that knows the whole queue to one that has emptied it.
+
+use std::time::Duration;
+
+use meterit_sync::clock::Clock;
+
+use crate::{
+    Bench,
+    engines::{Engine, Queue},
+    figures::Figures,
+    measure,
+    service::{Conditions, Refusal, Service, Setting},
+    sink::{Account, Sink},
+};
+
+/// What a drain is like.
+pub struct Plan<'a> {
+    pub readings: usize,
+    /// How long the Client System takes for an answer.
+    pub latency: Duration,
+    /// Settings besides those of production.
+    pub settings: &'a [Setting],
+}
+
+/// As on a site, but that nothing starts before it is measured.
+pub const PRODUCTION: [(&str, &str); 2] = [("BATCH_SIZE", "1000"), ("ENABLE_AUTO_SYNC", "false")];
+
+/// A full queue and a service in front of it.
+pub struct Ready {
+    pub service: Service,
+    // Dropped after the service, which would complain about losing them.
+    sink: Sink,
+    queue: Box<dyn Queue>,
+    readings: usize,
+}
+
+/// What a drain took, and how its bodies were compressed.
+pub struct Drained {
+    pub figures: Figures,
+    pub account: Account,
+}
+
+/// Fills a queue, starts a service and waits until it has counted the queue and found the Client System.
+///
+/// # Errors
+/// This version does not know one of the settings.
+pub fn prepare(bench: &Bench, engine: &mut dyn Engine, plan: &Plan<'_>) -> Result<Ready, Refusal> {
+    let queue = engine.filled(plan.readings);
+    let sink = Sink::start(plan.latency);
+    let mut service = Service::start(&Conditions {
+        program: &bench.arguments.program,
+        folder: bench.folder.path(),
+        client_system: sink.address(),
+        database: queue.address(),
+        variables: &PRODUCTION,
+        settings: plan.settings,
+    })?;
+    service.wait_for_status("the queue is counted and the link is up", |status| {
+        status["queue"]["pending"] == plan.readings && status["connectivity"]["isConnected"] == true
+    });
+    Ok(Ready {
+        service,
+        sink,
+        queue,
+        readings: plan.readings,
+    })
+}
+
+impl Ready {
+    /// Drains the queue, and fails unless every reading arrived once and none is left.
+    pub fn drain(&self) -> Drained {
+        let process = self.service.id();
+        let server_before = self.queue.server_cpu();
+        let before = measure::cpu_seconds(process);
+        let clock = Clock::system();
+        let answer = self.service.post("/api/v1/sync/trigger?wait=true");
+        let wall = clock.elapsed().as_secs_f64();
+        let cpu = measure::cpu_seconds(process) - before;
+        let words = String::from_utf8_lossy(&answer.body);
+        let log = self.service.said();
+        assert_eq!(answer.status, 200, "the pass failed: {words}\n{log}");
+        // Cleaning up behind a drain is a part of its price.
+        self.queue.sweep();
+        let server_cpu = self.queue.server_cpu().zip(server_before);
+        let account = self.sink.check(self.readings);
+        assert_eq!(self.queue.count(), 0, "the queue is not empty\n{log}");
+        let figures = Figures {
+            readings: self.readings,
+            cpu,
+            server_cpu: server_cpu.map(|(after, before)| after - before),
+            wall,
+            peak_memory: measure::peak_memory(process),
+            bytes: account.bytes as f64,
+        };
+        Drained { figures, account }
+    }
+}
+
+/// Several drains of the same kind: their medians, and how the bodies were compressed.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn repeat(
+    bench: &Bench,
+    engine: &mut dyn Engine,
+    plan: &Plan<'_>,
+    what: &str,
+) -> Result<(Figures, String), Refusal> {
+    let mut runs = Vec::new();
+    let mut encoding = String::new();
+    for run in 1..=bench.arguments.runs {
+        let drained = prepare(bench, engine, plan)?.drain();
+        let Figures { wall, .. } = drained.figures;
+        eprintln!(
+            "{what}: run {run} of {}: {wall:.2} s, {:.2} CPU-s per million",
+            bench.arguments.runs,
+            drained.figures.cpu_per_million()
+        );
+        encoding = drained.account.encodings.into_iter().collect();
+        runs.push(drained.figures);
+    }
+    Ok((Figures::medians(&runs), encoding))
+}

@@ -1,0 +1,8 @@
+//! What is measured, a file for every table.
+
+pub mod drain;
+pub mod idle;
+pub mod ingestion;
+pub mod latency;
+pub mod scaling;
+pub mod status;
