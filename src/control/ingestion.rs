@@ -103,8 +103,11 @@ async fn parse_where_it_fits(
         })
 }
 
-/// Reads all readings of a request.
-pub(super) fn parse(body: &[u8], format: BodyFormat) -> Result<Vec<Reading>, ControlError> {
+/// Reads and judges all readings of a request.
+///
+/// # Errors
+/// As [`Control::store_readings`], as far as the body alone tells.
+pub fn parse(body: &[u8], format: BodyFormat) -> Result<Vec<Reading>, ControlError> {
     if body.len() > MOST_BYTES {
         return Err(ControlError::TooLarge(format!(
             "the request holds {} bytes, more than the {MOST_BYTES} that are taken at once, so nothing was stored; send the readings in several requests",

@@ -18,12 +18,25 @@ pub struct Plan<'a> {
     pub readings: usize,
     /// How long the Client System takes for an answer.
     pub latency: Duration,
+    /// The encodings that the Client System says it takes; the deployed one says nothing.
+    pub accept_encoding: &'a str,
     /// Settings besides those of production.
     pub settings: &'a [Setting],
 }
 
 /// As on a site, but that nothing starts before it is measured.
 pub const PRODUCTION: [(&str, &str); 2] = [("BATCH_SIZE", "1000"), ("ENABLE_AUTO_SYNC", "false")];
+
+impl Default for Plan<'_> {
+    fn default() -> Self {
+        Self {
+            readings: 0,
+            latency: Duration::ZERO,
+            accept_encoding: "",
+            settings: &[],
+        }
+    }
+}
 
 /// A full queue and a service in front of it.
 pub struct Ready {
@@ -46,7 +59,7 @@ pub struct Drained {
 /// This version does not know one of the settings.
 pub fn prepare(bench: &Bench, engine: &mut dyn Engine, plan: &Plan<'_>) -> Result<Ready, Refusal> {
     let queue = engine.filled(plan.readings);
-    let sink = Sink::start(plan.latency);
+    let sink = Sink::start_with(plan.latency, plan.accept_encoding);
     let mut service = Service::start(&Conditions {
         program: &bench.arguments.program,
         folder: bench.folder.path(),

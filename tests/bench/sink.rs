@@ -52,7 +52,13 @@ pub struct Sink {
 impl Sink {
     /// Every upload is answered after this time.
     pub fn start(latency: Duration) -> Self {
-        let mut process = Helper::start("sink", &[&latency.as_millis().to_string()]);
+        Self::start_with(latency, "")
+    }
+
+    /// One that says in every answer which encodings it takes.
+    pub fn start_with(latency: Duration, accept_encoding: &str) -> Self {
+        let latency = latency.as_millis().to_string();
+        let mut process = Helper::start("sink", &[&latency, accept_encoding]);
         let port = process.line().parse().expect("a sink prints its port");
         Self { process, port }
     }
@@ -97,19 +103,30 @@ type Bodies = Arc<Mutex<Vec<Kept>>>;
 pub fn serve(arguments: &[String]) {
     let latency = helper::argument(arguments, 0, "the milliseconds before an answer");
     let latency = Duration::from_millis(latency.parse().expect("a number of milliseconds"));
+    let mut headers = "content-type: application/json\r\n".to_owned();
+    let accepted = helper::argument(arguments, 1, "the encodings that it tells of");
+    if !accepted.is_empty() {
+        headers += &format!("accept-encoding: {accepted}\r\n");
+    }
+    let headers: Arc<str> = headers.into();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
     println!("{}", address.port());
     helper::end_with_the_starter();
     let bodies = Bodies::default();
     for stream in listener.incoming().map_while(Result::ok) {
-        let bodies = Arc::clone(&bodies);
+        let (headers, bodies) = (Arc::clone(&headers), Arc::clone(&bodies));
         // A peer that is killed breaks its connection.
-        thread::spawn(move || converse(stream, latency, &bodies));
+        thread::spawn(move || converse(stream, &headers, latency, &bodies));
     }
 }
 
-fn converse(stream: TcpStream, latency: Duration, bodies: &Bodies) -> io::Result<()> {
+fn converse(
+    stream: TcpStream,
+    headers: &str,
+    latency: Duration,
+    bodies: &Bodies,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::with_capacity(1 << 16, stream);
     while let Some(head) = http_head::read(&mut stream)? {
@@ -117,7 +134,7 @@ fn converse(stream: TcpStream, latency: Duration, bodies: &Bodies) -> io::Result
         stream.read_exact(&mut body)?;
         let answer = answer(head, body, latency, bodies);
         let message = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+            "HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n{answer}",
             answer.len()
         );
         stream.get_mut().write_all(message.as_bytes())?;

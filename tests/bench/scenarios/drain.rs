@@ -1,7 +1,5 @@
 //! Draining a queue with each kind of compression, beside the physical limit.
 
-use std::time::Duration;
-
 use crate::{
     Bench,
     bodies::{self, Form},
@@ -9,13 +7,37 @@ use crate::{
     engines::Engine,
     figures::Figures,
     limit::{self, MODES},
+    service::Setting,
     table::{Table, columns, grouped, moved},
 };
 
-/// What the service does when nobody has decided.
-const DEFAULT: &str = "default";
-/// The other values of `upload_compression`.
-const COMPRESSIONS: [&str; 4] = ["gzip", "gzip-fast", "zstd", "none"];
+/// Values of `upload_compression`; without one, the service decides by what the Client System says it takes.
+const COMPRESSIONS: [Compression; 6] = [
+    compression("default", None, ""),
+    compression("default, zstd is taken", None, "zstd, gzip"),
+    compression("gzip", Some("gzip"), ""),
+    compression("gzip-fast", Some("gzip-fast"), ""),
+    compression("zstd", Some("zstd"), ""),
+    compression("none", Some("none"), ""),
+];
+
+struct Compression {
+    name: &'static str,
+    setting: Option<&'static str>,
+    accept_encoding: &'static str,
+}
+
+const fn compression(
+    name: &'static str,
+    setting: Option<&'static str>,
+    accept_encoding: &'static str,
+) -> Compression {
+    Compression {
+        name,
+        setting,
+        accept_encoding,
+    }
+}
 
 /// The limits by the names of their modes.
 type Limits = Vec<(&'static str, Figures)>;
@@ -37,7 +59,7 @@ pub fn tables(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Vec<Table> {
         &columns("queue, compression"),
     );
     for engine in engines {
-        for compression in [DEFAULT].iter().chain(&COMPRESSIONS) {
+        for compression in &COMPRESSIONS {
             row(bench, engine.as_mut(), compression, &limits, &mut drains);
         }
     }
@@ -62,24 +84,26 @@ fn limits(bench: &Bench) -> Limits {
 fn row(
     bench: &Bench,
     engine: &mut dyn Engine,
-    compression: &str,
+    compression: &Compression,
     limits: &Limits,
     table: &mut Table,
 ) {
-    let what = format!("{}, {compression}", engine.name());
-    let mut settings = Vec::new();
-    if compression != DEFAULT {
-        settings.push(("upload_compression", format!("\"{compression}\"")));
-    }
+    let what = format!("{}, {}", engine.name(), compression.name);
+    let setting = compression.setting.map(|value| format!("\"{value}\""));
+    let settings: Vec<Setting> = setting
+        .map(|value| ("upload_compression", value))
+        .into_iter()
+        .collect();
     let plan = Plan {
         readings: bench.arguments.readings,
-        latency: Duration::ZERO,
+        accept_encoding: compression.accept_encoding,
         settings: &settings,
+        ..Plan::default()
     };
     match draining::repeat(bench, engine, &plan, &format!("drain, {what}")) {
         Ok((figures, encoding)) => {
             let mut cells = moved(&figures);
-            cells.push(ratio(&figures, compression, &encoding, limits));
+            cells.push(ratio(&figures, compression.name, &encoding, limits));
             table.row(&what, cells);
         }
         Err(refusal) => table.refusal(&what, &refusal.0),

@@ -31,6 +31,7 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                     readings,
                     latency: Duration::from_millis(milliseconds),
                     settings,
+                    ..Plan::default()
                 };
                 let progress = format!("latency, {what}");
                 match draining::repeat(bench, engine.as_mut(), &plan, &progress) {

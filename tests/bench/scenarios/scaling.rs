@@ -1,7 +1,5 @@
 //! Whether a long queue costs more per reading than a short one, or more memory.
 
-use std::time::Duration;
-
 use crate::{
     Bench,
     draining::{self, Plan},
@@ -24,8 +22,7 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
             let what = format!("{}, {}", engine.name(), grouped(readings as f64));
             let plan = Plan {
                 readings,
-                latency: Duration::ZERO,
-                settings: &[],
+                ..Plan::default()
             };
             match draining::repeat(bench, engine.as_mut(), &plan, &format!("scaling, {what}")) {
                 Ok((figures, _)) => table.row(&what, moved(&figures)),

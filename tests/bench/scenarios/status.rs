@@ -1,7 +1,5 @@
 //! How long `/status` takes while a queue is drained as fast as it can be.
 
-use std::time::Duration;
-
 use crate::{
     Bench,
     asker::{Asker, Latencies},
@@ -41,8 +39,7 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
 fn ask(bench: &Bench, engine: &mut dyn Engine, run: usize) -> Latencies {
     let plan = Plan {
         readings: bench.arguments.readings,
-        latency: Duration::ZERO,
-        settings: &[],
+        ..Plan::default()
     };
     let Ok(ready) = draining::prepare(bench, engine, &plan) else {
         panic!("the service refuses settings that nobody has made");
