@@ -109,7 +109,7 @@ impl Ready {
     }
 }
 
-/// Several drains of the same kind: their medians, and how the bodies were compressed.
+/// Several drains of the same kind: their medians, and how most bodies were compressed.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -129,7 +129,7 @@ pub fn repeat(
             bench.arguments.runs,
             drained.figures.cpu_per_million()
         );
-        encoding = drained.account.encodings.into_iter().collect();
+        encoding = drained.account.usual_encoding();
         runs.push(drained.figures);
     }
     Ok((Figures::medians(&runs), encoding))

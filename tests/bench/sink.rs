@@ -2,7 +2,7 @@
 //! into them only when it is asked for an account.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io::{self, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -39,8 +39,16 @@ pub struct Account {
     pub foreign: usize,
     /// Bytes of all bodies.
     pub bytes: usize,
-    /// How they were compressed.
-    pub encodings: BTreeSet<String>,
+    /// How they were compressed, and how many of them.
+    encodings: BTreeMap<String, usize>,
+}
+
+impl Account {
+    /// How most of them were compressed: before the Client System's first answer nobody knows what it takes.
+    pub fn usual_encoding(&self) -> String {
+        let most = self.encodings.iter().max_by_key(|(_, bodies)| **bodies);
+        most.map_or_else(String::new, |(encoding, _)| encoding.clone())
+    }
 }
 
 /// The Client System as a process of its own.
@@ -186,7 +194,7 @@ fn account(bodies: &[Kept], count: usize) -> Account {
     let mut expected: Vec<_> = readings(count).map(Some).collect();
     for kept in bodies {
         account.bytes += kept.body.len();
-        account.encodings.insert(kept.encoding.clone());
+        *account.encodings.entry(kept.encoding.clone()).or_default() += 1;
         let json = unpack(kept);
         let upload: Upload<'_> = serde_json::from_slice(&json).expect("an upload in JSON");
         for arrived in upload.readings {
