@@ -32,6 +32,7 @@ use std::{
 use meterit_sync::{
     control::{BodyFormat, parse_readings},
     domain::{
+        compression::Compression,
         reading::{RawCell, RawReading, Reading},
         reading_ids::ReadingIds,
     },
@@ -172,7 +173,7 @@ fn serialise(repetitions: usize) {
 fn compress(repetitions: usize) {
     let json = body::encode(&judged());
     for _ in 0..repetitions {
-        black_box(body::compress(black_box(&json)));
+        black_box(body::compress(black_box(&json), Compression::Gzip));
     }
 }
 
@@ -191,6 +192,7 @@ fn sets_of_ids(repetitions: usize) {
 /// Seeing that an answer says that everything is stored, once for a batch.
 fn plain_success(repetitions: usize) {
     let answer = Answer {
+        offers_zstd: false,
         status: 200,
         retry_after: None,
         body: br#"{"success":true,"message":"Readings processed","inserted":1000,"skipped":0}"#

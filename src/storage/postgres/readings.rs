@@ -60,6 +60,8 @@ pub(super) async fn last_collection(
     connection: &mut PgConnection,
 ) -> Result<Option<Timestamp>, StoreError> {
     let row = sqlx::query(include_str!("queries/last_collection.sql"))
+        // Planned anew each time: a plan that was made for an empty table would sort the whole of a long queue.
+        .persistent(false)
         .fetch_one(connection)
         .await?;
     cells::optional_time(&row, 0)
