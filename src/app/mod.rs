@@ -33,8 +33,9 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Threads that serve the local API; the actors have a thread of their own.
-const HTTP_WORKERS: usize = 2;
+/// Threads that serve the local API; the actors have a thread of their own. One is never far behind, for whatever takes
+/// long is done elsewhere, and each has timers that never rest.
+const HTTP_WORKERS: usize = 1;
 /// An orderly end waits for the upload in flight, which ends by its own timeout, and so much longer for it to be
 /// settled. An upload that may take longer than usual is left to the next start: supervisors of processes lose
 /// patience.

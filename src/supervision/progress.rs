@@ -8,10 +8,12 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Notify;
+
 use crate::clock::Clock;
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_millis(500);
+/// What is due is overdue a little later.
+const LATENESS: Duration = Duration::from_millis(1);
 
 /// What one actor has in hand. Cheap to clone; all clones show the same.
 #[derive(Clone, Debug)]
@@ -19,12 +21,16 @@ pub struct Progress {
     clock: Clock,
     longest: Option<Duration>,
     in_hand: Arc<Mutex<InHand>>,
+    /// Work was begun that is due before anyone would look.
+    due_sooner: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct InHand {
     last: u64,
     pieces: Vec<Piece>,
+    /// When somebody looks next; none while nobody does, or will only once something is begun.
+    looks_at: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -49,6 +55,7 @@ impl Progress {
             clock: Clock::system(),
             longest,
             in_hand: Arc::default(),
+            due_sooner: Arc::default(),
         }
     }
 
@@ -63,7 +70,7 @@ impl Progress {
         let mut in_hand = self.in_hand();
         in_hand.last += 1;
         let id = in_hand.last;
-        in_hand.pieces.push(Piece { id, ..piece });
+        self.take_in_hand(&mut in_hand, Piece { id, ..piece });
         drop(in_hand);
         Work {
             progress: self.clone(),
@@ -74,10 +81,11 @@ impl Progress {
     /// Tells of work that was given up because it took too long.
     pub fn gave_up(&self, what: &'static str, allowed: Duration) {
         let piece = self.piece(what, allowed);
-        self.in_hand().pieces.push(Piece {
+        let overdue = Piece {
             due_at: Duration::ZERO,
             ..piece
-        });
+        };
+        self.take_in_hand(&mut self.in_hand(), overdue);
     }
 
     /// Waits for a piece of work that takes longer than it may, and answers with what it is, in words. What it tells is
@@ -87,8 +95,30 @@ impl Progress {
             if let Some(words) = self.take_overdue() {
                 return words;
             }
-            self.clock.sleep(EVERY).await;
+            match self.until_look() {
+                Some(pause) => tokio::select! {
+                    () = self.clock.sleep(pause) => {}
+                    () = self.due_sooner.notified() => {}
+                },
+                None => self.due_sooner.notified().await,
+            }
         }
+    }
+
+    /// The time until something in hand is overdue; none where nothing is in hand.
+    fn until_look(&self) -> Option<Duration> {
+        let mut in_hand = self.in_hand();
+        let first = in_hand.pieces.iter().map(|piece| piece.due_at).min();
+        in_hand.looks_at = first.map(|due_at| due_at.saturating_add(LATENESS));
+        let now = self.clock.elapsed();
+        in_hand.looks_at.map(|at| at.saturating_sub(now))
+    }
+
+    fn take_in_hand(&self, in_hand: &mut InHand, piece: Piece) {
+        if in_hand.looks_at.is_none_or(|at| piece.due_at < at) {
+            self.due_sooner.notify_one();
+        }
+        in_hand.pieces.push(piece);
     }
 
     fn take_overdue(&self) -> Option<String> {
@@ -127,10 +157,11 @@ impl Work {
         let piece = self.progress.piece(what, allowed);
         let mut in_hand = self.progress.in_hand();
         in_hand.pieces.retain(|piece| piece.id != self.id);
-        in_hand.pieces.push(Piece {
+        let next = Piece {
             id: self.id,
             ..piece
-        });
+        };
+        self.progress.take_in_hand(&mut in_hand, next);
     }
 }
 
@@ -160,6 +191,18 @@ mod tests {
         work.step("another short piece", Duration::ZERO);
         drop(work);
         assert_eq!(progress.take_overdue(), None, "done");
+    }
+
+    #[tokio::test]
+    async fn what_is_due_before_the_next_look_is_noticed() {
+        let progress = Progress::new(None);
+        let _first = progress.begin("a long piece", LONG);
+        let late = async {
+            tokio::task::yield_now().await;
+            progress.begin("a short piece", Duration::from_millis(5))
+        };
+        let (words, _work) = tokio::join!(progress.wedged(), late);
+        assert!(words.contains("a short piece"), "{words}");
     }
 
     #[test]

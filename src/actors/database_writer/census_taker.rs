@@ -7,6 +7,7 @@ use crate::{
     domain::{
         status::QueueStatus,
         store::{Flight, Reserve, Salvage, StoreError},
+        timestamp::Timestamp,
     },
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
@@ -39,6 +40,8 @@ pub(super) struct CensusTaker {
     taken_at: Duration,
     /// When the books are next looked at, for other instances write in them as well.
     books_at: Duration,
+    /// When the newest reading was measured, as of the last change.
+    last_collection: Option<Timestamp>,
     bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
     /// Readings that left the queue, by time.
@@ -62,6 +65,7 @@ impl CensusTaker {
             due_at: Duration::ZERO,
             taken_at: Duration::ZERO,
             books_at: Duration::ZERO,
+            last_collection: None,
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
             departures: VecDeque::new(),
@@ -175,7 +179,10 @@ impl CensusTaker {
             self.books_at = self.taken_at + EVERY;
             self.bookkeeping_changed = false;
         }
-        let last_collection = store.last_collection().await?;
+        if !look.is_same {
+            self.last_collection = store.last_collection().await?;
+        }
+        let last_collection = self.last_collection;
         // All in one go: whoever reads sees numbers that belong together.
         self.publish(|snapshot| {
             snapshot.counted |= look.is_complete;

@@ -31,6 +31,8 @@ pub(super) struct QueueCount {
     /// Something may have changed behind what was counted since the present round of verification began.
     verify_again: bool,
     has_looked: bool,
+    /// What the last look found, and the version at which nothing was left to do.
+    at_rest: Option<(i64, QueueBounds)>,
 }
 
 /// What a look at the queue brought.
@@ -38,6 +40,8 @@ pub(super) struct Look {
     pub(super) bounds: QueueBounds,
     /// Everything is counted.
     pub(super) is_complete: bool,
+    /// Nothing has changed since the look before.
+    pub(super) is_same: bool,
     /// Readings came in since the look before.
     pub(super) has_fresh_readings: bool,
 }
@@ -55,6 +59,7 @@ impl QueueCount {
             own_commits: false,
             verify_again: false,
             has_looked: false,
+            at_rest: None,
         }
     }
 
@@ -87,9 +92,19 @@ impl QueueCount {
     /// Brings the number up to date, as far as one look may go.
     pub(super) async fn look(&mut self, now: Duration) -> Result<Look, StoreError> {
         let before = self.total();
+        // Before anything else, so that whatever is committed meanwhile shows in the next one.
+        let length = self.store.length().await?;
+        if let Some(bounds) = self.bounds_at_rest(length) {
+            return Ok(Look {
+                bounds,
+                is_complete: true,
+                is_same: true,
+                has_fresh_readings: false,
+            });
+        }
         let bounds = self.store.queue_bounds().await?;
         let highest = bounds.highest;
-        let is_complete = match self.store.length().await? {
+        let is_complete = match length {
             QueueLength::Kept(kept) => {
                 self.kept = Some(kept);
                 true
@@ -101,11 +116,24 @@ impl QueueCount {
         let has_fresh_readings = self.has_looked && (self.total() > before || has_risen);
         self.highest = self.highest.max(highest);
         self.has_looked = true;
+        self.at_rest = self.version_at_rest(is_complete).zip(Some(bounds));
         Ok(Look {
             bounds,
             is_complete,
+            is_same: false,
             has_fresh_readings,
         })
+    }
+
+    /// What was found, where nobody has committed anything since, and nothing is left to do.
+    fn bounds_at_rest(&self, length: QueueLength) -> Option<QueueBounds> {
+        let (at_rest, bounds) = self.at_rest.filter(|_| !self.own_commits)?;
+        (length == QueueLength::ToBeCounted { version: at_rest }).then_some(bounds)
+    }
+
+    fn version_at_rest(&self, is_complete: bool) -> Option<i64> {
+        let is_at_rest = is_complete && !self.verify_again && self.census.is_verified();
+        self.foreign_version.filter(|_| is_at_rest)
     }
 
     async fn count(
