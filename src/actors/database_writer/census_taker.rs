@@ -6,7 +6,7 @@ use super::{DATABASE_PATIENCE, DatabaseWriterParts, group::Changes, queue_count:
 use crate::{
     domain::{
         status::QueueStatus,
-        store::{Flight, Reserve, Salvage, StoreError},
+        store::{Flight, Reserve, StoreError},
         timestamp::Timestamp,
     },
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
@@ -172,7 +172,7 @@ impl CensusTaker {
         let look = self.count.look(self.taken_at).await?;
         self.note_disk(store.disk_free_bytes().await);
         self.note_reserve(store.keep_reserve().await);
-        self.note_salvage(store.salvage().await);
+        let salvage = store.salvage().await;
         let is_due = self.count.is_shared() && self.taken_at >= self.books_at;
         if self.bookkeeping_changed || is_due {
             self.bookkeeping = self.look_at_books().await?;
@@ -190,6 +190,7 @@ impl CensusTaker {
             snapshot.is_damaged = false;
             snapshot.queue.oldest_pending_at = look.bounds.oldest_pending_at;
             snapshot.last_collection = last_collection;
+            snapshot.salvage = salvage;
         });
         if !look.is_complete {
             self.due_at = self.taken_at;
@@ -294,18 +295,6 @@ impl CensusTaker {
             .is_some_and(|(at, _)| now.saturating_sub(*at) > DISK_WINDOW)
         {
             self.disk.pop_front();
-        }
-    }
-
-    fn note_salvage(&self, salvage: Option<Salvage>) {
-        let is_news = self
-            .parts
-            .published
-            .read(|snapshot| snapshot.salvage != salvage);
-        if is_news {
-            self.parts
-                .published
-                .update(|snapshot| snapshot.salvage = salvage);
         }
     }
 

@@ -37,7 +37,7 @@ impl SqliteStore {
         }
         match Connections::open(&self.path).await {
             Ok((connections, _, salvage)) => {
-                self.set_salvage(salvage);
+                self.strays.exchange(salvage).await;
                 drop(self.exchange_connections(Ok(Arc::new(connections))));
                 Ok(())
             }

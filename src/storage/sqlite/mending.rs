@@ -67,7 +67,7 @@ impl SqliteStore {
     async fn replace_and_open(&self) -> Result<Arc<Connections>, StoreError> {
         salvage::replace(&self.path, &salvage::open_gate).await?;
         let (connections, _, salvage) = Connections::open(&self.path).await?;
-        self.set_salvage(salvage);
+        self.strays.exchange(salvage).await;
         Ok(Arc::new(connections))
     }
 }

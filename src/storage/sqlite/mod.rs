@@ -45,10 +45,10 @@ use sqlx::{ConnectOptions, Connection, Sqlite, pool::PoolConnection};
 
 use self::{
     connections::Connections, damage::Damage, instance_lock::InstanceLock, place::Patience,
-    reserve::ReserveFile,
+    reserve::ReserveFile, salvage::Strays,
 };
 pub(super) use self::{import::ImportSource, result_codes::meaning};
-use super::{MigrationState, Salvage, StoreError, SyncStore, errors};
+use super::{MigrationState, StoreError, SyncStore, errors};
 
 /// A Sync Database in one SQLite file, for this process alone among the instances of this service; other
 /// programs may read and write the file at any time.
@@ -65,7 +65,7 @@ pub struct SqliteStore {
     /// What is at the path where the file is gone.
     patience: Patience,
     reserve: ReserveFile,
-    salvage: RwLock<Option<Salvage>>,
+    strays: Strays,
     lock: InstanceLock,
 }
 
@@ -141,9 +141,10 @@ impl SqliteStore {
             replacing: tokio::sync::Mutex::default(),
             patience: Patience::default(),
             reserve: ReserveFile::beside(path),
-            salvage: RwLock::new(salvage),
+            strays: Strays::default(),
             lock,
         };
+        store.strays.exchange(salvage).await;
         store.note_closed_table().await;
         Ok((store, steps))
     }
@@ -165,29 +166,6 @@ impl SqliteStore {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut connections, now)
-    }
-
-    fn known_salvage(&self) -> Option<Salvage> {
-        self.salvage
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set_salvage(&self, salvage: Option<Salvage>) {
-        *self.salvage.write().unwrap_or_else(PoisonError::into_inner) = salvage;
-    }
-
-    /// Takes over what other programs write into a database that was set aside, for as long as it is there.
-    async fn take_in_strays(&self, salvage: &Salvage) -> Result<(), StoreError> {
-        if !Path::new(&salvage.set_aside).exists() {
-            self.set_salvage(None);
-            return Ok(());
-        }
-        let mut connection = self.connections()?.writer.acquire().await?;
-        let now = salvage::take_in(&mut connection, salvage).await?;
-        self.set_salvage(Some(now));
-        Ok(())
     }
 
     /// Bytes of pages that hold nothing any more.

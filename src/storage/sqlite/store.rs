@@ -166,11 +166,9 @@ impl SyncStore for SqliteStore {
     }
 
     async fn salvage(&self) -> Option<Salvage> {
-        let salvage = self.known_salvage()?;
-        if let Err(error) = self.take_in_strays(&salvage).await {
-            tracing::debug!(%error, "the damaged database cannot be looked at now");
-        }
-        self.known_salvage()
+        let connections = self.connections().ok();
+        let writer = connections.as_ref().map(|connections| &connections.writer);
+        self.strays.follow(writer).await
     }
 
     async fn keep_reserve(&self) -> Reserve {

@@ -108,29 +108,35 @@ pub(super) async fn quarantine(
     if noted.rows_affected() == 0 {
         return Ok(());
     }
-    let retries = match cell(7) {
-        RawCell::Integer(retries) => retries,
+    quarantine::insert_with_audit(connection, vec![entry(row, doubt)], now).await
+}
+
+/// The reading as an entry of the quarantine.
+pub(super) fn entry(row: &[Value], doubt: Doubt) -> serde_json::Value {
+    let cell = |index: usize| row.get(index).map_or(RawCell::Null, raw);
+    let text = |index| cell(index).to_text();
+    let integer = |index| match cell(index) {
+        RawCell::Integer(number) => number,
         _ => 0,
     };
     let message = format!(
         "{SAVED}: a reading {}; whether it had been uploaded is not known",
         doubt.words()
     );
-    let entry = serde_json::json!([
-        id,
+    serde_json::json!([
+        integer(0),
         text(1),
         text(2),
         text(3),
         text(4),
         text(5),
-        retries,
+        integer(7),
         text(8),
         QuarantineReason::PossiblyStored.as_str(),
         None::<u16>,
         message,
         None::<String>,
-    ]);
-    quarantine::insert_with_audit(connection, vec![entry], now).await
+    ])
 }
 
 /// An entry of the quarantine that may have been re-queued or discarded long ago.

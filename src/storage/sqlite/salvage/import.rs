@@ -10,7 +10,7 @@ use sqlx::{
 
 use super::{
     doubtful,
-    known::{FACTS, Known, MANIFESTS, QUARANTINE, READINGS, TABLES},
+    known::{FACTS, Known, MANIFESTS, QUARANTINE, READINGS, SYNCHRONIZED, TABLES},
     pages::Value,
     plan::{Batch, Doubt, Find},
     strays,
@@ -22,8 +22,6 @@ use crate::{
 
 /// Rows in one statement.
 const ROWS: usize = 50;
-/// Where a reading says whether it was uploaded.
-const SYNCHRONIZED: usize = 6;
 
 /// The new database while it is filled.
 #[derive(Debug)]
@@ -307,11 +305,21 @@ async fn insert(
     rows: &[Vec<Value>],
 ) -> Result<u64, StoreError> {
     let names: Vec<&str> = known.columns.iter().map(|column| column.name).collect();
+    insert_into(connection, known.name, &names, rows).await
+}
+
+/// The same for any columns of a table.
+pub(super) async fn insert_into(
+    connection: &mut SqliteConnection,
+    table: &str,
+    names: &[&str],
+    rows: &[Vec<Value>],
+) -> Result<u64, StoreError> {
     let mut added = 0;
     for some in rows.chunks(ROWS) {
         let statement = format!(
             "INSERT OR IGNORE INTO {} ({}) VALUES {}",
-            known.name,
+            table,
             names.join(", "),
             placeholders(some)
         );

@@ -59,6 +59,8 @@ pub(super) const READINGS: usize = 1;
 pub(super) const MANIFESTS: usize = 0;
 /// Where the quarantine is.
 pub(super) const QUARANTINE: usize = 2;
+/// Where a reading says whether it was uploaded.
+pub(super) const SYNCHRONIZED: usize = 6;
 
 /// Where the remembered facts are.
 pub(super) const FACTS: usize = 6;
@@ -279,5 +281,9 @@ mod tests {
         assert_eq!(TABLES[MANIFESTS].name, "upload_manifests");
         assert_eq!(TABLES[FACTS].name, "service_facts");
         assert_eq!(TABLES[QUARANTINE].name, "quarantined_readings");
+        assert_eq!(
+            TABLES[READINGS].columns[SYNCHRONIZED].name,
+            "is_synchronized"
+        );
     }
 }

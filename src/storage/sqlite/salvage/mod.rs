@@ -8,6 +8,7 @@
 mod doubtful;
 mod import;
 mod known;
+mod later;
 mod layouts;
 mod losses;
 mod outline;
@@ -24,7 +25,7 @@ use std::{io, path::Path};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use tokio::sync::mpsc;
 
-pub(super) use self::strays::{remembered, take_in};
+pub(super) use self::strays::{Strays, remembered};
 use self::{
     import::Import,
     known::{MANIFESTS, QUARANTINE, READINGS, TABLES},

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, io, path::Path};
 
 use super::{
-    known::TABLES,
-    pages::{Freelist, Pages, Row, Tree, Use, Uses, Value, rows, walk},
+    known::{READINGS, TABLES},
+    pages::{Freelist, Pages, Row, Tree, Use, Uses, Value, rows, walk, walk_above},
 };
 
 /// The index from which claims are answered: it holds the id of every reading that waits.
@@ -110,6 +110,49 @@ impl Outline {
             }
             None => {}
         }
+    }
+}
+
+/// The readings above a certain one, in a database where everything that leads to them is whole.
+#[derive(Debug)]
+pub(super) struct Glance {
+    pub(super) pages: Pages,
+    /// For each of our tables; nothing is known of the others.
+    pub(super) tables: Vec<Named>,
+    /// Pages that hold them, ascending by their ids.
+    pub(super) leaves: Vec<u32>,
+}
+
+impl Glance {
+    /// None where anything on the way cannot be read. Reads little more than the readings themselves, and blocks on the
+    /// file system.
+    ///
+    /// # Errors
+    /// Where there is no such file.
+    pub(super) fn read(database: &Path, log: &Path, above: i64) -> io::Result<Option<Self>> {
+        let pages = Pages::open(database, log)?;
+        let mut uses = Uses::of(&pages);
+        let mut entries = Vec::new();
+        let schema = walk(&pages, &mut uses, 1, |_, rows| {
+            entries.extend(rows.rows.iter().filter_map(entry));
+        });
+        let readings = entries
+            .into_iter()
+            .find(|entry| entry.name == TABLES[READINGS].name && entry.root >= 2);
+        let Some(readings) = readings.filter(|_| schema.is_whole() && pages.has_header()) else {
+            return Ok(None);
+        };
+        let tree = walk_above(&pages, &mut uses, readings.root, Some(above), |_, _| {});
+        if !tree.is_whole() {
+            return Ok(None);
+        }
+        let mut tables = vec![Named::default(); TABLES.len()];
+        tables[READINGS].definition = readings.definition;
+        Ok(Some(Self {
+            pages,
+            tables,
+            leaves: tree.pages,
+        }))
     }
 }
 

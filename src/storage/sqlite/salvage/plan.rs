@@ -22,6 +22,8 @@ pub(super) enum Doubt {
     IsOutOfOrder,
     /// It was not among those that waited.
     DoesNotWait,
+    /// The tables of the new database do not hold such a one.
+    IsRefused,
 }
 
 impl Doubt {
@@ -34,6 +36,7 @@ impl Doubt {
             Self::LiesTwice => "whose id lies in two places",
             Self::IsOutOfOrder => "from a page that is out of order",
             Self::DoesNotWait => "which is not among those that waited",
+            Self::IsRefused => "that the tables of the new one do not take",
         }
     }
 }
@@ -41,11 +44,11 @@ impl Doubt {
 /// What is to be saved.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pages: Pages,
+    pub(super) pages: Pages,
     /// For each table.
     pub(super) tables: Vec<Planned>,
     pub(super) foreign: Vec<String>,
-    pending: Option<Vec<u32>>,
+    pub(super) pending: Option<Vec<u32>>,
     /// Pages that may have held rows, and that nobody can make sense of.
     pub(super) unexplained: u64,
 }
@@ -54,20 +57,20 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) named: Named,
-    layout: Layout,
-    orphans: Vec<Orphan>,
+    pub(super) layout: Layout,
+    pub(super) orphans: Vec<Orphan>,
     /// Rows on orphans that cannot be read.
     failed: u64,
 }
 
 /// A page with rows that no tree leads to.
 #[derive(Clone, Copy, Debug)]
-struct Orphan {
-    page: u32,
+pub(super) struct Orphan {
+    pub(super) page: u32,
     first: i64,
-    last: i64,
+    pub(super) last: i64,
     rows: u64,
-    doubt: Option<Doubt>,
+    pub(super) doubt: Option<Doubt>,
 }
 
 /// Rows of one table.
@@ -146,6 +149,11 @@ impl Plan {
     /// Whether there is nothing in the file that ever was a page.
     pub(super) fn is_empty(&self) -> bool {
         self.pages.count() == 0
+    }
+
+    /// Bytes of all pages together, about.
+    pub(super) fn bytes(&self) -> u64 {
+        u64::from(self.pages.count()) * self.usable()
     }
 
     /// Bytes of a page that may hold rows.
@@ -232,14 +240,7 @@ impl Plan {
         }
         let mut ids = Vec::new();
         for page in index {
-            let found = rows(&self.pages, *page).unwrap_or_default();
-            let all = found
-                .rows
-                .iter()
-                .filter_map(|row| match row.values.first() {
-                    Some(Value::Integer(id)) => Some(*id),
-                    _ => None,
-                });
+            let all = ids_on(&self.pages, *page).into_iter();
             ids.extend(all.filter(|id| holes.iter().any(|hole| hole.contains(*id))));
             if ids.len() >= ROWS {
                 take(Find::Pending(std::mem::take(&mut ids)))?;
@@ -247,6 +248,16 @@ impl Plan {
         }
         take(Find::Pending(ids))
     }
+}
+
+/// The ids that a page of the index of waiting readings names.
+pub(super) fn ids_on(pages: &Pages, page: u32) -> Vec<i64> {
+    let found = rows(pages, page).unwrap_or_default();
+    let ids = found.rows.iter().map(|row| match row.values.first() {
+        Some(Value::Integer(id)) => Some(*id),
+        _ => None,
+    });
+    ids.flatten().collect()
 }
 
 /// Rows that wait to be handed over together.

@@ -105,13 +105,9 @@ impl Files {
     }
 
     /// When the damaged file and its log were last changed, and how long they are.
-    pub(super) fn last_changed(&self) -> Vec<Option<(SystemTime, u64)>> {
+    pub(super) fn last_changed(&self) -> Stamps {
         let (database, log) = self.damaged();
-        let stamp = |path: &Path| {
-            let file = fs::metadata(path).ok()?;
-            Some((file.modified().ok()?, file.len()))
-        };
-        vec![stamp(&database), stamp(&log)]
+        stamps(&database, &log)
     }
 
     /// Puts the new database, closed and whole, in the place of the damaged one.
@@ -210,6 +206,20 @@ impl Files {
             Err(error) => Err(error),
         }
     }
+}
+
+/// How a file looks from outside: when it was last changed, and how many bytes it has; none where it cannot be looked at.
+pub(super) type Stamp = Option<(SystemTime, u64)>;
+/// How a database and its log look.
+pub(super) type Stamps = [Stamp; 2];
+
+pub(super) fn stamp(path: &Path) -> Stamp {
+    let file = fs::metadata(path).ok()?;
+    Some((file.modified().ok()?, file.len()))
+}
+
+pub(super) fn stamps(database: &Path, log: &Path) -> Stamps {
+    [stamp(database), stamp(log)]
 }
 
 /// The write-ahead log of a database.

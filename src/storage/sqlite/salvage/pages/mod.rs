@@ -17,7 +17,7 @@ pub(super) use self::{
     freelist::Freelist,
     leaf::{Row, Rows, is_inner_table_page, rows},
     record::Value,
-    tree::{Hole, Tree, walk},
+    tree::{Hole, Tree, walk, walk_above},
 };
 
 #[cfg(test)]

@@ -23,6 +23,11 @@ impl Hole {
         through: None,
     };
 
+    /// Whether it has room for a key that is higher.
+    pub(in super::super) fn reaches_above(&self, key: i64) -> bool {
+        self.through.is_none_or(|through| through > key)
+    }
+
     /// Whether a key lies in it.
     pub(in super::super) fn contains(&self, key: i64) -> bool {
         self.above.is_none_or(|above| key > above)
@@ -66,6 +71,17 @@ pub(in super::super) fn walk(
     pages: &Pages,
     uses: &mut Uses,
     root: u32,
+    visit: impl FnMut(u32, &Rows),
+) -> Tree {
+    walk_above(pages, uses, root, None, visit)
+}
+
+/// Goes only where keys of a table may be that are higher than `above`; everywhere without such.
+pub(in super::super) fn walk_above(
+    pages: &Pages,
+    uses: &mut Uses,
+    root: u32,
+    above: Option<i64>,
     mut visit: impl FnMut(u32, &Rows),
 ) -> Tree {
     let mut tree = Tree::default();
@@ -75,6 +91,9 @@ pub(in super::super) fn walk(
         depth: 0,
     }];
     while let Some(step) = steps.pop() {
+        if above.is_some_and(|above| !step.hole.reaches_above(above)) {
+            continue;
+        }
         let is_found = step.depth < DEEPEST
             && uses.get(step.page) == Use::Unknown
             && visit_page(pages, uses, &step, &mut tree, &mut steps, &mut visit);

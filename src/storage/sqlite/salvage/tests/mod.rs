@@ -1,5 +1,6 @@
 //! Databases that are damaged in every place, and a salvage that is interrupted at every step.
 
 mod damages;
+mod following;
 mod interruptions;
 mod site;

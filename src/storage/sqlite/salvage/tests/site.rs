@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
-use super::super::{Gate, open_gate, remembered, replace, take_in};
+use super::super::{Gate, Strays, open_gate, remembered, replace};
 use crate::{
     domain::store::Salvage,
     storage::{
@@ -166,8 +166,17 @@ impl Site {
 
     /// Takes over what came into the damaged database since.
     pub async fn take_in(&self, salvage: &Salvage) -> Salvage {
-        let mut connection = self.connect().await;
-        take_in(&mut connection, salvage).await.expect("a look")
+        let strays = Strays::default();
+        strays.exchange(Some(salvage.clone())).await;
+        self.look(&strays).await
+    }
+
+    /// Looks once more.
+    pub async fn look(&self, strays: &Strays) -> Salvage {
+        let pool = options::writer_pool(&self.path()).await.expect("a pool");
+        let salvage = strays.follow(Some(&pool)).await.expect("a salvage");
+        pool.close().await;
+        salvage
     }
 }
 
