@@ -61,6 +61,7 @@ impl Control {
         let evidence = self.evidence();
         let verdict = evidence.with_damage(evidence.verdict());
         let mut queue = evidence.database.queue;
+        let mut salvages = evidence.database.salvages.into_iter();
         if verdict.state <= State::RateLimited {
             // Nothing leaves the queue now, so the pace of the last minute tells nothing about its end.
             queue.eta_s = None;
@@ -81,7 +82,8 @@ impl Control {
             last_pass: evidence.manager.last_pass,
             recent_events: parts.events.recent(SHOWN_EVENTS),
             instance: evidence.database.attendance,
-            salvage: evidence.database.salvage,
+            salvage: salvages.next(),
+            earlier_salvages: salvages.collect(),
             actors: evidence.actors,
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: parts.clock.elapsed().saturating_sub(self.started).as_secs(),
@@ -230,8 +232,8 @@ impl Evidence {
     }
 
     fn salvaged(&self) -> Option<(Timestamp, String)> {
-        let salvage = self.database.salvage.as_ref()?;
-        Some((salvage.at, words::salvaged(salvage)))
+        let (newest, earlier) = self.database.salvages.split_first()?;
+        Some((newest.at, words::salvaged(newest, earlier)))
     }
 
     fn replaced(&self) -> Option<(Timestamp, String)> {

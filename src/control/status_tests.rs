@@ -273,7 +273,7 @@ fn a_salvage_tells_of_every_loss() {
     };
     let told = |salvage: Salvage| {
         let mut evidence = in_order();
-        evidence.database.salvage = Some(salvage);
+        evidence.database.salvages = vec![salvage];
         evidence.verdict().reason
     };
     let reason = told(salvage.clone());
@@ -300,6 +300,41 @@ fn a_salvage_tells_of_every_loss() {
     });
     assert!(!reason.contains("no reading was lost"), "{reason}");
     assert!(reason.contains("nobody can tell"), "{reason}");
+}
+
+#[test]
+fn earlier_salvages_are_told_as_well() {
+    use crate::domain::store::Salvage;
+    let salvage = |number: u64| Salvage {
+        at: at(50),
+        set_aside: format!("sync.db.damaged-{number}"),
+        readings: 7,
+        quarantined: 0,
+        lost_at_most: Some(number),
+        quarantine_lost_at_most: Some(0),
+        batches_lost_at_most: Some(0),
+        also_lost: Vec::new(),
+        taken_in_later: 0,
+        through: 9,
+        later_is_unreadable: number == 1,
+    };
+    let told = |salvages: Vec<Salvage>| {
+        let mut evidence = in_order();
+        evidence.database.salvages = salvages;
+        evidence.verdict().reason
+    };
+    let reason = told(vec![salvage(2), salvage(1)]);
+    for words in [
+        "damaged and lies now in sync.db.damaged-2",
+        "2 readings at most could not be read",
+        "and that one lies in sync.db.damaged-1: 1 reading at most could not be read",
+        "restart them at once",
+        "remove each such file",
+    ] {
+        assert!(reason.contains(words), "{words}: {reason}");
+    }
+    let reason = told((1..=9).rev().map(salvage).collect());
+    assert!(reason.contains("tells of 5 more"), "{reason}");
 }
 
 #[test]

@@ -77,7 +77,58 @@ pub(super) fn damaged_as_well(reason: &str, words: &str) -> String {
     format!("{reason} Besides, pages of the Sync Database cannot be read ({words}).")
 }
 
-pub(super) fn salvaged(salvage: &Salvage) -> String {
+/// Those before it are told shortly.
+const EARLIER: usize = 3;
+
+/// `earlier` are those before it.
+pub(super) fn salvaged(salvage: &Salvage, earlier: &[Salvage]) -> String {
+    format!(
+        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it; {}. {}{} Look at the disk; restart those programs; remove {}, with its -wal and -shm, to end this message.",
+        salvage.set_aside,
+        counted(salvage.readings, "reading", "readings"),
+        losses(salvage),
+        if salvage.later_is_unreadable {
+            "What other programs may have written into the damaged one since then cannot be read by this service and stays there: restart them at once."
+        } else {
+            "What other programs still write into the damaged one is taken over as it comes."
+        },
+        salvaged_before(earlier),
+        if earlier.is_empty() {
+            "that file"
+        } else {
+            "each such file"
+        }
+    )
+}
+
+fn salvaged_before(earlier: &[Salvage]) -> String {
+    let mut told: Vec<String> = earlier
+        .iter()
+        .take(EARLIER)
+        .map(|salvage| {
+            format!(
+                " It had been damaged before, on {}, and that one lies in {}: {}{}.",
+                salvage.at,
+                salvage.set_aside,
+                losses(salvage),
+                if salvage.later_is_unreadable {
+                    "; what other programs may have written into it since then stays there: restart them at once"
+                } else {
+                    ""
+                }
+            )
+        })
+        .collect();
+    if earlier.len() > EARLIER {
+        told.push(format!(
+            " earlier_salvages tells of {} more.",
+            earlier.len() - EARLIER
+        ));
+    }
+    told.concat()
+}
+
+fn losses(salvage: &Salvage) -> String {
     let mut told = vec![match salvage.lost_at_most {
         Some(0) => "no reading was lost".to_owned(),
         Some(count) => format!(
@@ -118,17 +169,7 @@ pub(super) fn salvaged(salvage: &Salvage) -> String {
             salvage.also_lost.join(", ")
         ));
     }
-    format!(
-        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it; {}. {} Look at the disk; restart those programs; remove that file, with its -wal and -shm, to end this message.",
-        salvage.set_aside,
-        counted(salvage.readings, "reading", "readings"),
-        told.join("; "),
-        if salvage.later_is_unreadable {
-            "What other programs may have written into the damaged one since then cannot be read by this service and stays there: restart them at once."
-        } else {
-            "What other programs still write into the damaged one is taken over as it comes."
-        }
-    )
+    told.join("; ")
 }
 
 pub(super) fn replaced(queue: &QueueStatus) -> String {

@@ -189,6 +189,9 @@ pub struct ServiceStatus {
     pub instance: Option<Attendance>,
     /// What became of a damaged Sync Database, while that one is kept.
     pub salvage: Option<Salvage>,
+    /// What became of those that were damaged before it, the newest first, while they are kept.
+    #[serde(default)]
+    pub earlier_salvages: Vec<Salvage>,
     /// All actors.
     pub actors: Vec<ActorStatus>,
     /// The program's version.

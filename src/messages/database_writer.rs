@@ -154,8 +154,8 @@ pub struct DatabaseSnapshot {
     pub failing_since: Option<(String, Timestamp)>,
     /// Whether it fails because pages cannot be read, so that a new one is made of what can.
     pub is_damaged: bool,
-    /// What became of a damaged database, while that one is kept.
-    pub salvage: Option<Salvage>,
+    /// What became of damaged databases, the newest first, while they are kept.
+    pub salvages: Vec<Salvage>,
     /// When another file was found in the place of the database's, and opened.
     pub replaced_at: Option<Timestamp>,
     /// When the newest reading was measured.

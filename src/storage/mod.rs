@@ -164,10 +164,10 @@ pub trait SyncStore: Send + Sync {
             "whoever looks after the database server has to mend it".to_owned(),
         ))
     }
-    /// What became of a damaged database, for as long as that one lies where it was put; first takes over what other
-    /// programs have written into it since.
-    async fn salvage(&self) -> Option<Salvage> {
-        None
+    /// What became of damaged databases, the newest first, for as long as they lie where they were put; first takes over
+    /// what other programs have written into them since.
+    async fn salvages(&self) -> Vec<Salvage> {
+        Vec::new()
     }
     /// Closes all connections. What this instance holds is free for the others at once.
     async fn close(&self);

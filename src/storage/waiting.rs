@@ -151,8 +151,11 @@ impl SyncStore for WaitingStore {
         self.store()?.replace_damaged().await
     }
 
-    async fn salvage(&self) -> Option<Salvage> {
-        self.store().ok()?.salvage().await
+    async fn salvages(&self) -> Vec<Salvage> {
+        match self.store() {
+            Ok(store) => store.salvages().await,
+            Err(_) => Vec::new(),
+        }
     }
 
     async fn keep_reserve(&self) -> Reserve {

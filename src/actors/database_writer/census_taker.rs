@@ -172,7 +172,7 @@ impl CensusTaker {
         let look = self.count.look(self.taken_at).await?;
         self.note_disk(store.disk_free_bytes().await);
         self.note_reserve(store.keep_reserve().await);
-        let salvage = store.salvage().await;
+        let salvages = store.salvages().await;
         let is_due = self.count.is_shared() && self.taken_at >= self.books_at;
         if self.bookkeeping_changed || is_due {
             self.bookkeeping = self.look_at_books().await?;
@@ -190,7 +190,7 @@ impl CensusTaker {
             snapshot.is_damaged = false;
             snapshot.queue.oldest_pending_at = look.bounds.oldest_pending_at;
             snapshot.last_collection = last_collection;
-            snapshot.salvage = salvage;
+            snapshot.salvages = salvages;
         });
         if !look.is_complete {
             self.due_at = self.taken_at;

@@ -20,10 +20,10 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// With the steps that it took, and the salvage that the file came from.
-    pub(super) async fn open(path: &Path) -> Result<(Self, Steps, Option<Salvage>), StoreError> {
+    /// With the steps that it took, and the salvages that the file came from.
+    pub(super) async fn open(path: &Path) -> Result<(Self, Steps, Vec<Salvage>), StoreError> {
         let writer = options::writer_pool(path).await?;
-        let (steps, salvage) = match prepare(&writer).await {
+        let (steps, salvages) = match prepare(&writer).await {
             Ok(prepared) => prepared,
             Err(error) => {
                 // Whoever replaces the file must not meet a connection to it that is about to go.
@@ -37,7 +37,7 @@ impl Connections {
             foreign_changes: ForeignChanges::new(path),
             place: Arc::new(Place::of(path)),
         };
-        Ok((connections, steps, salvage))
+        Ok((connections, steps, salvages))
     }
 
     /// Waits for those that are in use.
@@ -49,9 +49,9 @@ impl Connections {
     }
 }
 
-async fn prepare(writer: &SqlitePool) -> Result<(Steps, Option<Salvage>), StoreError> {
+async fn prepare(writer: &SqlitePool) -> Result<(Steps, Vec<Salvage>), StoreError> {
     let mut connection = writer.acquire().await?;
     let steps = migrations::run(&mut connection).await?;
-    let salvage = salvage::remembered(&mut connection).await?;
-    Ok((steps, salvage))
+    let salvages = salvage::remembered(&mut connection).await?;
+    Ok((steps, salvages))
 }

@@ -36,8 +36,8 @@ impl SqliteStore {
             before.place.leave_log();
         }
         match Connections::open(&self.path).await {
-            Ok((connections, _, salvage)) => {
-                self.strays.exchange(salvage).await;
+            Ok((connections, _, salvages)) => {
+                self.strays.exchange(salvages).await;
                 drop(self.exchange_connections(Ok(Arc::new(connections))));
                 Ok(())
             }

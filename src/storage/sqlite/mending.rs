@@ -65,9 +65,10 @@ impl SqliteStore {
     }
 
     async fn replace_and_open(&self) -> Result<Arc<Connections>, StoreError> {
-        salvage::replace(&self.path, &salvage::open_gate).await?;
-        let (connections, _, salvage) = Connections::open(&self.path).await?;
-        self.strays.exchange(salvage).await;
+        let earlier = self.strays.known().await;
+        salvage::replace(&self.path, &earlier, &salvage::open_gate).await?;
+        let (connections, _, salvages) = Connections::open(&self.path).await?;
+        self.strays.exchange(salvages).await;
         Ok(Arc::new(connections))
     }
 }

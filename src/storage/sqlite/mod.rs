@@ -123,14 +123,14 @@ impl SqliteStore {
             Some(words) => Err(StoreError::Damaged(words)),
             None => Connections::open(path).await,
         };
-        let (connections, steps, salvage) = match opened {
-            Ok((connections, steps, salvage)) => {
+        let (connections, steps, salvages) = match opened {
+            Ok((connections, steps, salvages)) => {
                 lock.note_use();
-                (Ok(Arc::new(connections)), steps, salvage)
+                (Ok(Arc::new(connections)), steps, salvages)
             }
             Err(StoreError::Damaged(words)) if was_ours => {
                 tracing::error!(words, "the sync database is damaged");
-                (Err(StoreError::Damaged(words)), Vec::new(), None)
+                (Err(StoreError::Damaged(words)), Vec::new(), Vec::new())
             }
             Err(error) => return Err(error),
         };
@@ -144,7 +144,7 @@ impl SqliteStore {
             strays: Strays::default(),
             lock,
         };
-        store.strays.exchange(salvage).await;
+        store.strays.exchange(salvages).await;
         store.note_closed_table().await;
         Ok((store, steps))
     }

@@ -165,7 +165,7 @@ impl SyncStore for SqliteStore {
         self.replace_damaged_file().await
     }
 
-    async fn salvage(&self) -> Option<Salvage> {
+    async fn salvages(&self) -> Vec<Salvage> {
         let connections = self.connections().ok();
         let writer = connections.as_ref().map(|connections| &connections.writer);
         self.strays.follow(writer).await

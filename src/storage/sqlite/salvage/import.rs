@@ -9,14 +9,13 @@ use sqlx::{
 };
 
 use super::{
-    doubtful,
+    accounts, doubtful,
     known::{FACTS, Known, MANIFESTS, QUARANTINE, READINGS, SYNCHRONIZED, TABLES},
     pages::Value,
     plan::{Batch, Doubt, Find},
-    strays,
 };
 use crate::{
-    domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
+    domain::{reading::ReadingId, reading_ids::ReadingIds, store::Salvage, timestamp::Timestamp},
     storage::StoreError,
 };
 
@@ -34,6 +33,8 @@ pub(super) struct Import<'a> {
     claimed: Option<Vec<RangeInclusive<ReadingId>>>,
     /// Readings that are in the new database.
     pub(super) readings: u64,
+    /// What became of damaged databases before this one.
+    pub(super) earlier: Vec<Salvage>,
     /// Batches of which nobody can tell whether they were still on their way.
     pub(super) batches_left: u64,
 }
@@ -52,6 +53,7 @@ impl<'a> Import<'a> {
             knows_pending,
             claimed: None,
             readings: 0,
+            earlier: Vec::new(),
             batches_left: 0,
         })
     }
@@ -77,10 +79,9 @@ impl<'a> Import<'a> {
     }
 
     async fn take_rows(&mut self, mut batch: Batch) -> Result<(), StoreError> {
-        // What became of a damaged database before says nothing about this one.
-        batch.rows.retain(|row| {
-            batch.table != FACTS || row.first() != Some(&Value::Text(strays::FACT.into()))
-        });
+        if batch.table == FACTS {
+            self.note_earlier(&mut batch);
+        }
         let Some(known) = TABLES.get(batch.table) else {
             return Ok(());
         };
@@ -123,6 +124,22 @@ impl<'a> Import<'a> {
         self.readings += changes.readings;
         self.batches_left += changes.batches_left;
         Ok(())
+    }
+
+    /// What became of damaged databases before this one is written down together with what becomes of it.
+    fn note_earlier(&mut self, facts: &mut Batch) {
+        let is_doubtful = facts.doubt.is_some();
+        facts.rows.retain(|row| {
+            let Some(told) = accounts::told_by(row) else {
+                return true;
+            };
+            let told = told.into_iter().map(|salvage| match is_doubtful {
+                true => accounts::doubted(salvage),
+                false => salvage,
+            });
+            self.earlier.extend(told);
+            false
+        });
     }
 
     async fn know_claimed(&mut self) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 //! that had been deleted: pages that were given free, and what lies between the cells of others, are not looked at; where
 //! nobody can tell, readings go to quarantine.
 
+mod accounts;
 mod doubtful;
 mod import;
 mod known;
@@ -22,13 +23,13 @@ mod tests;
 
 use std::{io, path::Path};
 
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::sync::mpsc;
 
-pub(super) use self::strays::{Strays, remembered};
+pub(super) use self::{accounts::remembered, strays::Strays};
 use self::{
     import::Import,
-    known::{MANIFESTS, QUARANTINE, READINGS, TABLES},
+    known::{FACTS, MANIFESTS, QUARANTINE, READINGS, TABLES},
     layouts::layouts,
     outline::Outline,
     plan::Plan,
@@ -69,8 +70,13 @@ pub(super) fn is_cut_off(database: &Path) -> bool {
 }
 
 /// Sets a damaged database aside and puts a new one in its place, or goes on with that where it was interrupted. Nobody of
-/// this service may have it open. May be asked again until it succeeds.
-pub(super) async fn replace(database: &Path, gate: &Gate) -> Result<(), StoreError> {
+/// this service may have it open. May be asked again until it succeeds. `earlier` is what became of those before it, as far
+/// as it is known without reading it.
+pub(super) async fn replace(
+    database: &Path,
+    earlier: &[Salvage],
+    gate: &Gate,
+) -> Result<(), StoreError> {
     let interrupted = Files::interrupted(database).map_err(|error| failed(&error))?;
     let files = match interrupted {
         Some(files) => files,
@@ -82,7 +88,7 @@ pub(super) async fn replace(database: &Path, gate: &Gate) -> Result<(), StoreErr
         files.exchange(gate).map_err(|error| failed(&error))?;
     }
     let pool = options::writer_pool(&files.database).await?;
-    let filled = fill(&pool, &files, gate).await;
+    let filled = fill(&pool, &files, earlier, gate).await;
     pool.close().await;
     filled?;
     pass(gate, "before it is over")?;
@@ -189,27 +195,42 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Writes what was live in the damaged database into the new one.
-async fn fill(pool: &SqlitePool, files: &Files, gate: &Gate) -> Result<(), StoreError> {
+async fn fill(
+    pool: &SqlitePool,
+    files: &Files,
+    earlier: &[Salvage],
+    gate: &Gate,
+) -> Result<(), StoreError> {
     let mut connection = pool.acquire().await?;
     migrations::run(&mut connection).await?;
     let before = remembered(&mut connection).await?;
     let set_aside = files.set_aside.display().to_string();
-    if before.is_some_and(|before| before.set_aside == set_aside) {
+    if before.iter().any(|before| before.set_aside == set_aside) {
         return Ok(());
     }
     // For as long as this lasts no other program can fold a log into the damaged file that goes on meanwhile.
     let pin = Pin::on(&files.set_aside).await;
     let moment = files.last_changed();
-    let salvage = import(&mut connection, files, gate).await;
+    let salvages = import(&mut connection, files, earlier, gate).await;
     let is_pinned = pin.release().await;
-    let salvage = salvage?;
+    let salvages = salvages?;
     if !is_pinned && files.last_changed() != moment {
         return Err(StoreError::Busy(
             "another program changed the damaged database while it was read".to_owned(),
         ));
     }
     pass(gate, "before it is written down")?;
-    strays::remember(&mut connection, &salvage).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    accounts::remember(&mut transaction, &salvages).await?;
+    transaction.commit().await?;
+    tell(&salvages);
+    Ok(())
+}
+
+fn tell(salvages: &[Salvage]) {
+    let Some(salvage) = salvages.first() else {
+        return;
+    };
     tracing::error!(
         set_aside = salvage.set_aside,
         readings = salvage.readings,
@@ -218,14 +239,15 @@ async fn fill(pool: &SqlitePool, files: &Files, gate: &Gate) -> Result<(), Store
         also_lost = ?salvage.also_lost,
         "the sync database was damaged; it was set aside, and a new one holds what could be read of it"
     );
-    Ok(())
 }
 
+/// What became of it, and of those before it.
 async fn import(
     connection: &mut SqliteConnection,
     files: &Files,
+    earlier: &[Salvage],
     gate: &Gate,
-) -> Result<Salvage, StoreError> {
+) -> Result<Vec<Salvage>, StoreError> {
     let plan = plan(files).await?;
     let now = time_of(connection).await?;
     let mut import = Import::begin(connection, now, plan.knows_pending()).await?;
@@ -253,7 +275,19 @@ async fn import(
         .map_err(|error| failed(&io::Error::other(error)))?;
     taken?;
     told.map_err(|error| failed(&error))?;
-    account(&plan, &mut import, files, now).await
+    let mut salvage = account(&plan, &mut import, files, now).await?;
+    let earlier = [earlier, &import.earlier].concat();
+    if plan.tables.get(FACTS).is_none_or(|facts| !facts.is_whole()) {
+        let known = |path: &String| earlier.iter().all(|one| one.set_aside != *path);
+        let forgotten: Vec<String> = files.set_aside_before().into_iter().filter(known).collect();
+        if !forgotten.is_empty() {
+            salvage.also_lost.push(format!(
+                "what became of {}, set aside before (what programs still write there stays there)",
+                forgotten.join(", ")
+            ));
+        }
+    }
+    Ok(accounts::merged(salvage, earlier))
 }
 
 async fn account(

@@ -70,6 +70,16 @@ impl Files {
         Ok(files)
     }
 
+    /// Damaged databases that lie here from before.
+    pub(super) fn set_aside_before(&self) -> Vec<String> {
+        let suffix = |number: u32| with_suffix(&self.database, &format!(".damaged-{number}"));
+        let highest = self.set_aside.display().to_string();
+        let highest = highest.rsplit('-').next().and_then(|end| end.parse().ok());
+        let paths = (1..highest.unwrap_or(1)).map(suffix);
+        let there = paths.filter(|path| path.exists());
+        there.map(|path| path.display().to_string()).collect()
+    }
+
     /// Whether the new database is in its place. What lies there then is never removed.
     pub(super) fn is_exchanged(&self) -> io::Result<bool> {
         if !self.set_aside.try_exists()? || !self.database.try_exists()? {

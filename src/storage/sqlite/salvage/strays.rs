@@ -12,7 +12,7 @@ use tokio::{sync::Mutex, task::JoinHandle};
 
 use super::{
     super::quarantine,
-    doubtful, failed, import,
+    accounts, doubtful, failed, import,
     known::{READINGS, TABLES},
     later::Later,
     pages::Value,
@@ -20,10 +20,11 @@ use super::{
     set_aside::{self, Stamps},
     time_of,
 };
-use crate::{domain::store::Salvage, storage::StoreError};
+use crate::{
+    domain::{store::Salvage, timestamp::Timestamp},
+    storage::StoreError,
+};
 
-/// The name under which it is remembered.
-pub(super) const FACT: &str = "salvage";
 /// What other programs write; everything else is this service's own, and it has a new database.
 const COLUMNS: [&str; 6] = [
     "meter_external_id",
@@ -42,41 +43,9 @@ const LOOKS_AT_SAME: u32 = 2;
 /// What is read for one look. Whatever takes more is read again only after as many looks.
 const BYTES_A_LOOK: u64 = 64 << 20;
 
-/// The salvage that this database came from, for as long as the damaged one lies where it was put.
-pub(in super::super) async fn remembered(
-    connection: &mut SqliteConnection,
-) -> Result<Option<Salvage>, StoreError> {
-    let told: Option<String> =
-        sqlx::query_scalar("SELECT value FROM service_facts WHERE name = ?1")
-            .bind(FACT)
-            .fetch_optional(connection)
-            .await?;
-    let salvage: Option<Salvage> = told.and_then(|told| serde_json::from_str(&told).ok());
-    Ok(salvage.filter(|salvage| Path::new(&salvage.set_aside).exists()))
-}
-
-/// Writes down how far it came.
-pub(super) async fn remember(
-    connection: &mut SqliteConnection,
-    salvage: &Salvage,
-) -> Result<(), StoreError> {
-    let told = serde_json::to_string(salvage).map_err(|error| {
-        StoreError::Failed(format!("a salvage cannot be written down: {error}"))
-    })?;
-    sqlx::query(
-        "INSERT INTO service_facts (name, value) VALUES (?1, ?2) \
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )
-    .bind(FACT)
-    .bind(told)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Follows what is written into a damaged database after it was set aside.
+/// Follows what is written into damaged databases after they were set aside, the newest first.
 #[derive(Debug, Default)]
-pub(in super::super) struct Strays(Mutex<Option<Followed>>);
+pub(in super::super) struct Strays(Mutex<Vec<Followed>>);
 
 /// A damaged database, and how far it was followed.
 #[derive(Debug)]
@@ -93,27 +62,60 @@ struct Followed {
     reading: Option<(Stamps, JoinHandle<Result<Later, StoreError>>)>,
 }
 
+/// What a look brought.
+enum Look {
+    /// There is nothing that was not seen before.
+    Nothing,
+    /// It is still being read.
+    GoesOn,
+    /// This, from files that looked like that before.
+    Found(Stamps, Later),
+}
+
 impl Strays {
-    /// Follows another one from now on.
-    pub(in super::super) async fn exchange(&self, salvage: Option<Salvage>) {
-        *self.0.lock().await = salvage.map(Followed::new);
+    /// Follows these from now on, the newest first.
+    pub(in super::super) async fn exchange(&self, salvages: Vec<Salvage>) {
+        *self.0.lock().await = salvages.into_iter().map(Followed::new).collect();
     }
 
-    /// Takes over what came since the last call, in so far as it can be told soon. Returns the salvage as it stands now;
-    /// none where the damaged database is there no more.
-    pub(in super::super) async fn follow(&self, writer: Option<&SqlitePool>) -> Option<Salvage> {
-        let mut state = self.0.lock().await;
-        if !Path::new(&state.as_ref()?.salvage.set_aside).exists() {
-            *state = None;
-        }
-        let followed = state.as_mut()?;
-        if let Some(writer) = writer
-            && let Err(error) = followed.look(writer).await
-        {
-            tracing::debug!(%error, "the damaged database cannot be looked at now");
-        }
-        Some(followed.told())
+    /// All that are followed, as they are remembered.
+    pub(in super::super) async fn known(&self) -> Vec<Salvage> {
+        known(&self.0.lock().await)
     }
+
+    /// Takes over what came since the last call, in so far as it can be told soon. Returns the salvages as they stand now;
+    /// those whose damaged databases are there no more are forgotten.
+    pub(in super::super) async fn follow(&self, writer: Option<&SqlitePool>) -> Vec<Salvage> {
+        let mut all = self.0.lock().await;
+        all.retain(|followed| Path::new(&followed.salvage.set_aside).exists());
+        if let Some(writer) = writer {
+            look_at(&mut all, writer).await;
+        }
+        all.iter().map(Followed::told).collect()
+    }
+}
+
+/// One is read at a time: what takes long is waited for before the next one is begun.
+async fn look_at(all: &mut [Followed], writer: &SqlitePool) {
+    for index in 0..all.len() {
+        let looked = match all.get_mut(index) {
+            Some(followed) => followed.look().await,
+            None => break,
+        };
+        let taken = match looked {
+            Ok(Look::Nothing) => Ok(()),
+            Ok(Look::GoesOn) => break,
+            Ok(Look::Found(stamps, later)) => take(all, index, writer, stamps, later).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken {
+            tracing::debug!(%error, "a damaged database cannot be looked at now");
+        }
+    }
+}
+
+fn known(all: &[Followed]) -> Vec<Salvage> {
+    all.iter().map(|one| one.salvage.clone()).collect()
 }
 
 impl Followed {
@@ -134,70 +136,84 @@ impl Followed {
         }
     }
 
-    async fn look(&mut self, writer: &SqlitePool) -> Result<(), StoreError> {
+    async fn look(&mut self) -> Result<Look, StoreError> {
         let database = PathBuf::from(&self.salvage.set_aside);
-        if self.reading.is_none() {
-            let now = set_aside::stamps(&database, &set_aside::log_of(&database));
-            let is_known = matches!(&self.seen, Some((seen, LOOKS_AT_SAME..)) if *seen == now);
-            if is_known {
-                return Ok(());
+        let (stamps, mut reading) = match self.reading.take() {
+            Some(begun) => begun,
+            None => {
+                let now = set_aside::stamps(&database, &set_aside::log_of(&database));
+                let is_known = matches!(&self.seen, Some((seen, LOOKS_AT_SAME..)) if *seen == now);
+                if is_known {
+                    return Ok(Look::Nothing);
+                }
+                if self.pause > 0 {
+                    self.pause -= 1;
+                    return Ok(Look::Nothing);
+                }
+                (
+                    now,
+                    tokio::spawn(Later::read(database, self.salvage.through)),
+                )
             }
-            if self.pause > 0 {
-                self.pause -= 1;
-                return Ok(());
-            }
-            let read = tokio::spawn(Later::read(database, self.salvage.through));
-            self.reading = Some((now, read));
-        }
-        let Some((_, reading)) = &mut self.reading else {
-            return Ok(());
         };
-        let Ok(read) = tokio::time::timeout(PATIENCE, reading).await else {
-            return Ok(());
+        let Ok(read) = tokio::time::timeout(PATIENCE, &mut reading).await else {
+            self.reading = Some((stamps, reading));
+            return Ok(Look::GoesOn);
         };
-        let stamps = self.reading.take().map(|(stamps, _)| stamps);
         let later = read.map_err(|error| failed(&std::io::Error::other(error)))??;
         self.pause = later.bytes / BYTES_A_LOOK;
-        self.take(writer, later, stamps).await
+        Ok(Look::Found(stamps, later))
     }
 
-    async fn take(
-        &mut self,
-        writer: &SqlitePool,
-        later: Later,
-        stamps: Option<Stamps>,
-    ) -> Result<(), StoreError> {
-        if later.is_unreadable && !self.told().later_is_unreadable {
+    fn note(&mut self, stamps: Stamps, is_unreadable: bool, is_all: bool) {
+        if is_unreadable && !self.told().later_is_unreadable {
             tracing::error!(
                 set_aside = self.salvage.set_aside,
-                "what other programs have written into the damaged database since cannot all be taken over"
+                "what other programs have written into a damaged database since cannot all be taken over"
             );
         }
-        let (is_unreadable, is_all) = (later.is_unreadable, later.is_all);
-        if later.through > self.salvage.through {
-            let mut connection = writer.acquire().await?;
-            self.salvage = take_in(&mut connection, &self.salvage, later).await?;
-        }
         self.is_unreadable = is_unreadable;
-        self.seen = stamps.filter(|_| is_all).map(|stamps| {
-            let before = self.seen.take().filter(|(seen, _)| *seen == stamps);
-            (stamps, before.map_or(0, |(_, times)| times) + 1)
-        });
-        Ok(())
+        let before = self.seen.take().filter(|(seen, _)| *seen == stamps);
+        self.seen = is_all.then(|| (stamps, before.map_or(0, |(_, times)| times) + 1));
     }
+}
+
+async fn take(
+    all: &mut [Followed],
+    index: usize,
+    writer: &SqlitePool,
+    stamps: Stamps,
+    later: Later,
+) -> Result<(), StoreError> {
+    let mut salvages = known(all);
+    let (Some(followed), Some(salvage)) = (all.get_mut(index), salvages.get_mut(index)) else {
+        return Ok(());
+    };
+    let (is_unreadable, is_all) = (later.is_unreadable, later.is_all);
+    if later.through > salvage.through {
+        let mut connection = writer.acquire().await?;
+        let now = time_of(&mut connection).await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        *salvage = take_in(&mut transaction, salvage, later, now).await?;
+        let as_it_stands = salvage.clone();
+        accounts::remember(&mut transaction, &salvages).await?;
+        transaction.commit().await?;
+        followed.salvage = as_it_stands;
+    }
+    followed.note(stamps, is_unreadable, is_all);
+    Ok(())
 }
 
 async fn take_in(
     connection: &mut SqliteConnection,
     salvage: &Salvage,
     later: Later,
+    now: Timestamp,
 ) -> Result<Salvage, StoreError> {
-    let now = time_of(connection).await?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut doubtful = later.doubtful;
     let mut taken = 0;
     for rows in later.rows.chunks(ROWS) {
-        let refused = insert(&mut transaction, rows).await?;
+        let refused = insert(connection, rows).await?;
         taken += (rows.len() - refused.len()) as u64;
         doubtful.extend(refused.into_iter().map(|row| (row, Doubt::IsRefused)));
     }
@@ -207,26 +223,24 @@ async fn take_in(
         .collect();
     let quarantined = entries.len() as u64;
     if quarantined > 0 {
-        quarantine::insert_with_audit(&mut transaction, entries, now).await?;
+        quarantine::insert_with_audit(connection, entries, now).await?;
     }
-    let now = Salvage {
+    if taken + quarantined > 0 {
+        tracing::warn!(
+            set_aside = salvage.set_aside,
+            readings = taken,
+            quarantined,
+            "another program still writes into a damaged database; its readings are taken over"
+        );
+    }
+    Ok(Salvage {
         taken_in_later: salvage.taken_in_later + taken,
         quarantined: salvage.quarantined + quarantined,
         through: later.through,
         // What it goes past now is not looked at again.
         later_is_unreadable: salvage.later_is_unreadable || later.is_unreadable,
         ..salvage.clone()
-    };
-    remember(&mut transaction, &now).await?;
-    transaction.commit().await?;
-    if taken + quarantined > 0 {
-        tracing::warn!(
-            readings = taken,
-            quarantined,
-            "another program still writes into the damaged database; its readings were taken over"
-        );
-    }
-    Ok(now)
+    })
 }
 
 /// Adds readings under new ids: the old ones may have been given to other readings by now. Returns those that the tables

@@ -25,8 +25,14 @@ async fn say(collector: &mut SqliteConnection, sql: &str) {
 }
 
 async fn later(site: &Site) -> i64 {
-    site.count("meter_readings WHERE meter_external_id LIKE 'LATER%'")
-        .await
+    count_of(site, "LATER").await
+}
+
+async fn count_of(site: &Site, meter: &str) -> i64 {
+    site.count(&format!(
+        "meter_readings WHERE meter_external_id LIKE '{meter}%'"
+    ))
+    .await
 }
 
 #[tokio::test]
@@ -49,7 +55,7 @@ async fn whatever_is_damaged_on_the_way_to_them_later_readings_are_taken_over() 
         )
         .await;
         let strays = Strays::default();
-        strays.exchange(Some(salvage)).await;
+        strays.exchange(vec![salvage]).await;
         site.look(&strays).await;
         let salvage = site.look(&strays).await;
         assert_eq!(later(&site).await, 2_998, "{spoil} {salvage:?}");
@@ -132,7 +138,7 @@ async fn files_that_did_not_change_are_not_read_again() {
     site.destroy_page(site.root("meter_readings").await);
     let salvage = site.salvage().await;
     let strays = Strays::default();
-    strays.exchange(Some(salvage.clone())).await;
+    strays.exchange(vec![salvage.clone()]).await;
     for _ in 0..3 {
         site.look(&strays).await;
     }
@@ -158,7 +164,7 @@ async fn more_than_fit_in_one_look_come_one_after_the_other() {
     let salvage = site.salvage().await;
     say(&mut collector, &insert("LATER", 9_000)).await;
     let strays = Strays::default();
-    strays.exchange(Some(salvage)).await;
+    strays.exchange(vec![salvage]).await;
     for look in 1..20 {
         let salvage = site.look(&strays).await;
         assert_eq!(
@@ -197,4 +203,92 @@ async fn readings_that_the_new_one_does_not_take_are_for_a_person() {
         .await,
         10
     );
+}
+
+/// Damaged twice, each time under a program that goes on writing.
+async fn damaged_twice() -> (Site, [SqliteConnection; 2]) {
+    let site = Site::with_readings(READINGS, 1).await;
+    let first = collector(&site).await;
+    site.destroy_page(site.leaves_with("active_energy")[7]);
+    let salvage = site.salvage().await;
+    assert!(salvage.lost_at_most > Some(0), "{salvage:?}");
+    let second = collector(&site).await;
+    site.destroy_page(site.leaves_with("active_energy")[8]);
+    (site, [first, second])
+}
+
+#[tokio::test]
+async fn a_second_damage_makes_nobody_forget_the_first() {
+    let (site, [mut first, mut second]) = damaged_twice().await;
+    let before = site.remembered().await;
+    site.salvage().await;
+    let salvages = site.remembered().await;
+    assert_eq!(salvages[1..], before, "{salvages:?}");
+    assert_ne!(salvages[0].set_aside, salvages[1].set_aside);
+    let strays = Strays::default();
+    strays.exchange(salvages).await;
+    say(&mut first, &insert("FIRST", 3)).await;
+    say(&mut second, &insert("SECOND", 4)).await;
+    site.look(&strays).await;
+    assert_eq!(count_of(&site, "FIRST").await, 3);
+    assert_eq!(count_of(&site, "SECOND").await, 4);
+    let salvages = site.remembered().await;
+    let taken: Vec<u64> = salvages.iter().map(|one| one.taken_in_later).collect();
+    assert_eq!(taken, [4, 3]);
+    // After a third one, and a restart, nothing comes twice.
+    site.destroy_page(site.leaves_with("active_energy")[9]);
+    site.salvage().await;
+    let strays = Strays::default();
+    strays.exchange(site.remembered().await).await;
+    site.look(&strays).await;
+    assert_eq!(count_of(&site, "FIRST").await, 3);
+    assert_eq!(count_of(&site, "SECOND").await, 4);
+    let salvages = site.remembered().await;
+    assert_eq!(salvages.len(), 3);
+    // Whoever removes one has seen it.
+    std::fs::remove_file(&salvages[1].set_aside).expect("removed");
+    let left = site.remembered().await;
+    assert_eq!(left, [salvages[0].clone(), salvages[2].clone()]);
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_remembered_of_one_is_carried_on() {
+    let (site, _collectors) = damaged_twice().await;
+    let before = site.remembered().await;
+    let pool = crate::storage::sqlite::options::writer_pool(&site.path())
+        .await
+        .expect("a pool");
+    sqlx::query("DELETE FROM service_facts WHERE name = 'earlier_salvages'")
+        .execute(&pool)
+        .await
+        .expect("an earlier version");
+    pool.close().await;
+    site.salvage().await;
+    let salvages = site.remembered().await;
+    assert_eq!(salvages[1..], before);
+}
+
+#[tokio::test]
+async fn where_what_was_remembered_is_destroyed_that_is_told() {
+    let (site, collectors) = damaged_twice().await;
+    let before = site.remembered().await;
+    for collector in collectors {
+        sqlx::Connection::close(collector).await.expect("closed");
+    }
+    site.destroy_page(site.root("service_facts").await);
+    let other = Site::empty().await;
+    for path in [site.path(), before[0].set_aside.clone().into()] {
+        let name = path.file_name().expect("a name");
+        std::fs::copy(&path, other.path().with_file_name(name)).expect("a copy");
+    }
+    let salvage = other.salvage().await;
+    let told = salvage.also_lost.join(" ");
+    assert!(told.contains("damaged-1, set aside before"), "{salvage:?}");
+    // While the service runs, it knows.
+    super::super::replace(&site.path(), &before, &super::super::open_gate)
+        .await
+        .expect("a salvage");
+    let salvages = site.remembered().await;
+    assert_eq!(salvages[1..], before, "{salvages:?}");
+    assert!(!salvages[0].also_lost.join(" ").contains("set aside before"));
 }

@@ -155,10 +155,12 @@ impl Site {
     }
 
     pub async fn salvage_through(&self, gate: &Gate) -> Result<Salvage, StoreError> {
-        replace(&self.path(), gate).await?;
+        replace(&self.path(), &[], gate).await?;
         let mut connection = self.connect().await;
         let salvage = remembered(&mut connection)
             .await?
+            .into_iter()
+            .next()
             .expect("what became of it");
         connection.close().await.expect("closed");
         Ok(salvage)
@@ -167,16 +169,24 @@ impl Site {
     /// Takes over what came into the damaged database since.
     pub async fn take_in(&self, salvage: &Salvage) -> Salvage {
         let strays = Strays::default();
-        strays.exchange(Some(salvage.clone())).await;
+        strays.exchange(vec![salvage.clone()]).await;
         self.look(&strays).await
     }
 
     /// Looks once more.
     pub async fn look(&self, strays: &Strays) -> Salvage {
         let pool = options::writer_pool(&self.path()).await.expect("a pool");
-        let salvage = strays.follow(Some(&pool)).await.expect("a salvage");
+        let salvages = strays.follow(Some(&pool)).await;
         pool.close().await;
-        salvage
+        salvages.into_iter().next().expect("a salvage")
+    }
+
+    /// All that is remembered of damaged databases, the newest first.
+    pub async fn remembered(&self) -> Vec<Salvage> {
+        let mut connection = self.connect().await;
+        let salvages = remembered(&mut connection).await.expect("an answer");
+        connection.close().await.expect("closed");
+        salvages
     }
 }
 
