@@ -9,8 +9,9 @@ use super::{
 
 /// The index from which claims are answered: it holds the id of every reading that waits.
 const PENDING: &str = "meter_readings_pending";
-/// Says only which steps a database has seen, and the new one sees them all.
-const MIGRATIONS: &str = "meterit_sync_migrations";
+/// Say nothing that the new one has to know: it sees all steps itself, and it is closed while the disk is full if it has
+/// to be.
+const OF_NO_USE: [&str; 2] = ["meterit_sync_migrations", "disk_full"];
 const SEQUENCES: &str = "sqlite_sequence";
 
 /// What was found.
@@ -104,7 +105,7 @@ impl Outline {
             }
             None if entry.kind == "table"
                 && !entry.name.starts_with("sqlite_")
-                && entry.name != MIGRATIONS =>
+                && !OF_NO_USE.contains(&entry.name.as_str()) =>
             {
                 self.foreign.push(entry.name);
             }

@@ -22,6 +22,21 @@ async fn the_root_of_the_readings_costs_none_of_them() {
 }
 
 #[tokio::test]
+async fn only_tables_of_other_programs_are_told_as_theirs() {
+    let site = Site::with_readings(2_000, 1).await;
+    site.run(include_str!("../../queries/close_to_additions.sql"))
+        .await;
+    site.run("CREATE TABLE of_another (x); INSERT INTO of_another VALUES (1)")
+        .await;
+    site.destroy_page(site.root("meter_readings").await);
+    let salvage = site.salvage().await;
+    assert_eq!(
+        salvage.also_lost,
+        ["the tables of_another of other programs"]
+    );
+}
+
+#[tokio::test]
 async fn the_schema_costs_no_reading() {
     let site = Site::with_readings(20_000, 1).await;
     site.destroy(100, PAGE);
