@@ -5,10 +5,13 @@ use std::{path::Path, sync::Arc};
 use super::{SqliteStore, connections::Connections, salvage};
 use crate::storage::StoreError;
 
+/// SQLite would not say so.
+const DAMAGED_LOG: &str = "its write-ahead log is damaged, and not only at its end";
 /// What is answered meanwhile.
 const UNDER_WAY: &str = "what can be read of it is being saved into a new one";
 
-/// The damage that is known before the database is opened: SQLite would remove the log of a file that was cut off.
+/// The damage that is known before the database is opened: SQLite would remove the log of a file that was cut off, and take a damaged log
+/// for one that ends there.
 ///
 /// # Errors
 /// Where the file system cannot tell.
@@ -17,10 +20,22 @@ pub(super) fn known_damage(path: &Path, was_ours: bool) -> Result<Option<String>
         Some(UNDER_WAY)
     } else if was_ours && salvage::is_cut_off(path) {
         Some("its file was cut off, or emptied")
+    } else if was_ours && salvage::has_damaged_log(path) {
+        Some(DAMAGED_LOG)
     } else {
         None
     };
     Ok(words.map(str::to_owned))
+}
+
+/// Fails where only looking at it would cost what is committed: SQLite removes a log of which it can read nothing.
+pub(super) fn require_readable_log(path: &Path) -> Result<(), StoreError> {
+    if salvage::has_damaged_log(path) {
+        return Err(StoreError::Damaged(format!(
+            "{DAMAGED_LOG}; start the service on it, which saves what can be read into a new one"
+        )));
+    }
+    Ok(())
 }
 
 impl SqliteStore {

@@ -98,6 +98,7 @@ impl SqliteStore {
     /// As [`SqliteStore::open`], but never [`StoreError::InUse`].
     pub async fn migration_state(path: &Path) -> Result<MigrationState, StoreError> {
         require_file(path)?;
+        mending::require_readable_log(path)?;
         let mut connection = options::reader_options(path).connect().await?;
         let state = migrations::state(&mut connection).await;
         connection.close().await?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{service::Service, site::Site, waiting::wait_until};
 
 const PAGE: u64 = 4096;
-const READINGS: u32 = 20_000;
+pub(super) const READINGS: u32 = 20_000;
 
 /// Overwrites pages, numbered from 1, with what no page looks like.
 fn damage(file: &Path, pages: &[u64]) {
@@ -45,11 +45,11 @@ fn leaves_with(site: &Site, text: &[u8]) -> Vec<u64> {
         .collect()
 }
 
-fn salvage(service: &Service) -> Value {
+pub(super) fn salvage(service: &Service) -> Value {
     service.get("/status")["salvage"].clone()
 }
 
-fn set_aside(site: &Site) -> usize {
+pub(super) fn set_aside(site: &Site) -> usize {
     let folder = std::fs::read_dir(site.database().parent().unwrap()).unwrap();
     let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names
@@ -59,7 +59,7 @@ fn set_aside(site: &Site) -> usize {
 }
 
 /// A site that has run before and has a queue now.
-fn with_queue() -> Site {
+pub(super) fn with_queue() -> Site {
     let site = Site::new();
     let service = site.start();
     service.wait_until_connected();
@@ -293,13 +293,13 @@ fn a_salvage_that_is_killed_is_gone_on_with() {
 }
 
 /// Another program that has the database open until it is told to go.
-struct Shell {
+pub(super) struct Shell {
     process: Child,
     input: ChildStdin,
 }
 
 impl Shell {
-    fn open(site: &Site) -> Self {
+    pub(super) fn open(site: &Site) -> Self {
         let mut process = Command::new("sqlite3")
             .args(["-bail", "-cmd", ".timeout 10000"])
             .arg(site.database())
@@ -311,12 +311,12 @@ impl Shell {
         Self { process, input }
     }
 
-    fn say(&mut self, statement: &str) {
+    pub(super) fn say(&mut self, statement: &str) {
         writeln!(self.input, "{statement}").unwrap();
         self.input.flush().unwrap();
     }
 
-    fn insert(&mut self, number: u32) {
+    pub(super) fn insert(&mut self, number: u32) {
         self.say(&format!(
             "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
              VALUES ('STRAY', '2026-02-01 00:00:00', 'energy', {number});"
@@ -324,14 +324,14 @@ impl Shell {
     }
 
     /// Ends it as a crash does: nothing of it is put in order.
-    fn kill(mut self) {
+    pub(super) fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 }
 
 /// Whether the reading arrived, once.
-fn arrived(site: &Site, number: u32) -> bool {
+pub(super) fn arrived_once(site: &Site, number: u32) -> bool {
     let at = "2026-02-01T00:00:00Z".parse().unwrap();
     let number = number.to_string();
     site.client_system
@@ -371,7 +371,7 @@ fn a_program_that_opens_the_damaged_file_during_the_salvage_loses_nothing() {
     // It goes on in the files that it has, and ends without putting them in order.
     collector.insert(3);
     wait_until("all of it to arrive", || {
-        [1, 2, 3].iter().all(|number| arrived(&site, *number))
+        [1, 2, 3].iter().all(|number| arrived_once(&site, *number))
     });
     collector.kill();
     wait_until("an empty queue", || site.count("meter_readings") == 0);
@@ -426,14 +426,14 @@ fn a_program_that_still_writes_to_the_damaged_file_loses_nothing() {
     let service = site.start();
     wait_until("the damage to be found", || !salvage(&service).is_null());
     shell.insert(1);
-    wait_until("its reading to arrive", || arrived(&site, 1));
+    wait_until("its reading to arrive", || arrived_once(&site, 1));
     shell.insert(2);
-    wait_until("the next one to arrive", || arrived(&site, 2));
+    wait_until("the next one to arrive", || arrived_once(&site, 2));
     // Also when the service was away meanwhile.
     service.kill();
     shell.insert(3);
     let service = site.start();
-    wait_until("the last one to arrive", || arrived(&site, 3));
+    wait_until("the last one to arrive", || arrived_once(&site, 3));
     assert_eq!(salvage(&service)["taken_in_later"], 3);
     assert_eq!(salvage(&service)["later_is_unreadable"], false);
     wait_until("an empty queue", || site.count("meter_readings") == 0);

@@ -4,6 +4,7 @@ mod assistants;
 mod commands;
 mod crashes;
 mod damage;
+mod damaged_log;
 mod demonstration;
 mod description;
 mod disk_faults;

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::{SqliteStore, cells, options, require_file, settlement};
+use super::{
+    SqliteStore, cells, instance_lock::InstanceLock, mending, options, require_file, settlement,
+};
 use crate::{
     domain::{reading::ReadingId, reading_ids::ReadingIds},
     storage::{
@@ -37,7 +39,13 @@ impl ImportSource {
                 "{error}; name the file of the queue that is to be moved"
             )));
         }
-        if !holds_queue(file).await.map_err(ImportError::Source)? {
+        // Nothing is asked of a log that SQLite would cut short.
+        let was_ours = InstanceLock::was_taken_before(file);
+        let damage = mending::known_damage(file, was_ours).map_err(ImportError::Source)?;
+        if damage.is_none() {
+            mending::require_readable_log(file).map_err(ImportError::Source)?;
+        }
+        if damage.is_none() && !holds_queue(file).await.map_err(ImportError::Source)? {
             return Err(ImportError::Refused(format!(
                 "{} holds no table meter_readings, so it is no Sync Database; nothing was changed",
                 file.display()

@@ -98,6 +98,10 @@ impl<'a> Import<'a> {
                 let (certain, others) = judged(&mut transaction, batch.rows, claimed).await?;
                 insert_readings(&mut transaction, known, certain, self.now, &mut changes).await?;
                 for row in others {
+                    // It lies elsewhere as well, where it is certain to be live.
+                    if identical(&mut transaction, known, std::slice::from_ref(&row)).await? > 0 {
+                        continue;
+                    }
                     doubtful::quarantine(&mut transaction, &row, doubt, self.now).await?;
                 }
             }

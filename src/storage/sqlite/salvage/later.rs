@@ -46,7 +46,7 @@ impl Later {
     pub(super) async fn read(database: PathBuf, above: ReadingId) -> Result<Self, StoreError> {
         let log = set_aside::log_of(&database);
         // For as long as this lasts no other program can fold a log into the file.
-        let pin = Pin::on(&database).await;
+        let pin = Pin::on(&database, &log).await;
         let moment = set_aside::stamp(&database);
         let found = read(database.clone(), log, above).await;
         let is_pinned = pin.release().await;
@@ -104,10 +104,8 @@ fn searched(plan: &Plan, above: ReadingId) -> io::Result<Later> {
         return Ok(Gathered::new(above).later);
     };
     let places = places(plan, readings, above);
-    let pending = plan
-        .pending
-        .as_ref()
-        .map(|index| pending(plan, index, above));
+    let index = plan.pending.as_ref().filter(|_| plan.knows_pending());
+    let pending = index.map(|index| pending(plan, index, above));
     let mut gathered = Gathered::new(above);
     gathered.later.is_unreadable = is_unreadable(plan, readings, above, &places, pending.as_ref());
     gathered.later.bytes = plan.bytes();

@@ -17,7 +17,9 @@ pub(super) fn at_most(plan: &Plan, planned: &Planned, known: &Known) -> Option<u
     let by_room = plan
         .unexplained
         .saturating_mul(plan.usable() / known.shortest);
-    let by_ids = by_ids(planned, known).unwrap_or(u64::MAX);
+    // Where anything may be out of date, the last id may be as well.
+    let by_ids = by_ids(planned, known).filter(|_| plan.pages.unknown() == 0);
+    let by_ids = by_ids.unwrap_or(u64::MAX);
     Some(by_room.saturating_add(planned.failed()).min(by_ids))
 }
 

@@ -6,7 +6,9 @@
 //! nobody can tell, readings go to quarantine.
 
 mod accounts;
+mod collected;
 mod doubtful;
+mod gaps;
 mod import;
 mod known;
 mod later;
@@ -67,6 +69,11 @@ pub(super) fn is_cut_off(database: &Path) -> bool {
     let has_log = log.is_ok_and(|log| log.len() > 0);
     let is_empty = std::fs::metadata(database).is_ok_and(|file| file.len() == 0);
     is_empty || (!has_log && pages::is_cut_off(database))
+}
+
+/// Whether the write-ahead log is damaged with commits behind it: SQLite would take it to end there, and soon overwrite them.
+pub(super) fn has_damaged_log(database: &Path) -> bool {
+    pages::has_gap(&set_aside::log_of(database))
 }
 
 /// Sets a damaged database aside and puts a new one in its place, or goes on with that where it was interrupted. Nobody of
@@ -209,7 +216,7 @@ async fn fill(
         return Ok(());
     }
     // For as long as this lasts no other program can fold a log into the damaged file that goes on meanwhile.
-    let pin = Pin::on(&files.set_aside).await;
+    let pin = Pin::on(&files.set_aside, &files.damaged().1).await;
     let moment = files.last_changed();
     let salvages = import(&mut connection, files, earlier, gate).await;
     let is_pinned = pin.release().await;
@@ -347,8 +354,16 @@ async fn time_of(connection: &mut SqliteConnection) -> Result<Timestamp, StoreEr
 struct Pin(Option<SqliteConnection>);
 
 impl Pin {
-    /// Where SQLite cannot even begin to read, nobody else can either.
-    async fn on(database: &Path) -> Self {
+    /// Where SQLite cannot even begin to read, nobody else can either. Where the log is damaged it would take less of it
+    /// than there is for all, and remove it when it goes.
+    async fn on(database: &Path, log: &Path) -> Self {
+        let log = log.to_owned();
+        if blocking(move || Ok(pages::has_gap(&log)))
+            .await
+            .unwrap_or(true)
+        {
+            return Self(None);
+        }
         let look = async {
             let mut connection = options::reader_options(database).connect().await?;
             sqlx::raw_sql("BEGIN; SELECT count(*) FROM sqlite_schema")

@@ -23,8 +23,10 @@ pub(super) struct Outline {
     pub(super) tables: Vec<Named>,
     /// Tables of other programs.
     pub(super) foreign: Vec<String>,
-    /// The pages of the index of waiting readings; none where it is not whole.
+    /// The pages of the index of waiting readings that can be read; none where nobody knows where that begins.
     pub(super) pending: Option<Vec<u32>>,
+    /// Whether these are all.
+    pub(super) pending_is_whole: bool,
     /// None where it has to be found otherwise.
     pub(super) free: Option<Freelist>,
 }
@@ -66,6 +68,7 @@ impl Outline {
             tables: vec![Named::default(); TABLES.len()],
             foreign: Vec::new(),
             pending: None,
+            pending_is_whole: false,
             free: None,
             pages,
             uses,
@@ -100,7 +103,8 @@ impl Outline {
                 named.is_doubtful = entry.is_stray;
                 named.tree = Some(tree);
             }
-            None if entry.name == PENDING && tree.is_whole() => {
+            None if entry.name == PENDING => {
+                self.pending_is_whole = tree.is_whole();
                 self.pending = Some(tree.pages);
             }
             None if entry.kind == "table"
@@ -140,7 +144,8 @@ impl Glance {
         let readings = entries
             .into_iter()
             .find(|entry| entry.name == TABLES[READINGS].name && entry.root >= 2);
-        let Some(readings) = readings.filter(|_| schema.is_whole() && pages.has_header()) else {
+        let is_whole = schema.is_whole() && pages.has_header() && !pages.has_gap();
+        let Some(readings) = readings.filter(|_| is_whole) else {
             return Ok(None);
         };
         let tree = walk_above(&pages, &mut uses, readings.root, Some(above), |_, _| {});

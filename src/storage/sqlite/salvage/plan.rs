@@ -6,9 +6,11 @@
 use std::io;
 
 use super::{
+    collected::{Collected, ROWS},
+    gaps,
     known::{Known, Layout, MANIFESTS, READINGS, TABLES, table_of},
     outline::{Named, Outline},
-    pages::{Freelist, Hole, Pages, Row, Rows, Tree, Use, Uses, Value, rows},
+    pages::{Freelist, Hole, Pages, Rows, Tree, Use, Uses, Value, earlier_rows, rows},
 };
 
 /// Why it is not certain that a row was live.
@@ -20,6 +22,10 @@ pub(super) enum Doubt {
     LiesTwice,
     /// The ids of its page are out of order.
     IsOutOfOrder,
+    /// It lies on a page whose newest version is lost.
+    IsEarlier,
+    /// It lies on a page whose newest version may be lost.
+    MayBeEarlier,
     /// It was not among those that waited.
     DoesNotWait,
     /// The tables of the new database do not hold such a one.
@@ -35,6 +41,8 @@ impl Doubt {
             }
             Self::LiesTwice => "whose id lies in two places",
             Self::IsOutOfOrder => "from a page that is out of order",
+            Self::IsEarlier => "from a page of which only an earlier version can be read",
+            Self::MayBeEarlier => "from a page of which a newer version may have been lost",
             Self::DoesNotWait => "which is not among those that waited",
             Self::IsRefused => "that the tables of the new one do not take",
         }
@@ -49,6 +57,9 @@ pub(super) struct Plan {
     pub(super) tables: Vec<Planned>,
     pub(super) foreign: Vec<String>,
     pub(super) pending: Option<Vec<u32>>,
+    pending_is_whole: bool,
+    /// Earlier versions of pages, each with its table.
+    earlier: Vec<(usize, u32)>,
     /// Pages that may have held rows, and that nobody can make sense of.
     pub(super) unexplained: u64,
 }
@@ -94,21 +105,20 @@ pub(super) enum Find {
     Pending(Vec<i64>),
 }
 
-/// Rows that are handed over at once, and bytes.
-const ROWS: usize = 2_000;
-const BYTES: usize = 4 << 20;
-
 impl Plan {
     /// Looks at every page that no tree leads to. Blocks on the file system, for as long as it takes to read the file.
     pub(super) fn make(outline: Outline, layouts: Vec<Layout>) -> Self {
         let Outline {
             pages,
             mut uses,
-            tables,
+            mut tables,
             foreign,
             pending,
+            pending_is_whole,
             free,
         } = outline;
+        gaps::doubt_tables(&pages, &mut tables);
+        gaps::doubt_free_pages(&pages, &mut uses);
         let mut planned: Vec<Planned> = tables
             .into_iter()
             .zip(&layouts)
@@ -122,6 +132,7 @@ impl Plan {
         for (planned, known) in planned.iter_mut().zip(&TABLES) {
             planned.give_up_others(&pages, &mut uses, known);
         }
+        gaps::doubt_trees(&pages, planned.iter_mut().map(|planned| &mut planned.named));
         for number in 1..=pages.present() {
             if uses.get(number) == Use::Unknown && !pages.holds_nothing(number) {
                 let found = judge(&pages, &mut uses, number, &layouts, &mut planned);
@@ -129,6 +140,7 @@ impl Plan {
             }
         }
         let free = free.unwrap_or_else(|| Freelist::find(&pages, &mut uses));
+        let free = gaps::doubt_freelist(&pages, free);
         for table in &mut planned {
             table
                 .orphans
@@ -141,7 +153,9 @@ impl Plan {
             tables: planned,
             foreign,
             pending,
-            unexplained: uses.count(Use::Damaged) - first + pages.missing(),
+            pending_is_whole,
+            earlier: gaps::earlier_versions(&pages, &layouts),
+            unexplained: uses.count(Use::Damaged) - first + pages.missing() + pages.unknown(),
             pages,
         }
     }
@@ -163,7 +177,7 @@ impl Plan {
 
     /// Whether the waiting readings are known by their index, so that it is known exactly which are lost.
     pub(super) fn knows_pending(&self) -> bool {
-        self.pending.is_some()
+        self.pending.is_some() && self.pending_is_whole && self.pending_decides()
     }
 
     /// Hands over all that there is. Blocks on the file system, and until what was handed over is taken.
@@ -179,6 +193,12 @@ impl Plan {
         }
         // Whether a doubtful batch is on its way shows by its readings.
         self.hand_over_orphans(MANIFESTS, true, &mut take)?;
+        for (table, page) in &self.earlier {
+            let mut batch = Collected::new(*table, Some(Doubt::IsEarlier), true);
+            let found = earlier_rows(&self.pages, *page).unwrap_or_default();
+            batch.add_rows(self, found, &mut take)?;
+            batch.flush(&mut take)?;
+        }
         self.pages.require_one_moment()
     }
 
@@ -193,6 +213,8 @@ impl Plan {
         if let Some(tree) = &planned.named.tree {
             let mut batch = Collected::new(table, None, false);
             for page in &tree.pages {
+                let doubt = self.doubt_of_newest(table, *page);
+                batch.turn_to(doubt, doubt.is_some(), take)?;
                 batch.add(self, *page, take)?;
             }
             batch.flush(take)?;
@@ -221,10 +243,7 @@ impl Plan {
             if orphan.doubt.is_some() != doubtful {
                 continue;
             }
-            if orphan.doubt != batch.doubt {
-                batch.flush(take)?;
-                batch.doubt = orphan.doubt;
-            }
+            batch.turn_to(orphan.doubt, true, take)?;
             batch.add(self, orphan.page, take)?;
         }
         batch.flush(take)
@@ -240,6 +259,9 @@ impl Plan {
         }
         let mut ids = Vec::new();
         for page in index {
+            if self.may_name_others(*page) {
+                continue;
+            }
             let all = ids_on(&self.pages, *page).into_iter();
             ids.extend(all.filter(|id| holes.iter().any(|hole| hole.contains(*id))));
             if ids.len() >= ROWS {
@@ -258,69 +280,6 @@ pub(super) fn ids_on(pages: &Pages, page: u32) -> Vec<i64> {
         _ => None,
     });
     ids.flatten().collect()
-}
-
-/// Rows that wait to be handed over together.
-struct Collected {
-    table: usize,
-    doubt: Option<Doubt>,
-    is_orphaned: bool,
-    rows: Vec<Vec<Value>>,
-    bytes: usize,
-}
-
-impl Collected {
-    fn new(table: usize, doubt: Option<Doubt>, is_orphaned: bool) -> Self {
-        Self {
-            table,
-            doubt,
-            is_orphaned,
-            rows: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    fn add(
-        &mut self,
-        plan: &Plan,
-        page: u32,
-        take: &mut impl FnMut(Find) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let found = rows(&plan.pages, page).unwrap_or_default();
-        let (Some(known), Some(planned)) = (TABLES.get(self.table), plan.tables.get(self.table))
-        else {
-            return Ok(());
-        };
-        for row in found.rows {
-            self.bytes += size(&row);
-            self.rows.push(known.values(row, &planned.layout));
-        }
-        if self.rows.len() >= ROWS || self.bytes >= BYTES {
-            self.flush(take)?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self, take: &mut impl FnMut(Find) -> io::Result<()>) -> io::Result<()> {
-        self.bytes = 0;
-        if self.rows.is_empty() {
-            return Ok(());
-        }
-        take(Find::Rows(Batch {
-            table: self.table,
-            rows: std::mem::take(&mut self.rows),
-            doubt: self.doubt,
-            is_orphaned: self.is_orphaned,
-        }))
-    }
-}
-
-fn size(row: &Row) -> usize {
-    let sizes = row.values.iter().map(|value| match value {
-        Value::Text(bytes) | Value::Blob(bytes) => bytes.len(),
-        _ => 8,
-    });
-    sizes.sum()
 }
 
 /// What a page is that no tree leads to. Where it holds rows of one of our tables, it is noted there.

@@ -27,7 +27,7 @@ const LOCK_BYTE: u64 = 1 << 30;
 #[derive(Debug)]
 pub(in super::super) struct Pages {
     file: File,
-    log: Option<Log>,
+    pub(super) log: Option<Log>,
     page_size: usize,
     header: Option<Header>,
     /// Pages that the database has, or should have.
@@ -143,7 +143,7 @@ impl Pages {
 
     /// Whether the file begins as it should.
     pub(in super::super) fn has_header(&self) -> bool {
-        self.header.is_some()
+        self.header.is_some() && self.log.as_ref().is_none_or(|log| !log.is_lost(1))
     }
 
     pub(super) fn header(&self) -> Option<Header> {
@@ -164,8 +164,13 @@ impl Pages {
         is_lock || (has_maps && number >= 2 && (number - 2).is_multiple_of(between_maps))
     }
 
-    /// The page; none where it is cut off, or where the disk does not give it.
+    /// The page; none where it is cut off, where the disk does not give it, and where its newest version is lost.
     pub(in super::super) fn read(&self, number: u32) -> Option<Vec<u8>> {
+        let is_lost = self.log.as_ref().is_some_and(|log| log.is_lost(number));
+        if is_lost { None } else { self.read_any(number) }
+    }
+
+    pub(super) fn read_any(&self, number: u32) -> Option<Vec<u8>> {
         if number == 0 || number > self.present {
             return None;
         }

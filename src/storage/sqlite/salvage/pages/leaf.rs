@@ -33,8 +33,16 @@ pub(in super::super) struct Rows {
 
 /// The rows on the page; none where it is no page with rows. The keys of an inner page of a table are no rows.
 pub(in super::super) fn rows(pages: &Pages, number: u32) -> Option<Rows> {
-    let bytes = pages.read(number)?;
-    let page = Page::parse(&bytes, pages.usable(), number == 1)?;
+    rows_of(pages, number, &pages.read(number)?)
+}
+
+/// The same of an earlier version of a page whose newest one is lost.
+pub(in super::super) fn earlier_rows(pages: &Pages, number: u32) -> Option<Rows> {
+    rows_of(pages, number, &pages.read_any(number)?)
+}
+
+fn rows_of(pages: &Pages, number: u32, bytes: &[u8]) -> Option<Rows> {
+    let page = Page::parse(bytes, pages.usable(), number == 1)?;
     if page.kind.is_table() && page.kind.is_interior() {
         return None;
     }

@@ -6,16 +6,20 @@
 mod btree;
 mod file;
 mod freelist;
+mod gap;
 mod header;
+mod index;
 mod leaf;
 mod record;
+mod sums;
 mod tree;
 mod wal;
 
 pub(super) use self::{
     file::{Pages, Use, Uses, is_cut_off},
     freelist::Freelist,
-    leaf::{Row, Rows, is_inner_table_page, rows},
+    gap::has_gap,
+    leaf::{Row, Rows, earlier_rows, is_inner_table_page, rows},
     record::Value,
     tree::{Hole, Tree, walk, walk_above},
 };

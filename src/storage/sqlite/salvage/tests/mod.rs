@@ -3,4 +3,5 @@
 mod damages;
 mod following;
 mod interruptions;
+mod logs;
 mod site;
