@@ -1,7 +1,10 @@
 //! The batches that are likely to be claimed next: read and built while those before are on their way, so that a claim only
 //! has to write them down.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -71,7 +74,13 @@ fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
 
 /// The batches that are likely to be claimed next; none at first.
 #[derive(Debug, Default)]
-pub struct Ahead(RefCell<Option<Drafts>>);
+pub struct Ahead {
+    drafts: RefCell<Option<Drafts>>,
+    /// The mark of the last claim.
+    mark: Cell<Option<ForeignMark>>,
+    /// Whether other programs have committed something between the last two claims.
+    others_write: Cell<bool>,
+}
 
 #[derive(Debug)]
 struct Drafts {
@@ -82,8 +91,20 @@ struct Drafts {
 }
 
 impl Ahead {
+    /// Whether other programs were seen to commit something lately, and may want to go on.
+    pub(super) fn others_write(&self) -> bool {
+        self.others_write.get()
+    }
+
+    /// Takes the mark of a claim in.
+    pub(super) fn note(&self, mark: ForeignMark) {
+        let before = self.mark.replace(Some(mark));
+        self.others_write
+            .set(before.is_some_and(|before| before != mark));
+    }
+
     /// Begins to build batches of the pending readings behind `after`, as many as the claim was for. The mark is that of
-    /// the transaction under way.
+    /// the transaction under way. While other programs go on committing, what is built ahead would always be in vain.
     pub(super) fn begin(
         &self,
         parts: &DatabaseWriterParts,
@@ -91,9 +112,12 @@ impl Ahead {
         after: ReadingId,
         mark: ForeignMark,
     ) {
+        if self.others_write.get() {
+            return;
+        }
         let (limit, most) = (claim.limit, claim.most);
         let work = build_on(parts.store.clone(), parts.compression(), after, limit, most);
-        self.0.replace(Some(Drafts {
+        self.drafts.replace(Some(Drafts {
             limit,
             mark,
             work: actix::spawn(work),
@@ -107,7 +131,7 @@ impl Ahead {
         claim: &ClaimBatches,
         mark: ForeignMark,
     ) -> Result<Vec<Built>, StoreError> {
-        let drafts = self.0.take();
+        let drafts = self.drafts.take();
         let is_apt = |drafts: &Drafts| drafts.limit == claim.limit && drafts.mark == mark;
         let Some(drafts) = drafts.filter(is_apt) else {
             return Ok(Vec::new());

@@ -38,6 +38,9 @@ impl WriteOperation for ClaimBatches {
             unreadable: 0,
             changes: Changes::default(),
         };
+        if let Some(mark) = mark {
+            parts.ahead.note(mark);
+        }
         let mut built = match mark {
             Some(mark) => parts.ahead.take(transaction, self, mark).await?,
             None => Vec::new(),

@@ -25,7 +25,7 @@ use self::{
     attendance::attend_forever,
     census_taker::CensusTaker,
     cleaner::Cleaner,
-    group::{Pending, Work, commit_group},
+    group::{Changes, Pending, Work, commit_group},
     mending::Mending,
     operations::WriteOperation,
 };
@@ -131,7 +131,9 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                 .failure_points
                 .hang_if_armed("database_writer.group")
                 .await;
+            let begun = parts.clock.elapsed();
             let changes = commit_group(&parts, group).await;
+            make_room(&parts, &changes, begun).await;
             census.note(&changes).await;
             if changes.failure.is_some() {
                 // Whoever goes on asking must not keep the database from being looked after.
@@ -167,6 +169,16 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                 cleaner.clean_if_due().await;
             }
         }
+    }
+}
+
+/// Other programs that wait for the lock look at it again and again, and must find it free some time: where one is seen to
+/// write, it stays so for half as long as it was held.
+async fn make_room(parts: &DatabaseWriterParts, changes: &Changes, begun: Duration) {
+    let held = parts.clock.elapsed().saturating_sub(begun);
+    let is_draining = changes.delivered > 0 || changes.claimed_through.is_some();
+    if is_draining && parts.ahead.others_write() && !held.is_zero() {
+        parts.clock.sleep((held / 2).min(LONGEST_ROOM)).await;
     }
 }
 
@@ -287,5 +299,7 @@ const DATABASE_PATIENCE: Duration = Duration::from_secs(45);
 const LONGEST_STEP: Duration = DATABASE_PATIENCE
     .saturating_mul(3)
     .saturating_add(STANDSTILL_MARGIN);
+/// Other programs do not need more at once.
+const LONGEST_ROOM: Duration = Duration::from_millis(20);
 /// How long the database is left alone after it failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);

@@ -69,7 +69,9 @@ fn killed_at_any_moment_and_run_again_it_moves_everything_once() {
     wait_until("some uploads", || old.client_system.batches().len() >= 3);
     service.kill();
     old.client_system.clear_faults();
-    assert_eq!(old.count("upload_manifests"), 1, "seed {seed}");
+    // Those on their way, and those that were claimed to follow them.
+    let batches = old.count("upload_manifests");
+    assert!(batches > 0, "seed {seed}");
 
     let mut kills = 0;
     let account = loop {
@@ -97,7 +99,7 @@ fn killed_at_any_moment_and_run_again_it_moves_everything_once() {
     for table in ["meter_readings", "upload_manifests", "sync_log"] {
         assert_eq!(old.count(table), 0, "{table}");
     }
-    assert_eq!(new.count("upload_manifests"), 1);
+    assert_eq!(new.count("upload_manifests"), batches);
 
     let service = new.start();
     wait_until("an empty queue", || {

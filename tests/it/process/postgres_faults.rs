@@ -54,8 +54,10 @@ fn a_server_that_restarts_ten_times_loses_and_doubles_nothing() {
 fn connections_that_are_ended_in_the_middle_lose_and_double_nothing() {
     const READINGS: u32 = 40_000;
     let server = PostgresServer::start();
-    let site = PostgresSite::on(&server).set("BATCH_SIZE", "200");
-    slow_uploads(&site, 40);
+    let site = PostgresSite::on(&server)
+        .set("BATCH_SIZE", "200")
+        .set("MAX_IN_FLIGHT", "2");
+    slow_uploads(&site, 80);
     site.insert(READINGS);
     let service = site.start();
     let mut ended = 0;
