@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -72,6 +73,9 @@ fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
     }
 }
 
+/// Who has written so long ago is likely to write again.
+const LATELY: Duration = Duration::from_secs(5);
+
 /// The batches that are likely to be claimed next; none at first.
 #[derive(Debug, Default)]
 pub struct Ahead {
@@ -79,7 +83,9 @@ pub struct Ahead {
     /// The mark of the last claim.
     mark: Cell<Option<ForeignMark>>,
     /// Whether other programs have committed something between the last two claims.
-    others_write: Cell<bool>,
+    is_disturbed: Cell<bool>,
+    /// When they were last seen to.
+    disturbed_at: Cell<Option<Duration>>,
 }
 
 #[derive(Debug)]
@@ -92,15 +98,19 @@ struct Drafts {
 
 impl Ahead {
     /// Whether other programs were seen to commit something lately, and may want to go on.
-    pub(super) fn others_write(&self) -> bool {
-        self.others_write.get()
+    pub(super) fn others_write(&self, now: Duration) -> bool {
+        let seen = self.disturbed_at.get();
+        seen.is_some_and(|at| now.saturating_sub(at) < LATELY)
     }
 
     /// Takes the mark of a claim in.
-    pub(super) fn note(&self, mark: ForeignMark) {
+    pub(super) fn note(&self, mark: ForeignMark, now: Duration) {
         let before = self.mark.replace(Some(mark));
-        self.others_write
-            .set(before.is_some_and(|before| before != mark));
+        let is_disturbed = before.is_some_and(|before| before != mark);
+        self.is_disturbed.set(is_disturbed);
+        if is_disturbed {
+            self.disturbed_at.set(Some(now));
+        }
     }
 
     /// Begins to build batches of the pending readings behind `after`, as many as the claim was for. The mark is that of
@@ -112,7 +122,7 @@ impl Ahead {
         after: ReadingId,
         mark: ForeignMark,
     ) {
-        if self.others_write.get() {
+        if self.is_disturbed.get() {
             return;
         }
         let (limit, most) = (claim.limit, claim.most);

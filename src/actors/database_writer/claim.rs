@@ -39,7 +39,7 @@ impl WriteOperation for ClaimBatches {
             changes: Changes::default(),
         };
         if let Some(mark) = mark {
-            parts.ahead.note(mark);
+            parts.ahead.note(mark, parts.clock.elapsed());
         }
         let mut built = match mark {
             Some(mark) => parts.ahead.take(transaction, self, mark).await?,

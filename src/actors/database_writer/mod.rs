@@ -175,9 +175,10 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
 /// Other programs that wait for the lock look at it again and again, and must find it free some time: where one is seen to
 /// write, it stays so for half as long as it was held.
 async fn make_room(parts: &DatabaseWriterParts, changes: &Changes, begun: Duration) {
-    let held = parts.clock.elapsed().saturating_sub(begun);
+    let now = parts.clock.elapsed();
+    let held = now.saturating_sub(begun);
     let is_draining = changes.delivered > 0 || changes.claimed_through.is_some();
-    if is_draining && parts.ahead.others_write() && !held.is_zero() {
+    if is_draining && parts.ahead.others_write(now) && !held.is_zero() {
         parts.clock.sleep((held / 2).min(LONGEST_ROOM)).await;
     }
 }
