@@ -9,6 +9,7 @@ mod requeueing;
 pub mod sqlite;
 mod steps;
 pub mod waiting;
+pub mod workbench;
 
 pub use self::steps::MigrationState;
 pub use crate::domain::store::{

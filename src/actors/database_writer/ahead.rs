@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use super::DatabaseWriterParts;
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         store::StoreError,
     },
     messages::database_writer::ClaimBatches,
-    storage::{ForeignMark, QuarantineEntry, StoreTransaction, SyncStore},
+    storage::{ForeignMark, QuarantineEntry, StoreTransaction, SyncStore, workbench::at_workbench},
     upstream::body,
 };
 
@@ -41,8 +41,7 @@ pub(super) async fn build(
     rows: Vec<RawReading>,
     compression: Compression,
 ) -> Result<Built, StoreError> {
-    let built = spawn_blocking(move || build_here(rows, compression)).await;
-    built.map_err(|failure| StoreError::Failed(format!("a batch could not be built: {failure}")))
+    at_workbench(move || build_here(rows, compression)).await
 }
 
 fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {

@@ -4,7 +4,7 @@ use std::ops::DerefMut;
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqliteConnection, Transaction, pool::PoolConnection, sqlite::SqliteRow};
-use tokio::{runtime::Handle, task::spawn_blocking};
+use tokio::runtime::Handle;
 
 use super::{cells, options, plain_rows, queue, transaction::lost};
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     storage::{
         ForeignMark, StoreError, errors,
         holding::{HeldIds, PendingRows},
+        workbench::at_workbench,
     },
 };
 
@@ -118,13 +119,11 @@ where
     C: DerefMut<Target = SqliteConnection> + Send + 'static,
 {
     let runtime = Handle::current();
-    let reading = spawn_blocking(move || {
+    at_workbench(move || {
         let rows = runtime.block_on(plain_rows::pending(&mut connection, after, limit));
         (connection, rows)
-    });
-    reading
-        .await
-        .map_err(|failure| StoreError::Failed(format!("readings could not be read: {failure}")))
+    })
+    .await
 }
 
 /// A row whose first columns are the id and the reading's five fields.

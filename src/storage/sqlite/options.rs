@@ -22,7 +22,7 @@ const READERS: u32 = 2;
 /// Negative: KiB of pages that the writer keeps.
 const WRITER_CACHE: &str = "-2048";
 /// Negative: KiB of pages that each reader keeps.
-const READER_CACHE: &str = "-1024";
+const READER_CACHE: &str = "-512";
 /// What the write-ahead log may keep of the disk after a burst, in bytes.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
 /// Rows that the engine's thread may run ahead by; handing rows over one by one is what reading costs.
