@@ -167,6 +167,18 @@ pub async fn the_queue_knows_its_bounds(site: &dyn Site) {
     let bounds = database.queue_bounds().await.unwrap();
     assert_eq!(bounds.highest, Some(5));
     assert_eq!(bounds.oldest_pending_at, Some(time("2026-02-02 02:02:02")));
+    for (id, at) in [(2, "NULL"), (3, "'2026-01-01 01:01:01'")] {
+        site.execute(&format!(
+            "UPDATE meter_readings SET created_at = {at} WHERE id = {id}"
+        ))
+        .await;
+    }
+    let bounds = database.queue_bounds().await.unwrap();
+    assert_eq!(
+        bounds.oldest_pending_at,
+        Some(time("2026-01-01 01:01:01")),
+        "whatever its id"
+    );
 }
 
 pub async fn a_kept_count_is_the_counted_one(site: &dyn Site) {
