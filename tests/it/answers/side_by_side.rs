@@ -7,8 +7,8 @@ use meterit_sync::{demo::client_system::FaultAction, domain::pass::PassEnd};
 use crate::helpers::{Plan, Site, answer, on_batch};
 
 /// Small against a round trip, so that what the service does meanwhile takes no time that counts.
-const STEP: Duration = Duration::from_millis(10);
-const ROUND_TRIP: FaultAction = FaultAction::Delay { milliseconds: 600 };
+const STEP: Duration = Duration::from_millis(2);
+const ROUND_TRIP: FaultAction = FaultAction::Delay { milliseconds: 300 };
 
 fn far_away() -> Plan {
     Plan::default().batch_size(5).fault(on_batch(ROUND_TRIP))
@@ -47,7 +47,7 @@ async fn no_more_are_under_way_than_the_setting_says() {
     for most in [1, 3] {
         let site = far_away()
             .setting("max_in_flight", &most.to_string())
-            .start(100)
+            .start(60)
             .await;
         site.advance_until("so many uploads are under way", STEP, || {
             assert!(under_way(&site) <= most);
@@ -56,11 +56,11 @@ async fn no_more_are_under_way_than_the_setting_says() {
         .await;
         site.advance_until("all readings have arrived", STEP, || {
             assert!(under_way(&site) <= most);
-            site.simulator.ledger().distinct_readings == 100
+            site.simulator.ledger().distinct_readings == 60
         })
         .await;
         site.advance_until_drained(STEP).await;
-        no_reading_was_sent_twice(&site, 100).await;
+        no_reading_was_sent_twice(&site, 60).await;
         site.finish().await;
     }
 }
