@@ -123,6 +123,8 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let mut census = CensusTaker::new(parts.clone());
     let mut cleaner = Cleaner::new(&parts);
     let mut mending = Mending::new(&parts);
+    // A lock is held in real time, even where a test holds time still.
+    let lock_clock = Clock::system();
     let in_hand = |what| parts.progress.begin(what, LONGEST_STEP);
     loop {
         while let Some(group) = take_group(&desk) {
@@ -131,9 +133,12 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                 .failure_points
                 .hang_if_armed("database_writer.group")
                 .await;
-            let begun = parts.clock.elapsed();
+            let begun = lock_clock.elapsed();
             let changes = commit_group(&parts, group).await;
-            make_room(&parts, &changes, begun).await;
+            let held = lock_clock.elapsed().saturating_sub(begun);
+            if is_draining(&changes) && parts.ahead.others_write(parts.clock.elapsed()) {
+                lock_clock.sleep((held / 2).min(LONGEST_ROOM)).await;
+            }
             census.note(&changes).await;
             if changes.failure.is_some() {
                 // Whoever goes on asking must not keep the database from being looked after.
@@ -172,15 +177,10 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     }
 }
 
-/// Other programs that wait for the lock look at it again and again, and must find it free some time: where one is seen to
-/// write, it stays so for half as long as it was held.
-async fn make_room(parts: &DatabaseWriterParts, changes: &Changes, begun: Duration) {
-    let now = parts.clock.elapsed();
-    let held = now.saturating_sub(begun);
-    let is_draining = changes.delivered > 0 || changes.claimed_through.is_some();
-    if is_draining && parts.ahead.others_write(now) && !held.is_zero() {
-        parts.clock.sleep((held / 2).min(LONGEST_ROOM)).await;
-    }
+/// Whether the lock would be taken again and again. Other programs that wait for it look at it now and then, and must find it
+/// free some time: where one is seen to write, it stays so for half as long as it was held.
+fn is_draining(changes: &Changes) -> bool {
+    changes.delivered > 0 || changes.claimed_through.is_some()
 }
 
 fn take_group(desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
