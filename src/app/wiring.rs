@@ -139,7 +139,7 @@ pub(super) async fn wire(
     supervisor.start(
         writer,
         DatabaseWriter::new(DatabaseWriterParts {
-            ahead: std::rc::Rc::default(),
+            ahead: Rc::default(),
             settings: settings.sync.clone(),
             seed,
             clock: clock.clone(),

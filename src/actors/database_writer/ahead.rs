@@ -102,8 +102,7 @@ impl Ahead {
         seen.is_some_and(|at| now.saturating_sub(at) < LATELY)
     }
 
-    /// Takes the mark of a claim in.
-    pub(super) fn note(&self, mark: ForeignMark, now: Duration) {
+    fn note(&self, mark: ForeignMark, now: Duration) {
         let before = self.mark.replace(Some(mark));
         let is_disturbed = before.is_some_and(|before| before != mark);
         self.is_disturbed.set(is_disturbed);
@@ -139,7 +138,9 @@ impl Ahead {
         transaction: &mut dyn StoreTransaction,
         claim: &ClaimBatches,
         mark: ForeignMark,
+        now: Duration,
     ) -> Result<Vec<Built>, StoreError> {
+        self.note(mark, now);
         let drafts = self.drafts.take();
         let is_apt = |drafts: &Drafts| drafts.limit == claim.limit && drafts.mark == mark;
         let Some(drafts) = drafts.filter(is_apt) else {

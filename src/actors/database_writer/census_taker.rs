@@ -7,7 +7,6 @@ use crate::{
     domain::{
         status::QueueStatus,
         store::{Flight, Reserve, StoreError},
-        timestamp::Timestamp,
     },
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
@@ -40,8 +39,6 @@ pub(super) struct CensusTaker {
     taken_at: Duration,
     /// When the books are next looked at, for other instances write in them as well.
     books_at: Duration,
-    /// When the newest reading was measured, as of the last change.
-    last_collection: Option<Timestamp>,
     bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
     /// Readings that left the queue, by time.
@@ -65,7 +62,6 @@ impl CensusTaker {
             due_at: Duration::ZERO,
             taken_at: Duration::ZERO,
             books_at: Duration::ZERO,
-            last_collection: None,
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
             departures: VecDeque::new(),
@@ -179,17 +175,20 @@ impl CensusTaker {
             self.books_at = self.taken_at + EVERY;
             self.bookkeeping_changed = false;
         }
-        if !look.is_same {
-            self.last_collection = store.last_collection().await?;
-        }
-        let last_collection = self.last_collection;
+        let last_collection = if look.is_same {
+            None
+        } else {
+            Some(store.last_collection().await?)
+        };
         // All in one go: whoever reads sees numbers that belong together.
         self.publish(|snapshot| {
             snapshot.counted |= look.is_complete;
             snapshot.failing_since = None;
             snapshot.is_damaged = false;
             snapshot.queue.oldest_pending_at = look.bounds.oldest_pending_at;
-            snapshot.last_collection = last_collection;
+            if let Some(last_collection) = last_collection {
+                snapshot.last_collection = last_collection;
+            }
             snapshot.salvages = salvages;
         });
         if !look.is_complete {

@@ -38,11 +38,11 @@ impl WriteOperation for ClaimBatches {
             unreadable: 0,
             changes: Changes::default(),
         };
-        if let Some(mark) = mark {
-            parts.ahead.note(mark, parts.clock.elapsed());
-        }
         let mut built = match mark {
-            Some(mark) => parts.ahead.take(transaction, self, mark).await?,
+            Some(mark) => {
+                let now = parts.clock.elapsed();
+                parts.ahead.take(transaction, self, mark, now).await?
+            }
             None => Vec::new(),
         };
         if built.is_empty() {

@@ -87,6 +87,15 @@ impl PassKit {
         longest_step(self.timeout)
     }
 
+    /// Waits until something cuts the pass short.
+    pub(super) async fn interrupted(&self) {
+        let mut interruption = self.interruption.clone();
+        // Whoever could interrupt it may have gone: that is one as well.
+        let _ = interruption
+            .wait_for(|interruption| *interruption != Interruption::None)
+            .await;
+    }
+
     /// A place at which a test can have the pass hang.
     pub(super) async fn hang_if_armed(&self) {
         self.line

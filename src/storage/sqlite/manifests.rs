@@ -76,11 +76,7 @@ pub(super) async fn one(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
 ) -> Result<Option<Manifest>, StoreError> {
-    let row = sqlx::query(include_str!("queries/manifest.sql"))
-        .bind(key.0.clone())
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(manifest).transpose()
+    by_key(connection, include_str!("queries/manifest.sql"), key).await
 }
 
 /// One with its body; none once it is settled.
@@ -135,7 +131,15 @@ pub(super) async fn take(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
 ) -> Result<Option<Manifest>, StoreError> {
-    let row = sqlx::query(include_str!("queries/take_manifest.sql"))
+    by_key(connection, include_str!("queries/take_manifest.sql"), key).await
+}
+
+async fn by_key(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    key: &IdempotencyKey,
+) -> Result<Option<Manifest>, StoreError> {
+    let row = sqlx::query(statement)
         .bind(key.0.clone())
         .fetch_optional(connection)
         .await?;

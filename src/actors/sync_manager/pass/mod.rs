@@ -15,7 +15,7 @@ use super::{
     fitting_size::{Bounds, FittingSize},
     fresh_turns::FreshTurns,
     isolation::Isolation,
-    kit::{Broken, Interruption, PassKit, Progress},
+    kit::{Broken, PassKit, Progress},
 };
 use crate::{
     actors::STANDSTILL_MARGIN,
@@ -106,14 +106,9 @@ impl Pass {
                 return self.conclude(end).await;
             }
             self.get_on();
-            let streamed = if self.may_stream() {
-                self.stream().await?
-            } else {
-                None
-            };
-            let end = match streamed {
-                Some(end) => Some(end),
+            let end = match self.stream().await? {
                 None => self.one_batch().await?,
+                end => end,
             };
             if let Some(end) = end {
                 return self.conclude(end).await;
@@ -206,14 +201,21 @@ impl Pass {
             words: None,
             sent: false,
         };
-        for Batch { manifest, .. } in self.claimed.drain(..) {
-            self.kit
-                .line
-                .settle(manifest.key, manifest.epoch, &settlement)
-                .await
-                .map_err(Broken::Delivery)?;
+        for batch in std::mem::take(&mut self.claimed) {
+            self.settle(&batch, &settlement).await?;
         }
         Ok(())
+    }
+
+    /// Writes down what nobody else does: a delivery settles its own batch.
+    async fn settle(&self, batch: &Batch, settlement: &Settlement) -> Result<(), Broken> {
+        let manifest = &batch.manifest;
+        let settled = self
+            .kit
+            .line
+            .settle(manifest.key.clone(), manifest.epoch, settlement)
+            .await;
+        settled.map(drop).map_err(Broken::Delivery)
     }
 
     /// Uploads are spaced where the Client System allows few requests, or the link few bytes. At the end of the queue
@@ -245,11 +247,11 @@ impl Pass {
     async fn wait(&mut self, duration: Duration) -> Option<PassEnd> {
         let allowed = duration.saturating_add(STANDSTILL_MARGIN);
         self.kit.in_hand.step("a pause of a sync pass", allowed);
-        let mut interruption = self.kit.interruption.clone();
         tokio::select! {
-            () = self.kit.clock.sleep(duration) => self.interrupted(),
-            _ = interruption.wait_for(|interruption| *interruption != Interruption::None) => self.interrupted(),
+            () = self.kit.clock.sleep(duration) => {}
+            () = self.kit.interrupted() => {}
         }
+        self.interrupted()
     }
 
     fn interrupted(&self) -> Option<PassEnd> {

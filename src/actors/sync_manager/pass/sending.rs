@@ -73,13 +73,9 @@ impl Pass {
     ) -> Result<(), Broken> {
         let was_sent = matches!(delivered.decision.next, Next::TryAgain { sent: true, .. });
         if was_sent && matches!(end, PassEnd::Offline { .. }) {
-            let manifest = &batch.manifest;
-            let settlement = cut_off(delivered.outcome.describe(), manifest.failed_passes);
-            self.kit
-                .line
-                .settle(manifest.key.clone(), manifest.epoch, &settlement)
-                .await
-                .map_err(Broken::Delivery)?;
+            let failed_passes = batch.manifest.failed_passes;
+            let settlement = cut_off(delivered.outcome.describe(), failed_passes);
+            self.settle(batch, &settlement).await?;
             self.count(|progress| progress.failed += batch.len() as u64);
         }
         Ok(())

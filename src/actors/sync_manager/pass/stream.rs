@@ -14,11 +14,7 @@ use futures_util::{
 
 use super::{Pass, Source};
 use crate::{
-    actors::sync_manager::{
-        decision::Next,
-        delivery::Delivered,
-        kit::{Broken, Interruption},
-    },
+    actors::sync_manager::{decision::Next, delivery::Delivered, kit::Broken},
     domain::{
         batch::{Batch, ClaimOrder},
         outcome::UploadOutcome,
@@ -73,7 +69,7 @@ impl Stream {
 
 impl Pass {
     /// Whether claimed batches may be on their way side by side: nothing comes before them, and nothing spaces them.
-    pub(super) fn may_stream(&self) -> bool {
+    fn may_stream(&self) -> bool {
         self.repeats.is_empty()
             && !self.isolation.has_parts()
             && self.kit.may_overlap()
@@ -84,7 +80,6 @@ impl Pass {
     /// it has to end.
     pub(super) async fn stream(&mut self) -> Result<Option<PassEnd>, Broken> {
         let mut stream = Stream::new();
-        let mut interruption = self.kit.interruption.clone();
         loop {
             self.take_over_if_due().await?;
             if !self.may_stream() {
@@ -103,8 +98,7 @@ impl Pass {
                     stream.claim = None;
                     self.take_next(&mut stream, order, claimed);
                 }
-                _ = interruption.wait_for(|interruption| *interruption != Interruption::None),
-                    if !stream.is_closing => stream.close(),
+                () = self.kit.interrupted(), if !stream.is_closing => stream.close(),
             }
         }
         match stream.broken {
