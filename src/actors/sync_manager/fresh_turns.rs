@@ -37,10 +37,15 @@ impl FreshTurns {
         }
         self.fresh_is_next = self.open && !self.fresh_is_next;
         if self.fresh_is_next {
-            ClaimOrder::After(self.after)
+            self.waiting()
         } else {
             ClaimOrder::Oldest
         }
+    }
+
+    /// The fresh readings that had no turn yet.
+    pub(super) fn waiting(&self) -> ClaimOrder {
+        ClaimOrder::After(self.after)
     }
 
     /// A claim for fresh readings brought some up to this id, or none.

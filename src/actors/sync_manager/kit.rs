@@ -17,8 +17,8 @@ use crate::{
     supervision::{ask::AskError, progress::Work, published::Published},
 };
 
-/// A parked batch gets so many times the usual time for an answer.
-pub(super) const PARKED_TIMEOUT_FACTOR: u32 = 4;
+/// A parked batch gets so many times the usual time for an answer, which fresh readings can wait as well.
+pub(super) const PARKED_TIMEOUT_FACTOR: u32 = 3;
 
 /// What may cut a pass short.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What the service does about every answer that the Client System can give to an upload, or fail to give.
 
 mod ambiguous;
+mod bad_batches;
 mod pacing;
 mod pauses;
 mod refusals;

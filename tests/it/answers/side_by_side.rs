@@ -66,33 +66,42 @@ async fn no_more_are_under_way_than_the_setting_says() {
 }
 
 #[actix::test]
-async fn one_that_fails_is_repeated_when_the_others_have_arrived() {
+async fn one_that_fails_is_repeated_beside_the_others_after_its_pause() {
     let site = far_away()
         .fault(on_batch(answer(500, "out of order")).skip(6).times(1))
-        .start(100)
+        .start(3_000)
         .await;
-    site.advance_until("one has failed", STEP, || {
-        let batches = site.batches();
-        batches.iter().any(|batch| batch.status == Some(500))
+    let failed = || {
+        let mut batches = site.batches().into_iter();
+        batches.find(|batch| batch.status == Some(500))
+    };
+    let repetition = || {
+        let key = failed()?.key;
+        let mut batches = site.batches().into_iter();
+        batches.find(|batch| batch.key == key && batch.status != Some(500))
+    };
+    site.advance_until("the failed one is sent again", STEP, || {
+        repetition().is_some()
     })
     .await;
-    site.advance_until("the others have their answers", STEP, || {
-        under_way(&site) == 0
-    })
-    .await;
-    let sent = site.batches().len();
-    site.pause_of(Duration::from_secs(2), sent).await;
-    let batches = site.batches();
-    let failed = batches.iter().find(|batch| batch.status == Some(500));
-    let repeated = &batches[sent];
-    assert_eq!(failed.map(|batch| &batch.key), Some(&repeated.key));
-    assert_eq!(
-        failed.map(|batch| batch.body_hash),
-        Some(repeated.body_hash)
+    let (first, second) = (failed().expect("one"), repetition().expect("another"));
+    assert_eq!(first.body_hash, second.body_hash);
+    let pause = second.at - first.at;
+    assert!(
+        (2_000..3_000).contains(&pause.num_milliseconds()),
+        "{pause}"
     );
-    site.advance_until_drained(STEP).await;
+    let meanwhile = site.batches();
+    let meanwhile = meanwhile
+        .iter()
+        .filter(|batch| (first.at..second.at).contains(&batch.at) && batch.key != first.key);
+    assert!(meanwhile.count() > 20, "the others went on");
+    site.advance_until_drained(25 * STEP).await;
     let ledger = site.simulator.ledger();
-    assert_eq!((ledger.distinct_readings, ledger.raw_duplicates), (100, 0));
+    assert_eq!(
+        (ledger.distinct_readings, ledger.raw_duplicates),
+        (3_000, 0)
+    );
     site.finish().await;
 }
 

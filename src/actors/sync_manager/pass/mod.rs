@@ -6,11 +6,12 @@
 mod sending;
 mod sources;
 mod stream;
+mod troubles;
 mod window;
 
 use std::{cell::RefCell, collections::VecDeque, time::Duration};
 
-use self::window::Window;
+use self::{troubles::Troubles, window::Window};
 use super::{
     fitting_size::{Bounds, FittingSize},
     fresh_turns::FreshTurns,
@@ -30,6 +31,8 @@ use crate::{
 
 /// An answer that takes longer than this share of the usual time is slow.
 const SLOW_SHARE: u32 = 3;
+/// While failed batches wait for their next try, fresh readings are looked for this often.
+const FRESH_LOOK_EVERY: Duration = Duration::from_secs(10);
 /// A pass looks this often for batches of instances that are gone.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,23 @@ enum Source {
     Parked,
 }
 
+/// A batch to send, and how it fared before in this pass.
+struct Attempt {
+    batch: Batch,
+    source: Source,
+    failures: u32,
+}
+
+impl Attempt {
+    fn first((batch, source): (Batch, Source)) -> Self {
+        Self {
+            batch,
+            source,
+            failures: 0,
+        }
+    }
+}
+
 pub(super) struct Pass {
     kit: PassKit,
     progress: RefCell<Progress>,
@@ -50,6 +70,7 @@ pub(super) struct Pass {
     parked: VecDeque<IdempotencyKey>,
     /// Claimed ahead, and not sent yet.
     claimed: VecDeque<Batch>,
+    troubles: Troubles,
     /// When abandoned batches are next looked for.
     take_over_at: Duration,
     isolation: Isolation,
@@ -75,6 +96,7 @@ impl Pass {
             repeats: VecDeque::new(),
             parked: VecDeque::new(),
             claimed: VecDeque::new(),
+            troubles: Troubles::default(),
             take_over_at: now + TAKE_OVER_EVERY,
             part_is_next: true,
             fresh: FreshTurns::new(i64::MAX, now),
@@ -106,22 +128,57 @@ impl Pass {
                 return self.conclude(end).await;
             }
             self.get_on();
-            let end = match self.stream().await? {
-                None => self.one_batch().await?,
-                end => end,
-            };
-            if let Some(end) = end {
+            if let Some(end) = self.next_step().await? {
                 return self.conclude(end).await;
             }
         }
     }
 
+    async fn next_step(&mut self) -> Result<Option<PassEnd>, Broken> {
+        if self.troubles.in_doubt() {
+            return self.seek_certainty().await;
+        }
+        let end = self.stream().await?;
+        if end.is_some() || self.troubles.in_doubt() || self.interrupted().is_some() {
+            return Ok(end);
+        }
+        self.one_batch().await
+    }
+
     async fn one_batch(&mut self) -> Result<Option<PassEnd>, Broken> {
-        Ok(match self.next_batch().await? {
-            Some((batch, source)) => self.deliver(batch, source).await?,
-            None if self.release_lost_parts().await? => None,
+        if let Some(attempt) = self.next_attempt().await? {
+            return self.deliver(attempt).await;
+        }
+        if self.release_lost_parts().await? {
+            return Ok(None);
+        }
+        Ok(match self.troubles.until_due(self.kit.clock.elapsed()) {
+            Some(pause) => self.wait(pause.min(FRESH_LOOK_EVERY)).await,
             None => Some(self.end_of_queue()),
         })
+    }
+
+    /// Finds out whether the Client System deals with any batch: by another one, then by trying both again.
+    async fn seek_certainty(&mut self) -> Result<Option<PassEnd>, Broken> {
+        let now = self.kit.clock.elapsed();
+        if let Some(wanted) = self.troubles.wanted(now) {
+            let another = self.another(wanted).await?;
+            let key = another.as_ref().map(|(batch, _)| &batch.manifest.key);
+            self.troubles.ask_another(key, now);
+            if let Some(another) = another {
+                return self.deliver(Attempt::first(another)).await;
+            }
+        }
+        if let Some(failed) = self.troubles.next_due(now) {
+            return match self.again(failed).await? {
+                Some(attempt) => self.deliver(attempt).await,
+                None => Ok(None),
+            };
+        }
+        match self.troubles.until_due(now) {
+            Some(pause) => Ok(self.wait(pause).await),
+            None => Ok(Some(self.end_of_queue())),
+        }
     }
 
     fn end_of_queue(&self) -> PassEnd {
@@ -174,10 +231,13 @@ impl Pass {
         Ok(())
     }
 
-    /// Before a pass ends, suspects are judged as far as anything is proven, and the rest of an isolation that
+    /// Before a pass ends, what failed in it is written down, suspects are judged as far as anything is proven, and the rest of an isolation that
     /// cannot go on is given back to the queue.
     async fn conclude(&mut self, end: PassEnd) -> Result<PassEnd, Broken> {
         self.give_back().await?;
+        for failed in self.troubles.take() {
+            self.cut_short(&failed, &end).await?;
+        }
         let is_end_of_queue = matches!(end, PassEnd::Drained | PassEnd::GivenUp { .. });
         let (proven, open) = self.isolation.conclude(is_end_of_queue);
         self.kit.server_accepts.set(self.isolation.server_accepts());
@@ -226,6 +286,7 @@ impl Pass {
             return Ok(self.interrupted());
         }
         let has_work = !self.repeats.is_empty()
+            || !self.troubles.is_empty()
             || !self.parked.is_empty()
             || !self.claimed.is_empty()
             || self.isolation.has_parts()

@@ -1,8 +1,8 @@
-//! Sends a batch until its fate is decided, and draws the conclusions for the batches behind it.
+//! Sends a batch, and draws the conclusions for it and for those behind it.
 
 use std::{future::Future, time::Duration};
 
-use super::{Pass, Source, refuses_everything};
+use super::{Attempt, Pass, Source, refuses_everything, troubles::Failed};
 use crate::{
     actors::sync_manager::{
         decision::{Next, Tries, cut_off, decide},
@@ -21,60 +21,52 @@ use crate::{
 };
 
 impl Pass {
-    /// Sends a batch until its fate is decided. Returns the pass's end where it has to end.
-    pub(super) async fn deliver(
-        &mut self,
-        batch: Batch,
-        source: Source,
-    ) -> Result<Option<PassEnd>, Broken> {
+    /// Sends a batch once, and draws the conclusions. Returns the pass's end where it has to end.
+    pub(super) async fn deliver(&mut self, attempt: Attempt) -> Result<Option<PassEnd>, Broken> {
         self.get_on();
-        let delivered = self.exchange(&batch, source, 0).await?;
-        self.see_through(batch, source, delivered).await
+        let delivered = self.exchange(&attempt).await?;
+        self.take_in(attempt, delivered).await
     }
 
-    /// The same for a batch that was sent once, with what that brought.
-    pub(super) async fn see_through(
+    /// Draws the conclusions from what a sending brought. Returns the pass's end where it has to end.
+    pub(super) async fn take_in(
         &mut self,
-        mut batch: Batch,
-        source: Source,
-        mut delivered: Delivered,
+        attempt: Attempt,
+        delivered: Delivered,
     ) -> Result<Option<PassEnd>, Broken> {
-        let mut failures = 0;
-        loop {
-            self.note_time(&delivered.outcome, batch.len(), delivered.took)
-                .await?;
-            let Some(Next::TryAgain { wait, sent }) = delivered.try_again() else {
-                return self.after_settlement(&batch, source, delivered).await;
-            };
-            // A pause that the server asked for before this try is no failure of the batch.
-            failures += u32::from(!matches!(delivered.outcome, UploadOutcome::Held(_)));
-            let wait = extend(wait, rand::random()).max(self.kit.until_turn());
-            if let Some(end) = self.wait(wait).await {
-                self.cut_short(&batch, &delivered, &end).await?;
-                return Ok(Some(end));
-            }
-            if sent {
-                match self.begin(batch.manifest.key.clone()).await? {
-                    Some(again) => batch = again,
-                    None => return Ok(None),
-                }
-            }
-            self.get_on();
-            delivered = self.exchange(&batch, source, failures).await?;
+        let Delivered { outcome, took, .. } = &delivered;
+        self.note_time(outcome, attempt.batch.len(), *took).await?;
+        if let Some(Next::TryAgain { wait, sent }) = delivered.try_again() {
+            self.fail(attempt, outcome, wait, sent);
+            return Ok(None);
         }
+        if is_well(&delivered) && attempt.source != Source::Parked {
+            let is_wanted = !self.claimed.is_empty() || !self.repeats.is_empty();
+            self.window.accepted(delivered.took, is_wanted);
+        }
+        self.after_settlement(attempt, delivered).await
     }
 
-    /// The pass ends before the batch is sent again.
-    pub(super) async fn cut_short(
-        &self,
-        batch: &Batch,
-        delivered: &Delivered,
-        end: &PassEnd,
-    ) -> Result<(), Broken> {
-        let was_sent = matches!(delivered.decision.next, Next::TryAgain { sent: true, .. });
-        if was_sent && matches!(end, PassEnd::Offline { .. }) {
-            let failed_passes = batch.manifest.failed_passes;
-            let settlement = cut_off(delivered.outcome.describe(), failed_passes);
+    fn fail(&mut self, mut attempt: Attempt, outcome: &UploadOutcome, wait: Duration, sent: bool) {
+        self.window.failed();
+        // A pause that the server asked for before this try is no failure of the batch.
+        attempt.failures += u32::from(!matches!(outcome, UploadOutcome::Held(_)));
+        // Where nothing was sent, the next one would not be either.
+        self.troubles.raise(&attempt.batch.manifest.key, sent);
+        self.troubles.wait(Failed {
+            attempt,
+            due_at: self.kit.clock.elapsed() + extend(wait, rand::random()),
+            sent,
+            words: outcome.describe(),
+        });
+    }
+
+    /// The pass ends before the batch is sent again. It counts as one in which the batch was given up, unless something
+    /// else than failures ended it.
+    pub(super) async fn cut_short(&self, failed: &Failed, end: &PassEnd) -> Result<(), Broken> {
+        if failed.sent && matches!(end, PassEnd::Offline { .. } | PassEnd::GivenUp { .. }) {
+            let batch = &failed.attempt.batch;
+            let settlement = cut_off(failed.words.clone(), batch.manifest.failed_passes);
             self.settle(batch, &settlement).await?;
             self.count(|progress| progress.failed += batch.len() as u64);
         }
@@ -84,12 +76,11 @@ impl Pass {
     /// Sends a batch once. It is under way when this returns, and goes on when nobody waits for it.
     pub(super) fn exchange(
         &self,
-        batch: &Batch,
-        source: Source,
-        failures: u32,
+        attempt: &Attempt,
     ) -> impl Future<Output = Result<Delivered, Broken>> + use<> {
         self.count(|progress| progress.requests += 1);
-        let timeout = if source == Source::Parked {
+        let (batch, failures) = (&attempt.batch, attempt.failures);
+        let timeout = if attempt.source == Source::Parked {
             self.kit.timeout * PARKED_TIMEOUT_FACTOR
         } else {
             self.kit.timeout
@@ -119,30 +110,41 @@ impl Pass {
         async { delivery.await.map_err(Broken::Delivery) }
     }
 
-    pub(super) async fn after_settlement(
+    async fn after_settlement(
         &mut self,
-        batch: &Batch,
-        source: Source,
+        attempt: Attempt,
         delivered: Delivered,
     ) -> Result<Option<PassEnd>, Broken> {
+        let Attempt { batch, source, .. } = attempt;
         let settled = &delivered.settled;
         let mut failed = 0;
-        if let Some(Settlement::GiveUp { words, .. }) = &delivered.decision.settlement {
-            failed = batch.len() as u64;
-            self.given_up = Some(words.clone());
-        }
+        let is_given_up = match &delivered.decision.settlement {
+            Some(Settlement::GiveUp { words, .. }) => {
+                failed = batch.len() as u64;
+                self.given_up = Some(words.clone());
+                true
+            }
+            _ => false,
+        };
         self.count(|progress| {
             progress.delivered += settled.delivered;
             progress.quarantined += settled.quarantined;
             progress.failed += failed;
         });
-        if let Some(end) = self.isolate(batch, source, &delivered).await? {
+        if let Some(end) = self.isolate(&batch, source, &delivered).await? {
             return Ok(Some(end));
         }
-        Ok(match delivered.decision.next {
-            Next::End(end) => Some(end),
-            Next::GoOn | Next::TryAgain { .. } => None,
-        })
+        match delivered.decision.next {
+            // Whether this ends the pass depends on how another batch fares.
+            Next::End(PassEnd::GivenUp { .. }) if is_given_up => {
+                self.window.failed();
+                self.troubles.raise(&batch.manifest.key, true);
+            }
+            Next::End(end) => return Ok(Some(end)),
+            Next::GoOn if !is_given_up => self.troubles.lay(),
+            Next::GoOn | Next::TryAgain { .. } => {}
+        }
+        Ok(None)
     }
 
     async fn isolate(
@@ -171,7 +173,7 @@ impl Pass {
     }
 
     /// What the outcome and the time that it took say about the size of the next batches.
-    pub(super) async fn note_time(
+    async fn note_time(
         &mut self,
         outcome: &UploadOutcome,
         length: usize,
@@ -212,4 +214,13 @@ impl Pass {
         self.count(|progress| progress.quarantined += settled.quarantined);
         Ok(())
     }
+}
+
+/// Whether a batch is done, and its outcome says nothing about those behind it.
+fn is_well(delivered: &Delivered) -> bool {
+    let is_taken = matches!(
+        delivered.outcome,
+        UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } | UploadOutcome::Doubtful { .. }
+    );
+    is_taken && delivered.decision.next == Next::GoOn
 }

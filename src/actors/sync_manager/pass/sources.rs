@@ -1,11 +1,18 @@
 //! Where the next batch comes from: what is repeated comes first, and what is parked last.
 
-use super::{Pass, Source, TAKE_OVER_EVERY};
+use super::{
+    Attempt, Pass, Source, TAKE_OVER_EVERY,
+    troubles::{Failed, Wanted},
+};
 use crate::{
     actors::sync_manager::kit::Broken,
     domain::batch::{Batch, ClaimOrder, IdempotencyKey},
     messages::database_writer::{BeginAttempt, ClaimBatches, Claimed},
 };
+
+/// With so many batches open already, no new one is claimed to see whether the Client System takes it: an outage is not to
+/// leave more behind.
+const MOST_OPEN: usize = 32;
 
 impl Pass {
     /// An instance that dies while the others drain a long backlog is not waited for until its end.
@@ -18,24 +25,78 @@ impl Pass {
         Ok(())
     }
 
-    pub(super) async fn next_batch(&mut self) -> Result<Option<(Batch, Source)>, Broken> {
+    pub(super) async fn next_attempt(&mut self) -> Result<Option<Attempt>, Broken> {
         self.take_over_if_due().await?;
-        if let Some(batch) = self.begin_first(Source::Repeat).await? {
-            return Ok(Some(batch));
+        if let Some(attempt) = self.sent_before().await? {
+            return Ok(Some(attempt));
         }
+        let batch = match self.in_turn().await? {
+            None => self.begin_first(Source::Parked).await?,
+            batch => batch,
+        };
+        Ok(batch.map(Attempt::first))
+    }
+
+    /// What failed in this pass and is due again, or was left open by an earlier one.
+    pub(super) async fn sent_before(&mut self) -> Result<Option<Attempt>, Broken> {
+        while let Some(failed) = self.troubles.next_due(self.kit.clock.elapsed()) {
+            if let Some(attempt) = self.again(failed).await? {
+                return Ok(Some(attempt));
+            }
+        }
+        let repeat = self.begin_first(Source::Repeat).await?;
+        Ok(repeat.map(Attempt::first))
+    }
+
+    /// Another batch than those that failed: a new one, unless too many are open already. The newest readings have the
+    /// least to do with what failed, and are to arrive soon.
+    pub(super) async fn another(
+        &mut self,
+        wanted: Wanted,
+    ) -> Result<Option<(Batch, Source)>, Broken> {
+        let open = self.troubles.len() + self.repeats.len() + self.parked.len();
+        let is_any = wanted == Wanted::Any;
+        let mut batch = None;
+        if open < MOST_OPEN {
+            let fresh = self.claim_in(self.fresh.waiting(), 1);
+            batch = self.claim_one(fresh).await?;
+            if batch.is_none() && is_any {
+                batch = self.claim().await?;
+            }
+        }
+        match batch {
+            Some(batch) => Ok(Some((batch, Source::Claim))),
+            None if is_any => self.begin_first(Source::Repeat).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Sends a failed batch again, unless its fate was decided meanwhile.
+    pub(super) async fn again(&self, failed: Failed) -> Result<Option<Attempt>, Broken> {
+        let Failed {
+            mut attempt, sent, ..
+        } = failed;
+        if sent {
+            match self.begin(attempt.batch.manifest.key.clone()).await? {
+                Some(batch) => attempt.batch = batch,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(attempt))
+    }
+
+    /// Parts and new batches take turns.
+    async fn in_turn(&mut self) -> Result<Option<(Batch, Source)>, Broken> {
         self.part_is_next = !self.part_is_next && self.isolation.has_parts();
         if self.part_is_next
             && let Some(batch) = self.begin_part().await?
         {
             return Ok(Some(batch));
         }
-        if let Some(batch) = self.claim().await? {
-            return Ok(Some((batch, Source::Claim)));
+        match self.claim().await? {
+            Some(batch) => Ok(Some((batch, Source::Claim))),
+            None => self.begin_part().await,
         }
-        if let Some(batch) = self.begin_part().await? {
-            return Ok(Some(batch));
-        }
-        self.begin_first(Source::Parked).await
     }
 
     async fn begin_first(&mut self, source: Source) -> Result<Option<(Batch, Source)>, Broken> {
@@ -71,24 +132,38 @@ impl Pass {
     async fn claim(&mut self) -> Result<Option<Batch>, Broken> {
         loop {
             let message = self.next_claim(1);
-            if message.order == ClaimOrder::Oldest
-                && let Some(batch) = self.claimed.pop_front()
-            {
+            let is_last = message.order == ClaimOrder::Oldest;
+            if is_last && let Some(batch) = self.claimed.pop_front() {
                 return Ok(Some(batch));
             }
-            let claimed = self.kit.line.claim(message.clone()).await??;
-            let has_found = !claimed.batches.is_empty();
-            self.take_claimed(message.order, claimed);
-            if has_found || message.order == ClaimOrder::Oldest {
-                return Ok(self.claimed.pop_back());
+            let batch = self.claim_one(message).await?;
+            if batch.is_some() || is_last {
+                return Ok(batch);
             }
         }
     }
 
+    async fn claim_one(&mut self, message: ClaimBatches) -> Result<Option<Batch>, Broken> {
+        let order = message.order;
+        let claimed = self.kit.line.claim(message).await??;
+        let has_found = !claimed.batches.is_empty();
+        self.take_claimed(order, claimed);
+        Ok(if has_found {
+            self.claimed.pop_back()
+        } else {
+            None
+        })
+    }
+
     /// What to claim next, in so many batches at most.
     pub(super) fn next_claim(&mut self, most: usize) -> ClaimBatches {
+        let order = self.fresh.next(self.kit.clock.elapsed());
+        self.claim_in(order, most)
+    }
+
+    fn claim_in(&self, order: ClaimOrder, most: usize) -> ClaimBatches {
         ClaimBatches {
-            order: self.fresh.next(self.kit.clock.elapsed()),
+            order,
             limit: self.size.limit(self.kit.requests_are_scarce()),
             most,
         }

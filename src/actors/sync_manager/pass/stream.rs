@@ -1,10 +1,7 @@
-//! Several batches on their way at once, for as long as all goes well: while some are uploaded, others are settled and the
-//! next ones are claimed.
+//! Several batches on their way at once: while some are uploaded, others are settled and the next ones are claimed.
 //!
-//! The first batch that fares otherwise ends the stream. What is under way is waited for, and then one after another is
-//! seen through: what a failure means for the batches behind it is only known when it is over.
-
-use std::{collections::VecDeque, future::Future};
+//! A batch that fails is tried again beside the others, once one of these has been dealt with. Until then nothing new is
+//! begun, and if nothing under way brings certainty, the stream ends: the pass seeks it with one batch at a time.
 
 use futures_util::{
     StreamExt,
@@ -12,29 +9,31 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 
-use super::{Pass, Source};
+use super::{Attempt, Pass, Source};
 use crate::{
-    actors::sync_manager::{decision::Next, delivery::Delivered, kit::Broken},
-    domain::{
-        batch::{Batch, ClaimOrder},
-        outcome::UploadOutcome,
-        pass::PassEnd,
-    },
+    actors::sync_manager::{delivery::Delivered, kit::Broken},
+    domain::{batch::ClaimOrder, pass::PassEnd},
     messages::database_writer::Claimed,
 };
 
 /// Batches that are claimed at once when half as many are left: what shares a commit costs less.
 const AHEAD: usize = 4;
 
-type Upload = (Batch, Result<Delivered, Broken>);
+struct Upload {
+    attempt: Attempt,
+    /// It was sent before, in this pass or an earlier one.
+    is_repeated: bool,
+    delivered: Result<Delivered, Broken>,
+}
 
 /// What is under way.
 struct Stream {
     uploads: FuturesUnordered<LocalBoxFuture<'static, Upload>>,
+    /// How many of these were sent before.
+    repeated: usize,
     claim: Option<LocalBoxFuture<'static, (ClaimOrder, Result<Claimed, Broken>)>>,
-    /// What has to be seen through.
-    troubled: VecDeque<(Batch, Delivered)>,
-    broken: Option<Broken>,
+    /// The first end is the pass's.
+    end: Option<Result<PassEnd, Broken>>,
     /// Nothing more is pending.
     is_exhausted: bool,
     /// Nothing new is begun.
@@ -45,9 +44,9 @@ impl Stream {
     fn new() -> Self {
         Self {
             uploads: FuturesUnordered::new(),
+            repeated: 0,
             claim: None,
-            troubled: VecDeque::new(),
-            broken: None,
+            end: None,
             is_exhausted: false,
             is_closing: false,
         }
@@ -61,16 +60,17 @@ impl Stream {
         self.is_closing = true;
     }
 
-    fn close_broken(&mut self, broken: Broken) {
+    fn close_with(&mut self, end: Result<PassEnd, Broken>) {
         self.close();
-        self.broken.get_or_insert(broken);
+        self.end.get_or_insert(end);
     }
 }
 
 impl Pass {
-    /// Whether claimed batches may be on their way side by side: nothing comes before them, and nothing spaces them.
+    /// Whether batches may be on their way side by side: nothing comes before them, and nothing spaces them. What earlier
+    /// passes left open goes one by one until the Client System has dealt with something.
     fn may_stream(&self) -> bool {
-        self.repeats.is_empty()
+        (self.repeats.is_empty() || self.window.is_tried())
             && !self.isolation.has_parts()
             && self.kit.may_overlap()
             && self.interrupted().is_none()
@@ -81,18 +81,16 @@ impl Pass {
     pub(super) async fn stream(&mut self) -> Result<Option<PassEnd>, Broken> {
         let mut stream = Stream::new();
         loop {
-            self.take_over_if_due().await?;
-            if !self.may_stream() {
-                stream.close();
+            if let Err(broken) = self.feed(&mut stream).await {
+                stream.close_with(Err(broken));
             }
-            self.feed(&mut stream);
             if stream.is_idle() {
                 break;
             }
             self.get_on();
             tokio::select! {
-                Some((batch, delivered)) = stream.uploads.next() => {
-                    self.take_delivered(&mut stream, batch, delivered).await?;
+                Some(upload) = stream.uploads.next() => {
+                    self.take_delivered(&mut stream, upload).await;
                 }
                 Some((order, claimed)) = OptionFuture::from(stream.claim.as_mut()) => {
                     stream.claim = None;
@@ -101,21 +99,27 @@ impl Pass {
                 () = self.kit.interrupted(), if !stream.is_closing => stream.close(),
             }
         }
-        match stream.broken {
-            Some(broken) => Err(broken),
-            None => self.see_all_through(stream.troubled).await,
-        }
+        stream.end.transpose()
     }
 
-    fn feed(&mut self, stream: &mut Stream) {
-        if stream.is_closing {
-            return;
+    async fn feed(&mut self, stream: &mut Stream) -> Result<(), Broken> {
+        if !self.may_stream() {
+            stream.close();
         }
-        while stream.uploads.len() < self.window.limit()
+        if stream.is_closing || self.troubles.in_doubt() {
+            return Ok(());
+        }
+        self.take_over_if_due().await?;
+        while self.has_room_for_repeats(stream)
+            && let Some(attempt) = self.sent_before().await?
+        {
+            stream.repeated += 1;
+            self.send(stream, attempt, true);
+        }
+        while self.has_room_for_new(stream)
             && let Some(batch) = self.claimed.pop_front()
         {
-            let exchange = self.exchange(&batch, Source::Claim, 0);
-            stream.uploads.push(Box::pin(with(batch, exchange)));
+            self.send(stream, Attempt::first((batch, Source::Claim)), false);
         }
         let wanted = self.wanted_ahead(stream);
         if wanted > 0 {
@@ -129,6 +133,31 @@ impl Pass {
                 (order, claimed)
             }));
         }
+        Ok(())
+    }
+
+    /// What was sent before may take its time again, so it takes no more than half of the room, and leaves as much to what
+    /// is new as there would be without it.
+    fn has_room_for_repeats(&self, stream: &Stream) -> bool {
+        stream.uploads.len() < self.kit.most_in_flight
+            && stream.repeated < self.window.limit().div_ceil(2)
+    }
+
+    fn has_room_for_new(&self, stream: &Stream) -> bool {
+        let under_way = stream.uploads.len();
+        under_way < self.kit.most_in_flight && under_way - stream.repeated < self.window.limit()
+    }
+
+    fn send(&self, stream: &Stream, attempt: Attempt, is_repeated: bool) {
+        let exchange = self.exchange(&attempt);
+        stream.uploads.push(Box::pin(async move {
+            let delivered = exchange.await;
+            Upload {
+                attempt,
+                is_repeated,
+                delivered,
+            }
+        }));
     }
 
     /// How many batches to claim now. The first batch finds out what may be sent at all, and how much at once.
@@ -154,67 +183,18 @@ impl Pass {
                 stream.is_exhausted = claimed.batches.is_empty() && order == ClaimOrder::Oldest;
                 self.take_claimed(order, claimed);
             }
-            Err(broken) => stream.close_broken(broken),
+            Err(broken) => stream.close_with(Err(broken)),
         }
     }
 
-    async fn take_delivered(
-        &mut self,
-        stream: &mut Stream,
-        batch: Batch,
-        delivered: Result<Delivered, Broken>,
-    ) -> Result<(), Broken> {
-        let delivered = match delivered {
-            Ok(delivered) => delivered,
-            Err(broken) => {
-                stream.close_broken(broken);
-                return Ok(());
-            }
+    async fn take_delivered(&mut self, stream: &mut Stream, upload: Upload) {
+        stream.repeated -= usize::from(upload.is_repeated);
+        let end = match upload.delivered {
+            Ok(delivered) => self.take_in(upload.attempt, delivered).await.transpose(),
+            Err(broken) => Some(Err(broken)),
         };
-        if !is_well(&delivered) {
-            self.window.failed();
-            stream.close();
-            stream.troubled.push_back((batch, delivered));
-            return Ok(());
+        if let Some(end) = end {
+            stream.close_with(end);
         }
-        self.window
-            .accepted(delivered.took, !self.claimed.is_empty());
-        let end = self.see_through(batch, Source::Claim, delivered).await;
-        debug_assert!(!matches!(end, Ok(Some(_))), "what is stored ends no pass");
-        end.map(drop)
     }
-
-    /// The first end is the pass's; what is still open then is left to the next one.
-    async fn see_all_through(
-        &mut self,
-        troubled: VecDeque<(Batch, Delivered)>,
-    ) -> Result<Option<PassEnd>, Broken> {
-        let mut end = None;
-        for (batch, delivered) in troubled {
-            match &end {
-                None => end = self.see_through(batch, Source::Claim, delivered).await?,
-                Some(end) if delivered.try_again().is_some() => {
-                    self.cut_short(&batch, &delivered, end).await?;
-                }
-                Some(_) => {
-                    self.after_settlement(&batch, Source::Claim, delivered)
-                        .await?;
-                }
-            }
-        }
-        Ok(end)
-    }
-}
-
-/// Whether a batch is done, and its outcome says nothing about those behind it.
-fn is_well(delivered: &Delivered) -> bool {
-    let is_taken = matches!(
-        delivered.outcome,
-        UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } | UploadOutcome::Doubtful { .. }
-    );
-    is_taken && delivered.decision.next == Next::GoOn
-}
-
-async fn with<T>(batch: Batch, work: impl Future<Output = T>) -> (Batch, T) {
-    (batch, work.await)
 }
