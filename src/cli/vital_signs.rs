@@ -13,11 +13,11 @@ use sd_notify::NotifyState;
 use crate::{app::Operator, clock::Clock};
 
 /// The thread of the actors gives a sign of life this often.
-const BEAT: Duration = Duration::from_secs(1);
+const BEAT: Duration = Duration::from_secs(5);
 /// So many looks in a row without a sign, and the thread hangs for good. Looks are counted and not time, so that a machine
 /// that was suspended is given the same chance.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-const LOOKS_WITHOUT_A_SIGN: u32 = 12;
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOKS_WITHOUT_A_SIGN: u32 = 6;
 
 /// Tells systemd, where it listens, that the service serves, and feeds its watchdog for as long as all parts move. Has to be
 /// called on the thread of the actors: where that hangs, nothing is fed.

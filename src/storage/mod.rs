@@ -79,6 +79,10 @@ pub struct QueueBounds {
 /// The Sync Database. Reads see what is committed; every write goes through a [`StoreTransaction`].
 #[async_trait]
 pub trait SyncStore: Send + Sync {
+    /// Whether other instances may serve the same queue.
+    fn may_be_shared(&self) -> bool {
+        true
+    }
     /// Tells the other instances that this one is alive, and stands for leader. Due every few seconds.
     async fn attend(&self) -> Result<Attendance, StoreError>;
     /// Waits until the database announces fresh readings; forever where it cannot. Some may go unannounced.

@@ -54,6 +54,10 @@ impl SyncStore for WaitingStore {
         self.store()?.begin().await
     }
 
+    fn may_be_shared(&self) -> bool {
+        self.store().map_or(true, |store| store.may_be_shared())
+    }
+
     async fn attend(&self) -> Result<Attendance, StoreError> {
         self.store()?.attend().await
     }

@@ -16,7 +16,7 @@ use crate::{
 /// Announcements cost the programs that insert, and soon after one the regular looks are enough.
 const BETWEEN_ANNOUNCEMENTS: Duration = Duration::from_secs(10);
 
-/// Renews the lease, stands for leader, and passes announcements of fresh readings on to the desk.
+/// For as long as others may share the database: renews the lease, stands for leader, and passes announcements of fresh readings on to the desk.
 pub(super) async fn attend_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let mut attend_at = Duration::ZERO;
     let mut listen_from = Duration::ZERO;
@@ -26,6 +26,9 @@ pub(super) async fn attend_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
             // A failure is told by the looks at the queue, which meet it as well.
             if let Ok(Err(error)) = tokio::time::timeout(DATABASE_PATIENCE, attend(&parts)).await {
                 tracing::debug!(%error, "the other instances could not be told that this one is alive");
+            }
+            if !parts.store.may_be_shared() {
+                return;
             }
             attend_at = parts.clock.elapsed() + EVERY;
         }

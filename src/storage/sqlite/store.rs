@@ -35,6 +35,10 @@ impl SyncStore for SqliteStore {
         Ok(Box::new(SqliteTransaction::new(transaction, damage, place)))
     }
 
+    fn may_be_shared(&self) -> bool {
+        false
+    }
+
     async fn attend(&self) -> Result<Attendance, StoreError> {
         // One process serves the queue: the lock on the file saw to that.
         Ok(Attendance {
