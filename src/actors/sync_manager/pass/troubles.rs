@@ -4,7 +4,7 @@
 //! batches are sent, one at a time: the one that failed, and another; and now and then fresh readings, which are not to wait. As soon as the Client System deals with any batch,
 //! the rest goes on, and what failed is tried again beside it.
 
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use super::Attempt;
 use crate::domain::batch::IdempotencyKey;
@@ -92,7 +92,8 @@ impl Troubles {
         doubt.another_at = Some(now + FRESH_EVERY);
         let failed = || {
             let mut others = self.waiting.iter().map(Failed::key);
-            others.find(|key| !doubt.witnesses.contains(key))
+            let is_alone = doubt.witnesses.len() < 2;
+            others.find(|key| is_alone && !doubt.witnesses.contains(key))
         };
         let another = key.or_else(failed).cloned();
         doubt.witnesses.extend(another);
@@ -109,7 +110,7 @@ impl Troubles {
     /// The batch to try again now.
     pub(super) fn next_due(&mut self, now: Duration) -> Option<Failed> {
         let due = self.eligible().filter(|(_, failed)| failed.due_at <= now);
-        let (position, _) = due.max_by_key(|(_, failed)| Reverse(failed.due_at))?;
+        let (position, _) = due.min_by_key(|(_, failed)| failed.due_at)?;
         Some(self.waiting.remove(position))
     }
 
@@ -134,3 +135,7 @@ impl Troubles {
         waiting.filter(move |(_, failed)| may(failed))
     }
 }
+
+#[cfg(test)]
+#[path = "troubles_tests.rs"]
+mod tests;
