@@ -23,6 +23,8 @@ const DISK_WINDOW: Duration = Duration::from_secs(3600);
 /// A shorter look at the disk tells nothing about the hours to come.
 const SHORTEST_TREND_HOURS: f64 = 0.25;
 const DISK_EVERY: Duration = Duration::from_secs(60);
+/// While nothing changes in the queue and the disk is not full, it is looked at this often.
+const DISK_AT_REST: Duration = Duration::from_secs(10);
 
 /// What the manifests and the quarantine came to when they were last looked at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +48,7 @@ pub(super) struct CensusTaker {
     /// Free bytes when last looked at, and by time.
     disk_free: Option<u64>,
     disk: VecDeque<(Duration, u64)>,
+    disk_at: Duration,
     possibly_doubled: u64,
     /// The last failure was that pages cannot be read.
     is_damaged: bool,
@@ -67,6 +70,7 @@ impl CensusTaker {
             departures: VecDeque::new(),
             disk_free: None,
             disk: VecDeque::new(),
+            disk_at: Duration::ZERO,
             possibly_doubled,
             is_damaged: false,
         }
@@ -166,8 +170,9 @@ impl CensusTaker {
             self.begin_anew();
         }
         let look = self.count.look(self.taken_at).await?;
-        self.note_disk(store.disk_free_bytes().await);
-        self.note_reserve(store.keep_reserve().await);
+        if !look.is_same || self.taken_at >= self.disk_at {
+            self.look_at_disk().await;
+        }
         let salvages = store.salvages().await;
         let is_due = self.count.is_shared() && self.taken_at >= self.books_at;
         if self.bookkeeping_changed || is_due {
@@ -277,6 +282,15 @@ impl CensusTaker {
             .saturating_sub(*first)
             .clamp(Duration::from_secs(1), RATE_WINDOW);
         departed as f64 / over.as_secs_f64()
+    }
+
+    async fn look_at_disk(&mut self) {
+        self.note_disk(self.parts.store.disk_free_bytes().await);
+        let reserve = self.parts.store.keep_reserve().await;
+        self.note_reserve(reserve);
+        // Until there is room again nothing is taken in.
+        let is_kept = reserve == Reserve::Kept;
+        self.disk_at = self.taken_at + if is_kept { DISK_AT_REST } else { EVERY };
     }
 
     fn note_disk(&mut self, free: Option<u64>) {
