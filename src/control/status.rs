@@ -58,14 +58,13 @@ impl Control {
     /// How the service fares.
     pub fn status(&self) -> ServiceStatus {
         let parts = &self.parts;
-        let evidence = self.evidence();
-        let verdict = evidence.with_damage(evidence.verdict());
-        let mut queue = evidence.database.queue;
-        let mut salvages = evidence.database.salvages.into_iter();
-        if verdict.state <= State::RateLimited {
-            // Nothing leaves the queue now, so the pace of the last minute tells nothing about its end.
-            queue.eta_s = None;
+        let mut evidence = self.evidence();
+        if evidence.is_held_up() {
+            evidence.database.queue.eta_s = None;
         }
+        let verdict = evidence.with_damage(evidence.verdict());
+        let queue = evidence.database.queue;
+        let mut salvages = evidence.database.salvages.into_iter();
         ServiceStatus {
             state: verdict.state,
             reason: verdict.reason,
@@ -146,6 +145,23 @@ impl Evidence {
 
     fn queue(&self) -> &QueueStatus {
         &self.database.queue
+    }
+
+    /// Whether nothing leaves the queue now, so that the pace until now tells nothing about its end; or nobody knows how
+    /// much there is.
+    fn is_held_up(&self) -> bool {
+        let manager = &self.manager;
+        let has_failed = manager.failing_since.is_some() && manager.current_pass.is_none();
+        has_failed
+            || !manager.running
+            || manager.pause.is_some()
+            || self.connectivity.is_known_down()
+            || self
+                .api_client
+                .held_until
+                .is_some_and(|until| until > self.now)
+            || self.database.failing_since.is_some()
+            || self.queue().uncounted
     }
 
     fn stopped(&self) -> Option<Verdict> {

@@ -103,6 +103,42 @@ fn each_state_has_its_time_and_the_first_in_the_order_wins() {
 }
 
 #[test]
+fn no_end_is_promised_while_nothing_can_be_uploaded() {
+    const FAILING: Spoil = |evidence| {
+        let words = "the Client System failed (500)".to_owned();
+        evidence.manager.failing_since = Some((PassEnd::GivenUp { words }, at(20)));
+    };
+    const SILENT: Spoil =
+        |evidence| evidence.database.failing_since = Some(("locked".into(), at(10)));
+    const UNCOUNTED: Spoil = |evidence| evidence.database.queue.uncounted = true;
+    for spoil in [
+        FAILING,
+        SILENT,
+        UNCOUNTED,
+        RATE_LIMITED,
+        OFFLINE,
+        UNAUTHORIZED,
+        MISCONFIGURED,
+        STOPPED,
+    ] {
+        let mut evidence = in_order();
+        assert!(!evidence.is_held_up());
+        spoil(&mut evidence);
+        assert!(evidence.is_held_up(), "{:?}", evidence.verdict());
+    }
+    for spoils in [
+        [SYNCING, SYNCING],
+        [SYNCING, DEGRADED],
+        // What failed before may get through now: that shows in what leaves the queue.
+        [SYNCING, FAILING],
+    ] {
+        let mut evidence = in_order();
+        spoils.iter().for_each(|spoil| spoil(&mut evidence));
+        assert!(!evidence.is_held_up(), "{:?}", evidence.verdict());
+    }
+}
+
+#[test]
 fn an_unknown_link_is_not_offline() {
     let mut evidence = in_order();
     evidence.connectivity = ConnectivityStatus::default();

@@ -15,6 +15,27 @@ pub struct Census {
 struct Segment {
     upper: ReadingId,
     count: u64,
+    /// Our own hand took readings out that another program may have taken out before.
+    is_doubted: bool,
+}
+
+impl Segment {
+    fn new(stretch: Stretch, count: u64) -> Self {
+        Self {
+            upper: stretch.upper,
+            count,
+            is_doubted: false,
+        }
+    }
+}
+
+/// A stretch that was counted before, and what was found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownStretch {
+    /// Where.
+    pub stretch: Stretch,
+    /// Pending readings as of the last count, less those that were taken out since.
+    pub count: u64,
 }
 
 /// A stretch of ids to be counted: `after` exclusive, `upper` inclusive.
@@ -52,14 +73,14 @@ impl Census {
         })
     }
 
-    /// Notes the count of a stretch that [`Census::uncounted`] or [`Census::next_stretch_to_verify`] gave.
+    /// Notes the count of a stretch that [`Census::uncounted`], [`Census::next_to_verify`] or [`Census::next_doubted`] gave.
     pub fn note(&mut self, stretch: Stretch, count: u64) {
         if let Some(segment) = self
             .segments
             .iter_mut()
             .find(|segment| segment.upper == stretch.upper)
         {
-            segment.count = count;
+            *segment = Segment::new(stretch, count);
             return;
         }
         let open = self
@@ -73,39 +94,65 @@ impl Census {
                     stretch.upper.saturating_sub(lower) <= Self::SEGMENT_IDS
                 }) =>
             {
-                *last = Segment {
-                    upper: stretch.upper,
-                    count: last.count + count,
-                };
+                last.upper = stretch.upper;
+                last.count += count;
             }
-            _ => self.segments.push(Segment {
-                upper: stretch.upper,
-                count,
-            }),
+            _ => self.segments.push(Segment::new(stretch, count)),
         }
     }
 
-    /// Takes readings out that left the queue by our own hand.
+    /// Takes readings out that left the queue by our own hand. Another program may have taken out the same ones before, and
+    /// they must not be missing twice: their stretches are in doubt from here on.
     pub fn remove(&mut self, ids: &ReadingIds) {
         for id in ids.iter() {
             let at = self.segments.partition_point(|segment| segment.upper < id);
             if let Some(segment) = self.segments.get_mut(at) {
                 segment.count = segment.count.saturating_sub(1);
+                segment.is_doubted = true;
             }
         }
         self.forget_empty_segments();
     }
 
-    /// The next known stretch to count again, in turn, because another program may have changed it.
+    /// The next known stretch to look at again, in turn, because another program may have changed it.
     /// None once all were offered since the last call of [`Census::verify_from_start`].
-    pub fn next_stretch_to_verify(&mut self) -> Option<Stretch> {
-        let upper = self.segments.get(self.next_to_verify)?.upper;
-        let after = match self.next_to_verify.checked_sub(1) {
+    pub fn next_to_verify(&mut self) -> Option<KnownStretch> {
+        let known = self.known(self.next_to_verify)?;
+        self.segments[self.next_to_verify].is_doubted = false;
+        self.next_to_verify += 1;
+        Some(known)
+    }
+
+    /// The lowest stretch that is in doubt; it is not any more.
+    pub fn next_doubted(&mut self) -> Option<KnownStretch> {
+        let at = self
+            .segments
+            .iter()
+            .position(|segment| segment.is_doubted)?;
+        self.segments[at].is_doubted = false;
+        self.known(at)
+    }
+
+    /// Whether any stretch is in doubt.
+    pub fn is_doubted(&self) -> bool {
+        self.segments.iter().any(|segment| segment.is_doubted)
+    }
+
+    /// How many stretches are known.
+    pub fn stretches(&self) -> usize {
+        self.segments.len()
+    }
+
+    fn known(&self, at: usize) -> Option<KnownStretch> {
+        let Segment { upper, count, .. } = *self.segments.get(at)?;
+        let after = match at.checked_sub(1) {
             Some(previous) => self.segments[previous].upper,
             None => ReadingId::MIN,
         };
-        self.next_to_verify += 1;
-        Some(Stretch { after, upper })
+        Some(KnownStretch {
+            stretch: Stretch { after, upper },
+            count,
+        })
     }
 
     /// Whether the present round of verification is complete.
@@ -119,21 +166,23 @@ impl Census {
     }
 
     fn forget_empty_segments(&mut self) {
-        // An empty segment before a full one can join it; the last one keeps how far was counted.
-        if self.segments.len() < 2 {
+        // An empty segment before a full one can join it, doubts included; the last one keeps how far was counted.
+        let Some(last) = self.segments.len().checked_sub(1) else {
             return;
-        }
-        let before = self.segments.len();
-        let last = self.segments.len() - 1;
-        let mut at = 0;
-        self.segments.retain(|segment| {
+        };
+        let (mut at, mut gone_before, mut inherits_doubt) = (0, 0, false);
+        self.segments.retain_mut(|segment| {
             let keep = segment.count > 0 || at == last;
+            if keep {
+                segment.is_doubted |= std::mem::take(&mut inherits_doubt);
+            } else {
+                inherits_doubt |= segment.is_doubted;
+                gone_before += usize::from(at < self.next_to_verify);
+            }
             at += 1;
             keep
         });
-        self.next_to_verify = self
-            .next_to_verify
-            .saturating_sub(before - self.segments.len());
+        self.next_to_verify -= gone_before;
     }
 }
 
@@ -198,9 +247,9 @@ mod tests {
                         let gone: Vec<_> = queue.iter().copied().step_by(7).take(n.into()).collect();
                         gone.iter().for_each(|id| { queue.remove(id); });
                         census.verify_from_start();
-                        while let Some(stretch) = census.next_stretch_to_verify() {
-                            let found = count(&queue, stretch);
-                            census.note(stretch, found);
+                        while let Some(known) = census.next_to_verify() {
+                            let found = count(&queue, known.stretch);
+                            census.note(known.stretch, found);
                         }
                     }
                 }

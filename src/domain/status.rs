@@ -60,7 +60,8 @@ pub struct SyncStatus {
 /// What is in the Sync Database, and how it develops.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct QueueStatus {
-    /// Readings that wait, those in flight included.
+    /// Readings that wait, those in flight included; exact within 5 s of what other programs change. In SQLite that holds for
+    /// up to 6.4 million: of more, it takes as much longer until a change in the midst of the queue shows, while others append.
     pub pending: u64,
     /// Readings in batches that were claimed and have no outcome yet.
     pub in_flight: u64,
@@ -68,9 +69,11 @@ pub struct QueueStatus {
     pub quarantined: u64,
     /// When the oldest waiting reading came in.
     pub oldest_pending_at: Option<Timestamp>,
-    /// Readings that leave the queue per second, averaged over the last minute.
+    /// Readings that leave the queue per second, averaged over the last minute, or over the last few uploads where these are
+    /// further apart; 0 once none has followed for three times as long as usual, and for a minute.
     pub drain_rate_per_s: f64,
-    /// Seconds until the queue is empty at this rate; none while it does not shrink.
+    /// Seconds until the queue is empty at this rate less that of what comes in; none while it does not shrink, and while
+    /// nothing can be uploaded or no upload has followed for far longer than usual.
     pub eta_s: Option<f64>,
     /// Bytes free where the Sync Database lies; none where that cannot be known.
     pub disk_free_bytes: Option<u64>,

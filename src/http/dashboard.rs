@@ -71,7 +71,7 @@ fn queue_rows(status: &ServiceStatus) -> String {
         + &row("In quarantine", queue.quarantined)
         + &row("Oldest waiting since", or_dash(queue.oldest_pending_at))
         + &row(
-            "Uploaded per second, last minute",
+            "Uploaded per second, lately",
             format_args!("{:.1}", queue.drain_rate_per_s),
         )
         + &row("Uploaded since the start", status.sync.total_synced)

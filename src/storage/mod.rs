@@ -21,7 +21,7 @@ use async_trait::async_trait;
 
 use crate::domain::{
     batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
-    census::Stretch,
+    census::{KnownStretch, Stretch},
     meter::{Meter, MeterChanges, MeterConfiguration},
     quarantine::{QuarantineCorrection, QuarantineFilter, QuarantineReason, QuarantinedReading},
     reading::{RawReading, Reading, ReadingId, ReadingRow},
@@ -89,6 +89,10 @@ pub trait SyncStore: Send + Sync {
     async fn announced(&self) -> Result<(), StoreError>;
     /// How many readings are pending, as far as the engine knows.
     async fn length(&self) -> Result<QueueLength, StoreError>;
+    /// A mark by which a later call can tell whether anyone else has committed since; none where the engine cannot tell.
+    async fn foreign_mark(&self) -> Result<Option<ForeignMark>, StoreError> {
+        Ok(None)
+    }
     /// What is on its way, of all instances.
     async fn flight(&self) -> Result<Flight, StoreError>;
     /// Begins a write transaction; waits a bounded time for other programs' locks.
@@ -109,6 +113,10 @@ pub trait SyncStore: Send + Sync {
     }
     /// Pending readings with ids in the stretch. Reads at most the stretch's rows.
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError>;
+    /// Whether a stretch holds as many pending readings as it did. May cost less than to count them.
+    async fn has_pending(&self, known: KnownStretch) -> Result<bool, StoreError> {
+        Ok(self.count_pending(known.stretch).await? == known.count)
+    }
     /// Readings in quarantine.
     async fn quarantined_count(&self) -> Result<u64, StoreError>;
     /// This instance's manifests, oldest first, without bodies.

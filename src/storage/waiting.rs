@@ -5,10 +5,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 
-use super::{Attendance, Flight, QueueBounds, QueueLength, StoreTransaction, SyncStore};
+use super::{
+    Attendance, Flight, ForeignMark, QueueBounds, QueueLength, StoreTransaction, SyncStore,
+};
 use crate::domain::{
     batch::{Batch, IdempotencyKey, Manifest},
-    census::Stretch,
+    census::{KnownStretch, Stretch},
     meter::Meter,
     quarantine::{QuarantineFilter, QuarantinedReading},
     reading::{ReadingId, ReadingRow},
@@ -70,6 +72,10 @@ impl SyncStore for WaitingStore {
         self.store()?.length().await
     }
 
+    async fn foreign_mark(&self) -> Result<Option<ForeignMark>, StoreError> {
+        self.store()?.foreign_mark().await
+    }
+
     async fn flight(&self) -> Result<Flight, StoreError> {
         self.store()?.flight().await
     }
@@ -84,6 +90,10 @@ impl SyncStore for WaitingStore {
 
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError> {
         self.store()?.count_pending(stretch).await
+    }
+
+    async fn has_pending(&self, known: KnownStretch) -> Result<bool, StoreError> {
+        self.store()?.has_pending(known).await
     }
 
     async fn quarantined_count(&self) -> Result<u64, StoreError> {

@@ -118,7 +118,7 @@ impl Metrics {
             )?,
             drain_rate: declare.real(
                 "drain_rate_readings_per_second",
-                "Readings that leave the queue per second, averaged over the last minute.",
+                "Readings that leave the queue per second, averaged over the last minute, or over the last few uploads where these are further apart.",
             )?,
             disk_free_bytes: declare.gauge(
                 "disk_free_bytes",

@@ -368,6 +368,56 @@ async fn a_deletion_anywhere_in_a_long_queue_is_noticed_as_soon() {
 }
 
 #[actix::test]
+async fn a_deletion_behind_constant_additions_is_noticed_as_soon() {
+    // Sixty groups of fifty, so far apart that each is counted on its own, as fifty thousand in a row would be.
+    const LONG: &str =
+        "INSERT INTO meter_readings (id, meter_external_id, timestamp, data_point, value)
+        WITH RECURSIVE numbers (n) AS (SELECT 50 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3049)
+        SELECT n / 50 * 50000 + n % 50, 'M', '2026-03-01 11:00:00', 'energy_total', n FROM numbers";
+    let site = Plan::default()
+        .setting("enable_auto_sync", "false")
+        .start(0)
+        .await;
+    site.database.execute(LONG).await;
+    site.advance_until("counted", STEP, || site.status().sync.queue_size == 3_000)
+        .await;
+    let mut added = 0;
+    let mut pass_by = async |time: Duration| {
+        for _ in 0..time.as_millis() / STEP.as_millis() {
+            site.database.insert(added..added + 1).await;
+            added += 1;
+            site.clock.advance(STEP);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        added
+    };
+    for (group, left) in [
+        (59, 2_950),
+        (2, 2_900),
+        (31, 2_850),
+        (12, 2_800),
+        (45, 2_750),
+    ] {
+        // Wherever the verification has come to by then.
+        pass_by(Duration::from_millis(1_750)).await;
+        site.database
+            .execute(&format!(
+                "DELETE FROM meter_readings WHERE id / 50000 = {group}"
+            ))
+            .await;
+        // What was added in the last five seconds need not show yet.
+        let added_then = pass_by(Duration::ZERO).await;
+        let added_now = pass_by(Duration::from_secs(5)).await;
+        let allowed = left + added_then..=left + added_now;
+        site.until(&format!("group {group}"), |status| {
+            allowed.contains(&status.sync.queue_size)
+        })
+        .await;
+    }
+    site.finish().await;
+}
+
+#[actix::test]
 async fn a_low_id_that_appears_late_is_still_uploaded() {
     let site = Plan::default().start_settled(0).await;
     let insert = async |id: u32| {

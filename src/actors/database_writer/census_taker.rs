@@ -2,12 +2,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{DATABASE_PATIENCE, DatabaseWriterParts, group::Changes, queue_count::QueueCount};
+use super::{
+    DATABASE_PATIENCE, DatabaseWriterParts, drain_rate::DrainRate, group::Changes,
+    queue_count::QueueCount,
+};
 use crate::{
-    domain::{
-        status::QueueStatus,
-        store::{Flight, Reserve, StoreError},
-    },
+    domain::store::{Flight, Reserve, StoreError},
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
 };
@@ -16,8 +16,6 @@ use crate::{
 pub(super) const EVERY: Duration = Duration::from_secs(2);
 /// While we write ourselves, the picture is renewed this often.
 const UNDER_WORK: Duration = Duration::from_millis(250);
-/// Over how long the drain rate is averaged.
-const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Over how long the growth of the disk's use is judged, and how often it is looked at.
 const DISK_WINDOW: Duration = Duration::from_secs(3600);
 /// A shorter look at the disk tells nothing about the hours to come.
@@ -43,8 +41,9 @@ pub(super) struct CensusTaker {
     books_at: Duration,
     bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
-    /// Readings that left the queue, by time.
-    departures: VecDeque<(Duration, u64)>,
+    drain_rate: DrainRate,
+    /// All of the queue was counted once, so that what differs from then on is a change of it.
+    has_counted: bool,
     /// Free bytes when last looked at, and by time.
     disk_free: Option<u64>,
     disk: VecDeque<(Duration, u64)>,
@@ -67,7 +66,8 @@ impl CensusTaker {
             books_at: Duration::ZERO,
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
-            departures: VecDeque::new(),
+            drain_rate: DrainRate::default(),
+            has_counted: false,
             disk_free: None,
             disk: VecDeque::new(),
             disk_at: Duration::ZERO,
@@ -90,7 +90,7 @@ impl CensusTaker {
         let now = self.parts.clock.elapsed();
         for ids in &changes.removed {
             self.count.remove(ids);
-            self.departures.push_back((now, ids.len() as u64));
+            self.drain_rate.departed(now, ids.len() as u64);
         }
         self.possibly_doubled += changes.possibly_doubled;
         self.note_totals(changes);
@@ -169,7 +169,13 @@ impl CensusTaker {
         if is_another {
             self.begin_anew();
         }
+        let before = self.count.total();
         let look = self.count.look(self.taken_at).await?;
+        if self.has_counted {
+            let after = self.count.total();
+            self.drain_rate.changed(self.taken_at, before, after);
+        }
+        self.has_counted |= look.is_complete;
         if !look.is_same || self.taken_at >= self.disk_at {
             self.look_at_disk().await;
         }
@@ -205,6 +211,8 @@ impl CensusTaker {
     /// Another database is open: nothing that was counted holds.
     fn begin_anew(&mut self) {
         self.count = QueueCount::new(self.parts.store.clone());
+        self.drain_rate = DrainRate::default();
+        self.has_counted = false;
         self.bookkeeping_changed = true;
         let now = self.parts.clock.now().into();
         self.parts
@@ -220,8 +228,9 @@ impl CensusTaker {
     }
 
     fn publish(&mut self, change: impl FnOnce(&mut DatabaseSnapshot)) {
-        let rate = self.drain_rate();
-        let pending = self.count.total();
+        let (now, pending) = (self.parts.clock.elapsed(), self.count.total());
+        let rate = self.drain_rate.per_second(now);
+        let eta = self.drain_rate.eta(now, pending);
         let hours_until_full = self.hours_until_full();
         let disk_free_bytes = self.disk_free;
         let (possibly_doubled, books) = (self.possibly_doubled, self.bookkeeping);
@@ -234,7 +243,7 @@ impl CensusTaker {
             queue.parked_batches = books.flight.parked;
             queue.quarantined = books.quarantined;
             queue.drain_rate_per_s = rate;
-            queue.eta_s = eta(queue);
+            queue.eta_s = eta;
             queue.disk_free_bytes = disk_free_bytes;
             queue.hours_until_full = hours_until_full;
             queue.possibly_doubled_uploads = possibly_doubled;
@@ -262,26 +271,6 @@ impl CensusTaker {
             snapshot.failing_since = Some((words, since));
             snapshot.is_damaged = is_damaged;
         });
-    }
-
-    fn drain_rate(&mut self) -> f64 {
-        let now = self.parts.clock.elapsed();
-        while self
-            .departures
-            .front()
-            .is_some_and(|(at, _)| now.saturating_sub(*at) > RATE_WINDOW)
-        {
-            self.departures.pop_front();
-        }
-        let Some((first, _)) = self.departures.front() else {
-            return 0.0;
-        };
-        let departed: u64 = self.departures.iter().map(|(_, count)| count).sum();
-        // A drain that has only just begun is judged over its own length.
-        let over = now
-            .saturating_sub(*first)
-            .clamp(Duration::from_secs(1), RATE_WINDOW);
-        departed as f64 / over.as_secs_f64()
     }
 
     async fn look_at_disk(&mut self) {
@@ -334,12 +323,4 @@ impl CensusTaker {
         (used > 0 && hours >= SHORTEST_TREND_HOURS)
             .then(|| *free_now as f64 / (used as f64 / hours))
     }
-}
-
-/// Seconds until the queue is empty at the present rate; none where nothing leaves it.
-fn eta(queue: &QueueStatus) -> Option<f64> {
-    if queue.pending == 0 {
-        return Some(0.0);
-    }
-    (queue.drain_rate_per_s > 0.0).then(|| queue.pending as f64 / queue.drain_rate_per_s)
 }

@@ -6,6 +6,7 @@ mod attendance;
 mod census_taker;
 mod claim;
 mod cleaner;
+mod drain_rate;
 mod group;
 mod mending;
 mod operations;

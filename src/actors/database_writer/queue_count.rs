@@ -5,14 +5,25 @@ use std::{sync::Arc, time::Duration};
 
 use super::census_taker::EVERY;
 use crate::{
-    domain::{census::Census, reading::ReadingId, reading_ids::ReadingIds, store::StoreError},
-    storage::{QueueBounds, QueueLength, SyncStore},
+    domain::{
+        census::{Census, KnownStretch},
+        reading::ReadingId,
+        reading_ids::ReadingIds,
+        store::StoreError,
+    },
+    storage::{ForeignMark, QueueBounds, QueueLength, SyncStore},
 };
 
 /// Stretches of ids, of 50,000 readings at the most, that are counted with one look.
 const STRETCHES_AT_A_TIME: usize = 8;
-/// The same when another program has changed something other than by appending, which the size is to show soon.
-const STRETCHES_AFTER_FOREIGN_CHANGE: usize = 128;
+/// How long a round of verification takes, where another program's change may have been a mere addition at the end of
+/// the queue, as nearly all are. With the time until the next look this is within the 5 s of the queue's size.
+const ROUND: Duration = Duration::from_secs(4);
+/// Stretches that are verified per second in such a round at the most: in a queue of more than 6.4 million readings it
+/// takes longer.
+const STRETCHES_PER_SECOND: f64 = 32.0;
+/// Stretches that are verified with one look when another program has certainly changed something else.
+const STRETCHES_IN_A_HURRY: usize = 128;
 
 pub(super) struct QueueCount {
     store: Arc<dyn SyncStore>,
@@ -21,10 +32,14 @@ pub(super) struct QueueCount {
     /// The highest id that was seen.
     highest: Option<ReadingId>,
     census: Census,
-    foreign_version: Option<i64>,
-    /// When known stretches are next counted again.
-    verify_at: Duration,
-    /// Another program changed something other than by appending since the present round began.
+    /// Changes with everybody's commits, and with those of others alone.
+    version: Option<i64>,
+    foreign: Option<ForeignMark>,
+    /// When the present round of verification began, when it last went on, and when what is in doubt was last looked at.
+    round_at: Duration,
+    verified_at: Duration,
+    doubted_at: Duration,
+    /// Another program changed something other than by appending, and no round that began since has ended.
     hurry: bool,
     /// We committed something since the last look.
     own_commits: bool,
@@ -53,8 +68,11 @@ impl QueueCount {
             kept: None,
             highest: None,
             census: Census::default(),
-            foreign_version: None,
-            verify_at: Duration::ZERO,
+            version: None,
+            foreign: None,
+            round_at: Duration::ZERO,
+            verified_at: Duration::ZERO,
+            doubted_at: Duration::ZERO,
             hurry: false,
             own_commits: false,
             verify_again: false,
@@ -132,8 +150,11 @@ impl QueueCount {
     }
 
     fn version_at_rest(&self, is_complete: bool) -> Option<i64> {
-        let is_at_rest = is_complete && !self.verify_again && self.census.is_verified();
-        self.foreign_version.filter(|_| is_at_rest)
+        let is_at_rest = is_complete
+            && !self.verify_again
+            && self.census.is_verified()
+            && !self.census.is_doubted();
+        self.version.filter(|_| is_at_rest)
     }
 
     async fn count(
@@ -142,18 +163,31 @@ impl QueueCount {
         highest: Option<ReadingId>,
         now: Duration,
     ) -> Result<bool, StoreError> {
-        let changed = self.foreign_version != Some(version);
+        let is_foreign = self.is_foreign(version).await?;
+        self.verify_again |= is_foreign;
         let before = self.census.counted_through();
         let is_complete = self.count_new(highest).await?;
         let appended = self.census.counted_through() > before;
-        let own_commits = std::mem::take(&mut self.own_commits);
-        if changed && self.foreign_version.is_some() {
-            self.verify_again = true;
-            self.hurry |= !appended && !own_commits;
-        }
-        self.verify_if_due(now).await?;
-        self.foreign_version = Some(version);
+        self.own_commits = false;
+        self.hurry |= is_foreign && !appended;
+        let verified = self.verify(now).await;
+        // Where that failed nobody knows which stretch it was.
+        self.verify_again |= verified.is_err();
+        verified?;
+        self.version = Some(version);
         Ok(is_complete)
+    }
+
+    /// Whether somebody else has committed something since the last look, behind whose back something was counted.
+    async fn is_foreign(&mut self, version: i64) -> Result<bool, StoreError> {
+        if self.version == Some(version) {
+            return Ok(false);
+        }
+        let mark = self.store.foreign_mark().await?;
+        let before = std::mem::replace(&mut self.foreign, mark);
+        // Where the engine cannot tell, it may have been anybody.
+        let is_foreign = mark.is_none() || mark != before;
+        Ok(is_foreign && self.census.stretches() > 0)
     }
 
     /// Counts what is not counted yet, as far as one look may go; tells whether that was all.
@@ -175,31 +209,78 @@ impl QueueCount {
         Ok(false)
     }
 
-    /// Another program may have deleted or marked what was counted before, or inserted behind it: then all known
-    /// stretches are counted again, a few with every look. A round that is under way is finished first, or the
-    /// last stretches would never have their turn.
-    async fn verify_if_due(&mut self, now: Duration) -> Result<(), StoreError> {
-        if now < self.verify_at && !self.hurry {
-            return Ok(());
-        }
-        self.verify_at = now + EVERY;
-        if self.verify_again && (self.census.is_verified() || self.hurry) {
-            self.verify_again = false;
-            self.census.verify_from_start();
-        }
-        let most = if self.hurry {
-            STRETCHES_AFTER_FOREIGN_CHANGE
-        } else {
-            STRETCHES_AT_A_TIME
-        };
-        for _ in 0..most {
-            let Some(stretch) = self.census.next_stretch_to_verify() else {
+    /// Another program may have deleted or marked what was counted before, or inserted behind it: then all known stretches
+    /// are looked at again, some with every look. A round that is under way is finished first, or the last stretches would
+    /// never have their turn.
+    async fn verify(&mut self, now: Duration) -> Result<(), StoreError> {
+        self.verify_doubted(now).await?;
+        let since = now.saturating_sub(self.verified_at);
+        self.verified_at = now;
+        let mut verified = 0;
+        loop {
+            let is_due = now >= self.round_at + EVERY && (self.census.is_verified() || self.hurry);
+            if self.verify_again && is_due {
+                self.verify_again = false;
+                self.round_at = now;
+                self.census.verify_from_start();
+            }
+            let most = if self.hurry {
+                STRETCHES_IN_A_HURRY
+            } else {
+                stretches_due(self.census.stretches(), since)
+            };
+            if verified >= most {
+                break;
+            }
+            let Some(known) = self.census.next_to_verify() else {
                 break;
             };
-            let count = self.store.count_pending(stretch).await?;
-            self.census.note(stretch, count);
+            verified += 1;
+            if !self.is_as_known(known).await? {
+                // Whatever it was, it may have gone on in stretches that had their turn before.
+                self.hurry = true;
+                self.verify_again = true;
+            }
         }
-        self.hurry &= !self.census.is_verified();
+        self.hurry &= self.verify_again || !self.census.is_verified();
         Ok(())
     }
+
+    /// What we took out of the queue ourselves is looked at again on the spot, however long the rest of the queue is.
+    async fn verify_doubted(&mut self, now: Duration) -> Result<(), StoreError> {
+        if now < self.doubted_at + EVERY {
+            return Ok(());
+        }
+        self.doubted_at = now;
+        for _ in 0..STRETCHES_AT_A_TIME {
+            let Some(known) = self.census.next_doubted() else {
+                break;
+            };
+            self.is_as_known(known).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a stretch holds as many as it did; counts it anew where not.
+    async fn is_as_known(&mut self, known: KnownStretch) -> Result<bool, StoreError> {
+        let is_same = self.store.has_pending(known).await?;
+        if !is_same {
+            let count = self.store.count_pending(known.stretch).await?;
+            self.census.note(known.stretch, count);
+        }
+        Ok(is_same)
+    }
+}
+
+/// Stretches whose turn it is so long after the last look, so that a round takes as long as it should, or longer where the
+/// queue is very long.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small, never negative numbers"
+)]
+fn stretches_due(known: usize, since: Duration) -> usize {
+    let per_second = (known as f64 / ROUND.as_secs_f64()).min(STRETCHES_PER_SECOND);
+    let due = (per_second * since.as_secs_f64()).ceil() as usize;
+    due.min(STRETCHES_IN_A_HURRY)
 }

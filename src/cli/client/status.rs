@@ -121,7 +121,7 @@ fn uploads(status: &ServiceStatus) -> String {
         ),
     };
     format!(
-        "{switched}; {} since the start, {:.1}/s in the last minute{eta}{doubled}",
+        "{switched}; {} since the start, {:.1}/s lately{eta}{doubled}",
         status.sync.total_synced, status.queue.drain_rate_per_s
     )
 }
@@ -279,7 +279,7 @@ pub(super) mod tests {
              since          2026-01-01T00:00:00.000Z\n\
              queue          5 waiting, of these 2 in flight; 1 in quarantine, 1 batch set back\n\
              oldest         2026-01-01T00:00:00.000Z\n\
-             uploads        started; 1200 since the start, 12.3/s in the last minute, done in about 1 min 2 s; 1 upload perhaps stored twice\n\
+             uploads        started; 1200 since the start, 12.3/s lately, done in about 1 min 2 s; 1 upload perhaps stored twice\n\
              last pass      –\n\
              link           http://client.example unreachable for 3 min 5 s (connection refused)\n\
              heartbeat      2026-01-01T00:00:00.000Z; since then failed: no answer\n\

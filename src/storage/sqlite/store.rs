@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{
         batch::{Batch, IdempotencyKey, Manifest},
-        census::Stretch,
+        census::{KnownStretch, Stretch},
         meter::Meter,
         quarantine::{QuarantineFilter, QuarantinedReading},
         reading::{RawReading, ReadingId, ReadingRow},
@@ -17,8 +17,8 @@ use crate::{
         timestamp::Timestamp,
     },
     storage::{
-        Attendance, Fact, Flight, Page, QueueBounds, QueueLength, Reserve, Salvage, StoreError,
-        StoreTransaction, SyncStore, Window,
+        Attendance, Fact, Flight, ForeignMark, Page, QueueBounds, QueueLength, Reserve, Salvage,
+        StoreError, StoreTransaction, SyncStore, Window,
     },
 };
 
@@ -60,6 +60,13 @@ impl SyncStore for SqliteStore {
         Ok(QueueLength::ToBeCounted { version })
     }
 
+    async fn foreign_mark(&self) -> Result<Option<ForeignMark>, StoreError> {
+        // Of the write connection, for that one does not see our own commits.
+        let mut writer = self.connections()?.writer.acquire().await?;
+        let mark = claims::foreign_mark(&mut writer).await;
+        self.damage.note(mark).map(Some)
+    }
+
     async fn flight(&self) -> Result<Flight, StoreError> {
         let answer = manifests::flight(&mut *self.reader().await?).await;
         self.damage.note(answer)
@@ -86,6 +93,11 @@ impl SyncStore for SqliteStore {
 
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError> {
         let answer = queue::count_pending(&mut *self.reader().await?, stretch).await;
+        self.damage.note(answer)
+    }
+
+    async fn has_pending(&self, known: KnownStretch) -> Result<bool, StoreError> {
+        let answer = queue::has_pending(&mut *self.reader().await?, known).await;
         self.damage.note(answer)
     }
 

@@ -3,7 +3,7 @@
 use meterit_sync::{
     domain::{
         batch::{ClaimOrder, ManifestState},
-        census::Stretch,
+        census::{KnownStretch, Stretch},
         quarantine::QuarantineReason::Refused,
         reading_ids::ReadingIds,
     },
@@ -262,5 +262,13 @@ pub async fn stretches_are_counted(site: &dyn Site) {
             expected,
             "{stretch:?}"
         );
+        for count in expected.saturating_sub(2)..expected + 3 {
+            let known = KnownStretch { stretch, count };
+            assert_eq!(
+                database.has_pending(known).await.unwrap(),
+                count == expected,
+                "{known:?}"
+            );
+        }
     }
 }

@@ -1,0 +1,5 @@
+SELECT id
+FROM meter_readings INDEXED BY meter_readings_pending
+WHERE is_synchronized IS NOT 1 AND id > ?1
+ORDER BY id
+LIMIT 2 OFFSET ?2
