@@ -15,28 +15,19 @@ use crate::{
 
 /// Rows per statement. A few sizes, so that every statement is prepared once and kept.
 const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
-/// Parameters of one row; those that all rows share come first.
+/// Parameters of one row; the one that all rows share comes last.
 const ROW_PARAMETERS: usize = 5;
 
 static INSERTS: LazyLock<[String; 5]> = LazyLock::new(|| CHUNKS.map(insert_statement));
 
+/// Only the shared parameter has a name: sqlx asks SQLite for the name of each, which goes through the names of all.
 fn insert_statement(rows: usize) -> String {
-    let rows: Vec<String> = (0..rows)
-        .map(|row| {
-            let first = 2 + row * ROW_PARAMETERS;
-            format!(
-                "(?{first}, ?{}, ?{}, ?{}, ?{}, 0, 0, ?1)",
-                first + 1,
-                first + 2,
-                first + 3,
-                first + 4
-            )
-        })
-        .collect();
+    let shared = rows * ROW_PARAMETERS + 1;
+    let row = format!("(?, ?, ?, ?, ?, 0, 0, ${shared})");
     format!(
         "{}{}",
         include_str!("queries/insert_readings.sql"),
-        rows.join(",")
+        vec![row; rows].join(",")
     )
 }
 
@@ -87,7 +78,7 @@ async fn insert_chunk(
     chunk: &[Reading],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut query = sqlx::query(statement).bind(now.to_stored());
+    let mut query = sqlx::query(statement);
     for reading in chunk {
         query = query
             .bind(reading.meter_external_id.clone())
@@ -97,7 +88,7 @@ async fn insert_chunk(
             .bind(reading.value.as_str().to_owned())
             .bind(reading.unit.clone());
     }
-    query.execute(connection).await?;
+    query.bind(now.to_stored()).execute(connection).await?;
     Ok(())
 }
 
