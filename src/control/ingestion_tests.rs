@@ -320,3 +320,71 @@ proptest! {
         check_both_ways(&with(name, value));
     }
 }
+
+/// Reads lines as they come in pieces that end at these places.
+fn in_pieces(body: &[u8], ends: &[usize]) -> Result<Vec<Reading>, ControlError> {
+    let mut lines = IncomingLines::default();
+    let mut ends: Vec<usize> = ends.iter().map(|end| end % (body.len() + 1)).collect();
+    ends.sort_unstable();
+    let mut rest = body;
+    for end in ends {
+        let (piece, later) = rest.split_at(end - (body.len() - rest.len()));
+        lines.push(piece);
+        rest = later;
+    }
+    lines.push(rest);
+    assert_eq!(lines.size(), body.len());
+    lines.finish()
+}
+
+/// What is made of all lines at once.
+fn at_once(body: &[u8]) -> Result<Vec<Reading>, ControlError> {
+    let text = std::str::from_utf8(body).map_err(|error| malformed(&error))?;
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    check_count(lines().count())?;
+    let mut judged = Judged::default();
+    lines()
+        .enumerate()
+        .for_each(|(index, line)| judged.judge(index, line));
+    judged.into_result()
+}
+
+#[test]
+fn too_many_lines_are_counted_to_the_last() {
+    let body = format!("{SOUND}\n").repeat(MOST_READINGS + 7);
+    let found = in_pieces(body.as_bytes(), &[50_000, 1_000_000]).expect_err("too many");
+    assert!(
+        found
+            .to_string()
+            .contains(&format!("{} readings", MOST_READINGS + 7)),
+        "{found}"
+    );
+    let mut lines = IncomingLines::default();
+    for _ in 0..3 {
+        lines.push(&vec![b'x'; MOST_BYTES / 2]);
+    }
+    assert_eq!(lines.size(), MOST_BYTES / 2 * 3);
+    assert!(matches!(lines.finish(), Err(ControlError::TooLarge(_))));
+}
+
+proptest! {
+    #[test]
+    fn lines_in_pieces_mean_the_same_as_at_once(
+        lines in vec(
+            select(vec![
+                SOUND.as_bytes(), SOUND.as_bytes(), b"", b" ", b"\r", b"{}", b"17", b"\xff", b"\xe2\x82", b"\"\xc3\xa4\"",
+            ]),
+            0..8,
+        ),
+        between in select(vec![&b"\n"[..], b"\r\n", b"\n\n"]),
+        is_ended in any::<bool>(),
+        ends in vec(any::<usize>(), 0..6),
+    ) {
+        let mut body = lines.join(between);
+        body.extend(is_ended.then_some(b'\n'));
+        match (in_pieces(&body, &ends), at_once(&body)) {
+            (Ok(found), Ok(expected)) => prop_assert_eq!(found, expected),
+            (found, expected) => prop_assert_eq!(format!("{found:?}"), format!("{expected:?}")),
+        }
+    }
+}
