@@ -1,5 +1,8 @@
 //! New readings on their way in: parsed and judged here, once, so that the inside never has to ask again.
 
+mod lines;
+mod quick;
+
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use chrono::Datelike;
@@ -10,6 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 use tracing::Span;
 
+pub use self::lines::IncomingLines;
 use super::{Control, ControlError, ReadingProblem};
 use crate::{
     domain::{
@@ -48,8 +52,8 @@ pub enum BodyFormat {
 }
 
 impl Control {
-    /// Stores readings, all or none; answers only after they are durable. With a key, a repetition of the same
-    /// contents stores nothing and says so.
+    /// Stores the readings of a body in JSON, all or none; answers only after they are durable. With a key, a repetition of
+    /// the same contents stores nothing and says so.
     ///
     /// # Errors
     /// When a reading or the key makes no sense, there are too many, the key was used for other readings, or
@@ -57,13 +61,31 @@ impl Control {
     pub async fn store_readings(
         &self,
         body: impl AsRef<[u8]> + Send + 'static,
-        format: BodyFormat,
         key: Option<String>,
     ) -> Result<Ingested, ControlError> {
-        if let Some(key) = &key {
-            check_key(key)?;
-        }
-        let readings = parse_where_it_fits(body, format).await?;
+        key.as_deref().map_or(Ok(()), check_key)?;
+        let readings = parse_where_it_fits(body).await?;
+        self.store(readings, key).await
+    }
+
+    /// As [`Control::store_readings`], with readings that came one per line, all of which have been read.
+    ///
+    /// # Errors
+    /// As [`Control::store_readings`].
+    pub async fn store_lines(
+        &self,
+        lines: IncomingLines,
+        key: Option<String>,
+    ) -> Result<Ingested, ControlError> {
+        key.as_deref().map_or(Ok(()), check_key)?;
+        self.store(lines.finish()?, key).await
+    }
+
+    async fn store(
+        &self,
+        readings: Vec<Reading>,
+        key: Option<String>,
+    ) -> Result<Ingested, ControlError> {
         let message = InsertReadings {
             readings,
             key,
@@ -89,12 +111,11 @@ fn check_key(key: &str) -> Result<(), ControlError> {
 
 async fn parse_where_it_fits(
     body: impl AsRef<[u8]> + Send + 'static,
-    format: BodyFormat,
 ) -> Result<Vec<Reading>, ControlError> {
     if body.as_ref().len() <= QUICKLY_PARSED_BYTES {
-        return parse(body.as_ref(), format);
+        return parse(body.as_ref(), BodyFormat::Json);
     }
-    tokio::task::spawn_blocking(move || parse(body.as_ref(), format))
+    tokio::task::spawn_blocking(move || parse(body.as_ref(), BodyFormat::Json))
         .await
         .unwrap_or_else(|failure| {
             Err(ControlError::Unavailable(format!(
@@ -108,20 +129,32 @@ async fn parse_where_it_fits(
 /// # Errors
 /// As [`Control::store_readings`], as far as the body alone tells.
 pub fn parse(body: &[u8], format: BodyFormat) -> Result<Vec<Reading>, ControlError> {
-    if body.len() > MOST_BYTES {
-        return Err(ControlError::TooLarge(format!(
-            "the request holds {} bytes, more than the {MOST_BYTES} that are taken at once, so nothing was stored; send the readings in several requests",
-            body.len()
-        )));
-    }
-    let body = std::str::from_utf8(body).map_err(|error| malformed(&error))?;
     match format {
-        BodyFormat::Json => parse_array(body),
-        BodyFormat::Lines => parse_lines(body),
+        BodyFormat::Json => {
+            check_size(body.len())?;
+            parse_array(std::str::from_utf8(body).map_err(|error| malformed(&error))?)
+        }
+        BodyFormat::Lines => {
+            let mut lines = IncomingLines::default();
+            lines.push(body);
+            lines.finish()
+        }
     }
 }
 
+fn check_size(bytes: usize) -> Result<(), ControlError> {
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(ControlError::TooLarge(format!(
+        "the request holds {bytes} bytes, more than the {MOST_BYTES} that are taken at once, so nothing was stored; send the readings in several requests"
+    )))
+}
+
 fn parse_array(body: &str) -> Result<Vec<Reading>, ControlError> {
+    if let Some(readings) = quick::array(body) {
+        return Ok(readings);
+    }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Envelope<'a> {
@@ -135,13 +168,11 @@ fn parse_array(body: &str) -> Result<Vec<Reading>, ControlError> {
     }
     .map_err(|error| malformed(&error))?;
     check_count(found.count)?;
-    judge_all(found.items.into_iter().map(RawValue::get))
-}
-
-fn parse_lines(body: &str) -> Result<Vec<Reading>, ControlError> {
-    let lines = || body.lines().filter(|line| !line.trim().is_empty());
-    check_count(lines().count())?;
-    judge_all(lines())
+    let mut judged = Judged::default();
+    for (index, item) in found.items.into_iter().enumerate() {
+        judged.judge(index, item.get());
+    }
+    judged.into_result()
 }
 
 fn malformed(error: &dyn fmt::Display) -> ControlError {
@@ -162,23 +193,37 @@ fn check_count(count: usize) -> Result<(), ControlError> {
     }
 }
 
-fn judge_all<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<Reading>, ControlError> {
-    let mut readings = Vec::new();
-    let mut problems = Vec::new();
-    let mut more = 0;
-    for (index, text) in texts.enumerate() {
+/// Readings that have been judged, and their faults.
+#[derive(Default)]
+struct Judged {
+    readings: Vec<Reading>,
+    problems: Vec<ReadingProblem>,
+    /// Readings with faults that are not listed.
+    more: usize,
+}
+
+impl Judged {
+    fn judge(&mut self, index: usize, text: &str) {
         match judge(text) {
-            Ok(reading) => readings.push(reading),
-            Err(reason) if problems.len() < MOST_PROBLEMS => {
-                problems.push(ReadingProblem { index, reason });
+            Ok(reading) => self.readings.push(reading),
+            Err(reason) if self.problems.len() < MOST_PROBLEMS => {
+                self.problems.push(ReadingProblem { index, reason });
             }
-            Err(_) => more += 1,
+            Err(_) => self.more += 1,
         }
     }
-    if problems.is_empty() {
-        Ok(readings)
-    } else {
-        Err(ControlError::InvalidReadings { problems, more })
+
+    fn into_result(self) -> Result<Vec<Reading>, ControlError> {
+        let Self {
+            readings,
+            problems,
+            more,
+        } = self;
+        if problems.is_empty() {
+            Ok(readings)
+        } else {
+            Err(ControlError::InvalidReadings { problems, more })
+        }
     }
 }
 
@@ -199,6 +244,10 @@ struct Incoming<'a> {
 }
 
 fn judge(text: &str) -> Result<Reading, String> {
+    quick::single(text).map_or_else(|| judge_carefully(text), Ok)
+}
+
+fn judge_carefully(text: &str) -> Result<Reading, String> {
     // Serde would take an array of the values in the fields' order as well.
     if !text.trim_start().starts_with('{') {
         return Err("a JSON object is expected".to_owned());
@@ -258,6 +307,21 @@ pub(super) fn correction_problem(correction: &QuarantineCorrection) -> Option<St
 const NO_TIME: &str =
     "timestamp: a time in RFC 3339 with a zone is expected, such as 2026-01-01T00:00:00.000Z";
 const NO_NUMBER: &str = "value: a JSON number is expected";
+
+/// Whether a name has no problem.
+fn is_sound_name(name: &str, longest: usize) -> bool {
+    let is_plain = is_printable_ascii(name) && name.bytes().any(|byte| byte != b' ');
+    (is_plain && name.len() <= longest) || name_problem("", name, longest).is_none()
+}
+
+/// Whether a unit has no problem.
+fn is_sound_unit(unit: &str) -> bool {
+    (is_printable_ascii(unit) && unit.len() <= UNIT_MAX) || unit_problem(Some(unit)).is_none()
+}
+
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
 
 fn name_problem(field: &str, name: &str, longest: usize) -> Option<String> {
     let length = name.chars().count();

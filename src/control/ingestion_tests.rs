@@ -1,5 +1,7 @@
 //! Tests of what is taken in and what is refused.
 
+use proptest::{collection::vec, prelude::*, sample::select};
+
 use super::*;
 
 const SOUND: &str = r#"{"meter_external_id":"M-1","timestamp":"2026-01-01T01:00:00+01:00","data_point":"energy_total","value":12.340,"unit":"kWh"}"#;
@@ -185,5 +187,204 @@ fn keys_are_visible_ascii() {
     assert!(check_key("2f1c-9").is_ok());
     for key in ["", "a b", "ä", &"k".repeat(256)] {
         assert!(check_key(key).is_err(), "{key}");
+    }
+}
+
+/// What the careful way makes of a reading is the standard for the quick one.
+fn check_both_ways(text: &str) -> bool {
+    let careful = judge_carefully(text);
+    let quick = quick::single(text);
+    if let Some(reading) = &quick {
+        assert_eq!(careful.as_ref(), Ok(reading), "{text}");
+    }
+    for body in [
+        format!("[{text}]"),
+        format!(" {{ \"readings\" : [ {text} , {text} ] }} "),
+    ] {
+        let quickly = quick::array(&body);
+        assert_eq!(quickly.is_some(), quick.is_some(), "{body}");
+        assert_eq!(parse_array(&body).is_ok(), careful.is_ok(), "{body}");
+        for reading in quickly.into_iter().flatten() {
+            assert_eq!(Some(reading), quick, "{body}");
+        }
+    }
+    quick.is_some()
+}
+
+#[test]
+fn usual_forms_are_read_in_one_pass() {
+    for text in [
+        SOUND.to_owned(),
+        with("unit", "null"),
+        with("unit", r#""m³""#),
+        with("unit", r#""m\u00b3""#),
+        with("unit", r#""\\\"\/""#),
+        with("unit", r#""""#),
+        with("meter_external_id", r#""Zähler \u00df1\ud83d\ude00""#),
+        with("meter_external_id", &format!("\"{}\"", "ä".repeat(255))),
+        with("timestamp", r#""2026-01-01t00:00:00.5+05:45""#),
+        with("timestamp", r#""2026-01-01T00:00:00\u005a""#),
+        with("value", "-0"),
+        with("value", "1.5E+1"),
+        with("value", "0.50000000"),
+        SOUND.replace("\":", "\"\t:  "),
+        SOUND.replace(",\"", " ,\r\n\""),
+    ] {
+        assert!(check_both_ways(&text), "{text}");
+    }
+}
+
+#[test]
+fn what_is_read_in_one_pass_ends_where_it_should() {
+    for body in [
+        format!("[{SOUND},]"),
+        format!("[{SOUND}"),
+        format!("[{SOUND}]]"),
+        format!("[{SOUND} {SOUND}]"),
+        format!("[,{SOUND}]"),
+        format!("{{\"readings\":[{SOUND}]"),
+        format!("{{\"readings\":[{SOUND}],\"readings\":[{SOUND}]}}"),
+        format!("{{\"readings\":[{SOUND}]}}}}"),
+        format!("[{}]", SOUND.replace('}', ",}")),
+        format!("[{}]", SOUND.replace("\"M-1\"", "\"M\\")),
+        format!("[{}", &SOUND[..SOUND.len() - 2]),
+        "[]".to_owned(),
+    ] {
+        assert_eq!(quick::array(&body), None, "{body}");
+        assert!(parse_array(&body).is_err(), "{body}");
+    }
+    let most = vec![SOUND; MOST_READINGS].join(",");
+    assert!(quick::array(&format!("[{most}]")).is_some());
+    assert_eq!(quick::array(&format!("[{most},{SOUND}]")), None);
+}
+
+/// Fields as clients write them, well and badly.
+fn some_field() -> impl Strategy<Value = String> {
+    let name = select(vec![
+        "meter_external_id",
+        "timestamp",
+        "data_point",
+        "value",
+        "unit",
+        "v\\u0061lue",
+        "colour",
+    ]);
+    let value = prop_oneof![
+        select(vec![
+            r#""M-1""#,
+            r#""2026-01-01T00:00:00.000Z""#,
+            r#""2026-06-01T00:00:00+02:00""#,
+            r#""2101-01-01T00:00:00Z""#,
+            r#""kWh""#,
+            r#""m³""#,
+            r#""m\u00b3""#,
+            r#""\ud800""#,
+            r#""\x""#,
+            "\"\t\"",
+            r#""\u0007""#,
+            r#""""#,
+            r#""  ""#,
+            "null",
+            "true",
+            "{}",
+            "[1]",
+            "-",
+            "1.",
+            "01",
+            "1e5",
+            "-12.345",
+            "0.0001",
+            "999999999999.999",
+            "1000000000000",
+        ])
+        .prop_map(str::to_owned),
+        "-?[0-9]{1,13}(\\.[0-9]{1,4})?",
+        "\"\\PC{0,6}\"",
+    ];
+    (name, value).prop_map(|(name, value)| format!("\"{name}\":{value}"))
+}
+
+proptest! {
+    #[test]
+    fn the_quick_way_takes_nothing_that_the_careful_one_does_not(
+        fields in vec(some_field(), 0..7),
+        between in select(vec![",", " , ", ",,", "\n,", "\u{a0},"]),
+    ) {
+        check_both_ways(&format!("{{{}}}", fields.join(between)));
+    }
+
+    #[test]
+    fn a_reading_with_one_odd_field_is_judged_alike(field in some_field()) {
+        let name = field.split('"').nth(1).unwrap_or_default();
+        let value = field.split_once(':').map_or("", |(_, value)| value);
+        check_both_ways(&with(name, value));
+    }
+}
+
+/// Reads lines as they come in pieces that end at these places.
+fn in_pieces(body: &[u8], ends: &[usize]) -> Result<Vec<Reading>, ControlError> {
+    let mut lines = IncomingLines::default();
+    let mut ends: Vec<usize> = ends.iter().map(|end| end % (body.len() + 1)).collect();
+    ends.sort_unstable();
+    let mut rest = body;
+    for end in ends {
+        let (piece, later) = rest.split_at(end - (body.len() - rest.len()));
+        lines.push(piece);
+        rest = later;
+    }
+    lines.push(rest);
+    assert_eq!(lines.size(), body.len());
+    lines.finish()
+}
+
+/// What is made of all lines at once.
+fn at_once(body: &[u8]) -> Result<Vec<Reading>, ControlError> {
+    let text = std::str::from_utf8(body).map_err(|error| malformed(&error))?;
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    check_count(lines().count())?;
+    let mut judged = Judged::default();
+    lines()
+        .enumerate()
+        .for_each(|(index, line)| judged.judge(index, line));
+    judged.into_result()
+}
+
+#[test]
+fn too_many_lines_are_counted_to_the_last() {
+    let body = format!("{SOUND}\n").repeat(MOST_READINGS + 7);
+    let found = in_pieces(body.as_bytes(), &[50_000, 1_000_000]).expect_err("too many");
+    assert!(
+        found
+            .to_string()
+            .contains(&format!("{} readings", MOST_READINGS + 7)),
+        "{found}"
+    );
+    let mut lines = IncomingLines::default();
+    for _ in 0..3 {
+        lines.push(&vec![b'x'; MOST_BYTES / 2]);
+    }
+    assert_eq!(lines.size(), MOST_BYTES / 2 * 3);
+    assert!(matches!(lines.finish(), Err(ControlError::TooLarge(_))));
+}
+
+proptest! {
+    #[test]
+    fn lines_in_pieces_mean_the_same_as_at_once(
+        lines in vec(
+            select(vec![
+                SOUND.as_bytes(), SOUND.as_bytes(), b"", b" ", b"\r", b"{}", b"17", b"\xff", b"\xe2\x82", b"\"\xc3\xa4\"",
+            ]),
+            0..8,
+        ),
+        between in select(vec![&b"\n"[..], b"\r\n", b"\n\n"]),
+        is_ended in any::<bool>(),
+        ends in vec(any::<usize>(), 0..6),
+    ) {
+        let mut body = lines.join(between);
+        body.extend(is_ended.then_some(b'\n'));
+        match (in_pieces(&body, &ends), at_once(&body)) {
+            (Ok(found), Ok(expected)) => prop_assert_eq!(found, expected),
+            (found, expected) => prop_assert_eq!(format!("{found:?}"), format!("{expected:?}")),
+        }
     }
 }

@@ -54,7 +54,9 @@ use crate::{
 
 pub use error::{ControlError, ProblemKind, ReadingProblem};
 pub use health::Health;
-pub use ingestion::{BodyFormat, MOST_BYTES, MOST_READINGS, parse as parse_readings};
+pub use ingestion::{
+    BodyFormat, IncomingLines, MOST_BYTES, MOST_READINGS, parse as parse_readings,
+};
 pub use quarantine::{Selection, Target};
 
 /// How long the different kinds of questions may wait for their answer.

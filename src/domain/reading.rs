@@ -153,11 +153,15 @@ impl RawReading {
 /// When each meter was last measured, as far as these readings know.
 pub fn newest_by_meter(readings: &[Reading]) -> BTreeMap<&str, Timestamp> {
     let mut newest: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    for reading in readings {
+    // Readings of one meter mostly come together.
+    for run in readings.chunk_by(|one, next| one.meter_external_id == next.meter_external_id) {
+        let first = &run[0];
         let known = newest
-            .entry(&reading.meter_external_id)
-            .or_insert(reading.timestamp);
-        *known = reading.timestamp.max(*known);
+            .entry(&first.meter_external_id)
+            .or_insert(first.timestamp);
+        for reading in run {
+            *known = reading.timestamp.max(*known);
+        }
     }
     newest
 }

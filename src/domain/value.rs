@@ -40,6 +40,12 @@ impl ReadingValue {
 
     /// Whether a `NUMERIC(precision, scale)` column holds the number without rounding or overflow.
     pub fn fits_numeric(&self, precision: i64, scale: i64) -> bool {
+        // Nearly all of them are so short that their zeros need not be told apart.
+        if plain_lengths(&self.0)
+            .is_some_and(|(integer, fraction)| integer <= precision - scale && fraction <= scale)
+        {
+            return true;
+        }
         let (digits, exponent) = significant_digits(&self.0);
         let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
         length == 0 || (exponent >= -scale && length.saturating_add(exponent) <= precision - scale)
@@ -74,11 +80,49 @@ impl<'de> Deserialize<'de> for ReadingValue {
     }
 }
 
+/// Goes by the grammar of RFC 8259, section 6.
 fn is_json_number(text: &str) -> bool {
-    // A JSON number starts with a digit or a minus and holds no white space; serde_json knows the rest.
-    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        && text.ends_with(|last: char| last.is_ascii_digit())
-        && serde_json::from_str::<&RawValue>(text).is_ok()
+    let unsigned = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let rest = match after_digits(unsigned) {
+        (1, rest) => rest,
+        (2.., rest) if unsigned[0] != b'0' => rest,
+        _ => return false,
+    };
+    let rest = match rest {
+        [b'.', fraction @ ..] => match after_digits(fraction) {
+            (1.., rest) => rest,
+            _ => return false,
+        },
+        rest => rest,
+    };
+    match rest {
+        [] => true,
+        [b'e' | b'E', b'+' | b'-', digits @ ..] | [b'e' | b'E', digits @ ..] => {
+            matches!(after_digits(digits), (1.., []))
+        }
+        _ => false,
+    }
+}
+
+/// How many digits the text begins with, and what comes behind them.
+fn after_digits(text: &[u8]) -> (usize, &[u8]) {
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (count, &text[count..])
+}
+
+/// The digits before and after the point of a JSON number without an exponent.
+fn plain_lengths(number: &str) -> Option<(i64, i64)> {
+    let unsigned = number.strip_prefix('-').unwrap_or(number).as_bytes();
+    let (integer, rest) = after_digits(unsigned);
+    let fraction = match rest {
+        [] => 0,
+        [b'.', fraction @ ..] => match after_digits(fraction) {
+            (count, []) => count,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((i64::try_from(integer).ok()?, i64::try_from(fraction).ok()?))
 }
 
 /// The digits of a JSON number without leading and trailing zeros, and the power of ten of the last one.
@@ -109,6 +153,7 @@ fn significant_digits(number: &str) -> (String, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_json_numbers_are_values() {
@@ -125,6 +170,22 @@ mod tests {
             "true",
         ] {
             assert_eq!(ReadingValue::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn serde_json_takes_the_same_numbers(text in r"[-+ ]?[0-9.eE+-]{0,6}") {
+            let taken = serde_json::from_str::<&RawValue>(&text)
+                .is_ok_and(|number| number.get() == text);
+            prop_assert_eq!(ReadingValue::parse(&text).is_some(), taken, "{}", text);
+        }
+
+        #[test]
+        fn a_number_fits_however_it_is_looked_at(text in r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,5})?") {
+            let value = ReadingValue::parse(&text).expect("a number");
+            let scientific = ReadingValue::parse(&format!("{text}e0")).expect("a number");
+            prop_assert_eq!(value.fits_numeric_15_3(), scientific.fits_numeric_15_3(), "{}", text);
         }
     }
 

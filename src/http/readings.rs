@@ -1,13 +1,16 @@
 //! `/api/v1/readings`: storing new readings, looking at local ones.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    error::PayloadError,
     http::{
         StatusCode,
-        header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName},
+        header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName},
     },
     web::{self, Bytes, Data, PayloadConfig},
 };
+use futures_util::{StreamExt, future::LocalBoxFuture};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -22,7 +25,7 @@ use super::{
     routing::{Api, DescribedRefusal, INVALID, described},
 };
 use crate::{
-    control::{BodyFormat, Control, MOST_BYTES, MOST_READINGS},
+    control::{BodyFormat, Control, IncomingLines, MOST_BYTES, MOST_READINGS},
     domain::{
         reading::{Reading, ReadingRow},
         store::{Ingested, Page},
@@ -148,24 +151,63 @@ async fn list(control: Data<Control>, request: HttpRequest) -> Result<HttpRespon
 async fn store(
     control: Data<Control>,
     request: HttpRequest,
-    body: Result<Bytes, actix_web::Error>,
+    body: Result<Body, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     query::none(&request)?;
-    let format = format_of(request.headers())?;
+    format_of(request.headers())?;
     let key = idempotency_key(request.headers())?;
-    let body = whole(body, MOST_BYTES)?;
-    let ingested = control.store_readings(body, format, key).await?;
+    let ingested = match whole(body, MOST_BYTES)? {
+        Body::Json(body) => control.store_readings(body, key).await?,
+        Body::Lines(lines) => control.store_lines(lines, key).await?,
+    };
     if ingested.repeated {
         return Ok(HttpResponse::Ok().json(ingested));
     }
     Ok(HttpResponse::Created().json(ingested))
 }
 
+/// A body that has come in completely. One that is going to be refused for its headers does as well: many a client hears an
+/// answer only after it has sent everything.
+enum Body {
+    Json(Bytes),
+    Lines(IncomingLines),
+}
+
+impl FromRequest for Body {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if matches!(format_of(request.headers()), Ok(BodyFormat::Lines)) {
+            let announced = request.headers().get(CONTENT_LENGTH).cloned();
+            let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+            let lines = read_lines(payload.take(), announced);
+            return Box::pin(async { Ok(Self::Lines(lines.await?)) });
+        }
+        let body = Bytes::from_request(request, payload);
+        Box::pin(async { Ok(Self::Json(body.await?)) })
+    }
+}
+
+async fn read_lines(
+    mut payload: Payload,
+    announced: Option<usize>,
+) -> Result<IncomingLines, PayloadError> {
+    let mut lines = IncomingLines::default();
+    if announced.is_some_and(|length| length > MOST_BYTES) {
+        return Err(PayloadError::Overflow);
+    }
+    while let Some(bytes) = payload.next().await {
+        lines.push(&bytes?);
+        if lines.size() > MOST_BYTES {
+            return Err(PayloadError::Overflow);
+        }
+    }
+    Ok(lines)
+}
+
 /// A body that was read to its end.
-pub(super) fn whole(
-    body: Result<Bytes, actix_web::Error>,
-    most_bytes: usize,
-) -> Result<Bytes, Problem> {
+pub(super) fn whole<B>(body: Result<B, actix_web::Error>, most_bytes: usize) -> Result<B, Problem> {
     body.map_err(|error| {
         if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::too_large(most_bytes)

@@ -21,6 +21,13 @@ fn request(body: impl Into<actix_web::web::Bytes>) -> TestRequest {
         .set_payload(body)
 }
 
+fn lines(body: impl Into<actix_web::web::Bytes>) -> TestRequest {
+    TestRequest::post()
+        .uri("/api/v1/readings")
+        .insert_header(("content-type", "application/x-ndjson; charset=utf-8"))
+        .set_payload(body)
+}
+
 fn storing(result: Result<Ingested, StoreError>) -> Control {
     control(|parts| parts.insert_readings = answering(move |_| result.clone()))
 }
@@ -44,11 +51,8 @@ async fn readings_and_key_reach_the_writer_unchanged() {
     assert_eq!(answer.status, 201);
     assert_eq!(answer.text, r#"{"stored":1}"#);
 
-    let lines = TestRequest::post()
-        .uri("/api/v1/readings")
-        .insert_header(("content-type", "application/x-ndjson; charset=utf-8"))
-        .set_payload(BODY[1..BODY.len() - 1].to_owned());
-    assert_eq!(send(control, lines).await.status, 201);
+    let line = lines(BODY[1..BODY.len() - 1].to_owned());
+    assert_eq!(send(control, line).await.status, 201);
 
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0].key.as_deref(), Some("k-1"));
@@ -134,9 +138,50 @@ async fn a_large_body_is_parsed_as_well_and_a_larger_one_refused() {
         201
     );
     let larger = vec![b' '; MOST_BYTES + 1];
-    send(storing(ingested(false)), request(larger))
+    send(storing(ingested(false)), request(larger.clone()))
         .await
         .problem(413, "too-large");
+    send(storing(ingested(false)), lines(larger))
+        .await
+        .problem(413, "too-large");
+}
+
+#[actix_web::test]
+async fn lines_that_are_not_announced_are_refused_once_they_are_too_large() {
+    let mut unannounced = lines(vec![b' '; MOST_BYTES + 1]).to_request();
+    unannounced.headers_mut().remove("content-length");
+    let app = init_service(App::new().configure(crate::http::configure(
+        storing(ingested(false)),
+        Metrics::new().unwrap(),
+        |_| (),
+    )))
+    .await;
+    assert_eq!(call_service(&app, unannounced).await.status(), 413);
+}
+
+#[actix_web::test]
+async fn faults_of_lines_are_told_as_those_of_an_array() {
+    let good = &BODY[1..BODY.len() - 1];
+    let problem = send(
+        storing(ingested(false)),
+        lines(format!("{good}\n\n{{}}\n17")),
+    )
+    .await
+    .problem(400, "invalid-readings");
+    let indexes: Vec<_> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["index"].clone())
+        .collect();
+    assert_eq!(indexes, [1, 2]);
+    send(storing(ingested(false)), lines("\n"))
+        .await
+        .problem(400, "invalid-request");
+    let keyed = lines(good).insert_header(("Idempotency-Key", "two words"));
+    send(storing(ingested(false)), keyed)
+        .await
+        .problem(400, "invalid-request");
 }
 
 #[actix_web::test]
