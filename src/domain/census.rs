@@ -38,6 +38,20 @@ pub struct KnownStretch {
     pub count: u64,
 }
 
+impl KnownStretch {
+    /// Stretches that follow each other, as one.
+    pub fn joined(stretches: &[Self]) -> Option<Self> {
+        let (first, last) = (stretches.first()?, stretches.last()?);
+        Some(Self {
+            stretch: Stretch {
+                after: first.stretch.after,
+                upper: last.stretch.upper,
+            },
+            count: stretches.iter().map(|known| known.count).sum(),
+        })
+    }
+}
+
 /// A stretch of ids to be counted: `after` exclusive, `upper` inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch {
@@ -114,13 +128,14 @@ impl Census {
         self.forget_empty_segments();
     }
 
-    /// The next known stretch to look at again, in turn, because another program may have changed it.
+    /// The next known stretches to look at again, in turn and `most` at a time, because another program may have changed them.
     /// None once all were offered since the last call of [`Census::verify_from_start`].
-    pub fn next_to_verify(&mut self) -> Option<KnownStretch> {
-        let known = self.known(self.next_to_verify)?;
-        self.segments[self.next_to_verify].is_doubted = false;
-        self.next_to_verify += 1;
-        Some(known)
+    pub fn next_to_verify(&mut self, most: usize) -> Vec<KnownStretch> {
+        let begin = self.next_to_verify.min(self.segments.len());
+        self.next_to_verify = begin.saturating_add(most).min(self.segments.len());
+        (begin..self.next_to_verify)
+            .filter_map(|at| self.known(at))
+            .collect()
     }
 
     /// The lowest stretch that is in doubt; it is not any more.
@@ -220,6 +235,30 @@ mod tests {
         assert_eq!((census.total(), census.segments.len()), (3, 2));
     }
 
+    #[test]
+    fn stretches_have_their_turn_together_and_doubts_alone() {
+        let queue: BTreeSet<i64> = (0..12).map(|number| number * 50_000).collect();
+        let mut census = Census::default();
+        catch_up(&mut census, &queue);
+        census.verify_from_start();
+        let turns: Vec<_> = std::iter::from_fn(|| {
+            let joined = KnownStretch::joined(&census.next_to_verify(5))?;
+            assert_eq!(joined.count, count(&queue, joined.stretch));
+            Some(joined.count)
+        })
+        .collect();
+        assert_eq!((turns, census.is_verified()), (vec![5, 5, 2], true));
+
+        census.remove(&ReadingIds::from_iter([100_000]));
+        let doubted = census.next_doubted().expect("what was taken out");
+        let expected = Stretch {
+            after: 99_999,
+            upper: 199_999,
+        };
+        assert_eq!((doubted.stretch, doubted.count), (expected, 1));
+        assert!(!census.is_doubted());
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Append(u16, u32),
@@ -247,7 +286,7 @@ mod tests {
                         let gone: Vec<_> = queue.iter().copied().step_by(7).take(n.into()).collect();
                         gone.iter().for_each(|id| { queue.remove(id); });
                         census.verify_from_start();
-                        while let Some(known) = census.next_to_verify() {
+                        for known in census.next_to_verify(usize::MAX) {
                             let found = count(&queue, known.stretch);
                             census.note(known.stretch, found);
                         }

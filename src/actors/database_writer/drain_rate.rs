@@ -99,8 +99,14 @@ fn age(portion: &Portion, now: Duration) -> Duration {
 struct Pace {
     since: Duration,
     per_second: f64,
+    usual_gap: Duration,
+}
+
+impl Pace {
     /// How long the next departure may take before it seems that there is none.
-    patience: Duration,
+    fn patience(&self) -> Duration {
+        PATIENCE.max(self.usual_gap * UNUSUAL)
+    }
 }
 
 /// How fast the queue empties.
@@ -132,7 +138,7 @@ impl DrainRate {
         };
         let silence = age(last, now);
         match self.pace(now) {
-            Some(pace) if silence <= pace.patience.max(WINDOW) => pace.per_second,
+            Some(pace) if silence <= pace.patience().max(WINDOW) => pace.per_second,
             None if silence <= WINDOW => self.first_pace(now),
             _ => 0.0,
         }
@@ -152,10 +158,12 @@ impl DrainRate {
             return Some(0.0);
         }
         let silence = age(self.departures.0.back()?, now);
-        let pace = self.pace(now).filter(|pace| silence <= pace.patience)?;
+        let pace = self.pace(now).filter(|pace| silence <= pace.patience())?;
         let over = now.saturating_sub(pace.since).as_secs_f64();
         let net = pace.per_second - self.additions.usual_since(pace.since) / over;
-        (net > pace.per_second * LEAST_NET_SHARE).then(|| pending as f64 / net)
+        // A part of the time until the next departure has passed already.
+        let passed = silence.min(pace.usual_gap).as_secs_f64();
+        (net > pace.per_second * LEAST_NET_SHARE).then(|| (pending as f64 / net - passed).max(0.0))
     }
 
     /// None where no two departures belong together, or where they lie too close to tell the time from one to the next.
@@ -174,7 +182,7 @@ impl DrainRate {
         Some(Pace {
             since: first.last,
             per_second: departed / (span + overdue).as_secs_f64(),
-            patience: PATIENCE.max(usual_gap * UNUSUAL),
+            usual_gap,
         })
     }
 }

@@ -57,6 +57,15 @@ fn spaced_uploads_are_averaged_over_several_wherever_one_looks() {
 }
 
 #[test]
+fn the_time_until_the_last_upload_passes_as_well() {
+    let mut rate = DrainRate::default();
+    drain(&mut rate, 1_000, 100.0, 0.0, 400.0);
+    for (now, left) in [(401.0, 199.0), (450.0, 150.0), (499.0, 101.0)] {
+        assert!(is_about(rate.eta(at(now), 2_000), left), "{now}");
+    }
+}
+
+#[test]
 fn two_departures_are_enough_and_one_is_not() {
     let mut rate = DrainRate::default();
     rate.departed(at(10.0), 500);

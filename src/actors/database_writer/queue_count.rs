@@ -229,14 +229,17 @@ impl QueueCount {
             } else {
                 stretches_due(self.census.stretches(), since)
             };
-            if verified >= most {
-                break;
-            }
-            let Some(known) = self.census.next_to_verify() else {
+            let at_once = STRETCHES_AT_A_TIME.min(most.saturating_sub(verified));
+            let known = self.census.next_to_verify(at_once);
+            verified += known.len();
+            let Some(joined) = KnownStretch::joined(&known) else {
                 break;
             };
-            verified += 1;
-            if !self.is_as_known(known).await? {
+            // A question costs as much as to look through thousands of readings.
+            if !self.store.has_pending(joined).await? {
+                for stretch in known {
+                    self.count_if_changed(stretch).await?;
+                }
                 // Whatever it was, it may have gone on in stretches that had their turn before.
                 self.hurry = true;
                 self.verify_again = true;
@@ -256,19 +259,20 @@ impl QueueCount {
             let Some(known) = self.census.next_doubted() else {
                 break;
             };
-            self.is_as_known(known).await?;
+            // Where several stretches were only found right together, another one may be as wrong the other way round.
+            self.verify_again |= self.count_if_changed(known).await?;
         }
         Ok(())
     }
 
-    /// Whether a stretch holds as many as it did; counts it anew where not.
-    async fn is_as_known(&mut self, known: KnownStretch) -> Result<bool, StoreError> {
-        let is_same = self.store.has_pending(known).await?;
-        if !is_same {
+    /// Counts a stretch anew that does not hold as many as it did; tells whether that was so.
+    async fn count_if_changed(&mut self, known: KnownStretch) -> Result<bool, StoreError> {
+        let is_changed = !self.store.has_pending(known).await?;
+        if is_changed {
             let count = self.store.count_pending(known.stretch).await?;
             self.census.note(known.stretch, count);
         }
-        Ok(is_same)
+        Ok(is_changed)
     }
 }
 
