@@ -13,7 +13,7 @@ use crate::domain::{
     census::{KnownStretch, Stretch},
     meter::Meter,
     quarantine::{QuarantineFilter, QuarantinedReading},
-    reading::{ReadingId, ReadingRow},
+    reading::{RawReading, ReadingId, ReadingRow},
     store::{Fact, Page, Reserve, Salvage, StoreError, Window},
     sync_log::{SyncLogEntry, SyncStats},
     timestamp::Timestamp,
@@ -74,6 +74,14 @@ impl SyncStore for WaitingStore {
 
     async fn foreign_mark(&self) -> Result<Option<ForeignMark>, StoreError> {
         self.store()?.foreign_mark().await
+    }
+
+    async fn read_ahead(
+        &self,
+        after: ReadingId,
+        limit: usize,
+    ) -> Result<Option<Vec<RawReading>>, StoreError> {
+        self.store()?.read_ahead(after, limit).await
     }
 
     async fn flight(&self) -> Result<Flight, StoreError> {
