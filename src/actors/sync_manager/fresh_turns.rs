@@ -43,6 +43,11 @@ impl FreshTurns {
         }
     }
 
+    /// Whether fresh readings have their turn now.
+    pub(super) fn is_on(&self, now: Duration) -> bool {
+        self.open || now.saturating_sub(self.last_turn) >= EVERY
+    }
+
     /// The fresh readings that had no turn yet.
     pub(super) fn waiting(&self) -> ClaimOrder {
         ClaimOrder::After(self.after)

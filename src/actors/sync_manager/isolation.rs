@@ -18,6 +18,7 @@ pub(super) struct Isolation {
 /// down: within the first eight parts the pieces get small enough to meet a good reading among many bad ones.
 #[derive(Debug)]
 struct Group {
+    root: IdempotencyKey,
     parts: VecDeque<IdempotencyKey>,
     splits: Vec<Vec<IdempotencyKey>>,
 }
@@ -62,21 +63,44 @@ impl Isolation {
                 return Some(part);
             }
             let done = self.groups.pop()?;
-            self.groups.extend(done.splits.into_iter().map(Group::new));
+            let root = done.root;
+            let splits = done.splits.into_iter();
+            self.groups
+                .extend(splits.map(|parts| Group::new(root.clone(), parts)));
+            self.forget_if_done(&root);
         }
+    }
+
+    /// A root of which nothing waits any more has nothing left to tell.
+    fn forget_if_done(&mut self, root: &IdempotencyKey) {
+        let is_open = self.groups.iter().any(|group| group.root == *root);
+        let is_suspected = |entry: &Root| entry.suspects > 0;
+        if !is_open && !self.roots.get(root).is_some_and(is_suspected) {
+            self.roots.remove(root);
+        }
+    }
+
+    /// How many parts wait to be sent.
+    pub(super) fn waiting(&self) -> usize {
+        let waiting =
+            |group: &Group| group.parts.len() + group.splits.iter().map(Vec::len).sum::<usize>();
+        self.groups.iter().map(waiting).sum()
     }
 
     /// Whether parts wait to be sent.
     pub(super) fn has_parts(&self) -> bool {
-        self.groups
-            .iter()
-            .any(|group| !group.parts.is_empty() || !group.splits.is_empty())
+        self.waiting() > 0
     }
 
     /// A batch of several readings was too large and has been replaced by these parts. That says nothing about
     /// the readings, nor about what else the server takes.
-    pub(super) fn split_for_size(&mut self, parts: Vec<IdempotencyKey>, was_part: bool) {
-        self.enqueue(parts, was_part);
+    pub(super) fn split_for_size(
+        &mut self,
+        root: &IdempotencyKey,
+        parts: Vec<IdempotencyKey>,
+        was_part: bool,
+    ) {
+        self.enqueue(root, parts, was_part);
     }
 
     /// A batch or a part of one was refused and has been replaced by parts and suspects.
@@ -91,7 +115,7 @@ impl Isolation {
         entry.suspects += suspects;
         entry.refused_parts += u32::from(was_part);
         let blanket = !entry.accepted && entry.refused_parts >= Self::PARTS_UNTIL_BLANKET;
-        self.enqueue(parts, was_part);
+        self.enqueue(root, parts, was_part);
         if blanket {
             Verdict::Blanket
         } else {
@@ -99,13 +123,13 @@ impl Isolation {
         }
     }
 
-    fn enqueue(&mut self, parts: Vec<IdempotencyKey>, was_part: bool) {
+    fn enqueue(&mut self, root: &IdempotencyKey, parts: Vec<IdempotencyKey>, was_part: bool) {
         if parts.is_empty() {
             return;
         }
         match self.groups.last_mut() {
-            Some(group) if was_part => group.splits.push(parts),
-            _ => self.groups.insert(0, Group::new(parts)),
+            Some(group) if was_part && group.root == *root => group.splits.push(parts),
+            _ => self.groups.insert(0, Group::new(root.clone(), parts)),
         }
     }
 
@@ -146,8 +170,9 @@ impl Isolation {
 }
 
 impl Group {
-    fn new(parts: Vec<IdempotencyKey>) -> Self {
+    fn new(root: IdempotencyKey, parts: Vec<IdempotencyKey>) -> Self {
         Self {
+            root,
             parts: parts.into(),
             splits: Vec::new(),
         }

@@ -226,3 +226,27 @@ async fn a_422_about_the_key_parks_the_batch() {
     assert_eq!((status.state, status.queue.pending), (State::Degraded, 5));
     site.finish().await;
 }
+
+#[actix::test]
+async fn a_bad_reading_in_every_batch_leaves_few_parts_waiting_at_a_time() {
+    let mut site = Plan::default()
+        .batch_size(20)
+        .fault(on_batch(refuse(Naming::Nothing)).containing_meter("BAD"))
+        .prepare()
+        .await;
+    site.database
+        .insert_as("iif(n % 20 = 7, 'BAD', 'M-' || n)", 0..2_000)
+        .await;
+    site.start_service().await;
+    let mut most = 0;
+    while !site.last_pass_drained() {
+        let parts = "upload_manifests WHERE state = 'part'";
+        most = most.max(site.database.count(parts).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!((20..=100).contains(&most), "{most} parts");
+    assert_eq!(site.database.pending().await, 0);
+    assert_eq!(set_aside(&site).await, vec!["BAD"; 100]);
+    assert_eq!(site.simulator.ledger().distinct_readings, 1_900);
+    site.finish().await;
+}

@@ -180,7 +180,7 @@ impl Site {
     }
 
     /// Whether the latest news of a pass is that it emptied the queue.
-    fn last_pass_drained(&self) -> bool {
+    pub fn last_pass_drained(&self) -> bool {
         self.latest_pass().flatten() == Some(true)
     }
 

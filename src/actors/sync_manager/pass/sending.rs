@@ -159,7 +159,8 @@ impl Pass {
             UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } => self.accepted().await?,
             UploadOutcome::TooLarge(_) if batch.len() > 1 => {
                 self.size.too_large(batch.len());
-                self.isolation.split_for_size(parts, was_part);
+                let root = &batch.manifest.root;
+                self.isolation.split_for_size(root, parts, was_part);
             }
             UploadOutcome::TooLarge(words) | UploadOutcome::Refused { words, .. } => {
                 let root = &batch.manifest.root;

@@ -13,6 +13,8 @@ use crate::{
 /// With so many batches open already, no new one is claimed to see whether the Client System takes it: an outage is not to
 /// leave more behind.
 const MOST_OPEN: usize = 32;
+/// With so many parts of refused batches waiting, these are sent before the next batch is claimed.
+const MOST_PARTS: usize = 64;
 
 impl Pass {
     /// An instance that dies while the others drain a long backlog is not waited for until its end.
@@ -85,9 +87,12 @@ impl Pass {
         Ok(Some(attempt))
     }
 
-    /// Parts and new batches take turns.
+    /// Parts and new batches take turns. Where every batch holds bad readings that would leave more and more parts, so
+    /// there is an end to it; only fresh readings do not wait for it.
     async fn in_turn(&mut self) -> Result<Option<(Batch, Source)>, Broken> {
-        self.part_is_next = !self.part_is_next && self.isolation.has_parts();
+        let waiting = self.isolation.waiting();
+        let is_too_much = waiting > MOST_PARTS && !self.fresh.is_on(self.kit.clock.elapsed());
+        self.part_is_next = waiting > 0 && (!self.part_is_next || is_too_much);
         if self.part_is_next
             && let Some(batch) = self.begin_part().await?
         {
