@@ -119,6 +119,8 @@ struct State {
     fresh: Option<SpawnHandle>,
     /// Passes in a row that failed for the database or a part of the service, without delivering anything.
     failed_passes: u32,
+    /// Passes in a row that were given up without delivering anything.
+    fruitless_passes: u32,
     /// Readings were announced while a pass ran, perhaps too late for it.
     fresh_since_start: bool,
     wishes: ApplyWishes,
@@ -143,6 +145,7 @@ impl State {
             retry: None,
             fresh: None,
             failed_passes: 0,
+            fruitless_passes: 0,
             fresh_since_start: false,
             wishes: parts.wishes,
         }

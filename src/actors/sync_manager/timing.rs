@@ -20,6 +20,9 @@ use crate::{
 
 /// Announced readings start a pass at most this often.
 const FRESH_PASS_EVERY: Duration = Duration::from_secs(30);
+/// Up to so many times as long where the last passes delivered nothing at all: what is not taken becomes no better by more tries,
+/// and whatever comes in afterwards still arrives within two minutes.
+const RAREST_WHEN_FRUITLESS: u32 = 3;
 /// The same while the server allows few requests only.
 const FRESH_PASS_WHEN_SCARCE: Duration = Duration::from_secs(100);
 /// Requests count as scarce below this share of those that the server allows.
@@ -101,6 +104,12 @@ impl SyncManager {
         if !is_broken || report.delivered > 0 {
             self.state.failed_passes = 0;
         }
+        self.state.fruitless_passes =
+            if matches!(end, PassEnd::GivenUp { .. }) && report.delivered == 0 {
+                self.state.fruitless_passes + 1
+            } else {
+                0
+            };
         if !end.is_success() {
             // What a failed pass left behind does not become any better by announcing it.
             self.state.last_fresh_pass = Some(self.parts.clock.elapsed());
@@ -221,7 +230,7 @@ impl SyncManager {
         let every = if self.requests_are_scarce() {
             FRESH_PASS_WHEN_SCARCE
         } else {
-            FRESH_PASS_EVERY
+            FRESH_PASS_EVERY * self.state.fruitless_passes.clamp(1, RAREST_WHEN_FRUITLESS)
         };
         let last = self.state.last_fresh_pass;
         let since = last.map(|last| self.parts.clock.elapsed().saturating_sub(last));

@@ -68,6 +68,8 @@ pub(super) struct Pass {
     started_at: Timestamp,
     repeats: VecDeque<IdempotencyKey>,
     parked: VecDeque<IdempotencyKey>,
+    /// Parked batches that this pass leaves alone.
+    left_parked: usize,
     /// Claimed ahead, and not sent yet.
     claimed: VecDeque<Batch>,
     troubles: Troubles,
@@ -95,6 +97,7 @@ impl Pass {
             started_at,
             repeats: VecDeque::new(),
             parked: VecDeque::new(),
+            left_parked: 0,
             claimed: VecDeque::new(),
             troubles: Troubles::default(),
             take_over_at: now + TAKE_OVER_EVERY,
@@ -212,7 +215,9 @@ impl Pass {
             match manifest.state {
                 ManifestState::Live => self.repeats.push_back(manifest.key),
                 // A parked batch takes its time, which fresh readings should not wait for.
-                ManifestState::Parked if self.kit.trigger == PassTrigger::FreshReadings => {}
+                ManifestState::Parked if self.kit.trigger == PassTrigger::FreshReadings => {
+                    self.left_parked += 1;
+                }
                 ManifestState::Parked => self.parked.push_back(manifest.key),
                 ManifestState::Part | ManifestState::Suspect => {}
             }

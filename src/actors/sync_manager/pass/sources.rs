@@ -50,13 +50,26 @@ impl Pass {
         Ok(repeat.map(Attempt::first))
     }
 
+    /// Once the Client System has taken something, parked batches need not wait for the end of the queue: they have their own
+    /// room.
+    pub(super) async fn sent_before_or_parked(&mut self) -> Result<Option<Attempt>, Broken> {
+        match self.sent_before().await? {
+            None if self.window.is_tried() => {
+                let parked = self.begin_first(Source::Parked).await?;
+                Ok(parked.map(Attempt::first))
+            }
+            attempt => Ok(attempt),
+        }
+    }
+
     /// Another batch than those that failed: a new one, unless too many are open already. The newest readings have the
     /// least to do with what failed, and are to arrive soon.
     pub(super) async fn another(
         &mut self,
         wanted: Wanted,
     ) -> Result<Option<(Batch, Source)>, Broken> {
-        let open = self.troubles.len() + self.repeats.len() + self.parked.len();
+        let parked = self.parked.len() + self.left_parked;
+        let open = self.troubles.len() + self.repeats.len() + parked;
         let is_any = wanted == Wanted::Any;
         let mut batch = None;
         if open < MOST_OPEN {

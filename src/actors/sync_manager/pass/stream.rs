@@ -111,7 +111,7 @@ impl Pass {
         }
         self.take_over_if_due().await?;
         while self.has_room_for_repeats(stream)
-            && let Some(attempt) = self.sent_before().await?
+            && let Some(attempt) = self.sent_before_or_parked().await?
         {
             stream.repeated += 1;
             self.send(stream, attempt, true);
