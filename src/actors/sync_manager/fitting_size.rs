@@ -29,6 +29,8 @@ pub(super) struct FittingSize {
     ceiling: usize,
     remembered: Option<usize>,
     largest_accepted: usize,
+    /// The largest batch that was answered with time to spare since the last one that was not answered at all.
+    largest_in_time: usize,
     accepted_in_a_row: u32,
     patience: u32,
 }
@@ -43,6 +45,7 @@ impl FittingSize {
             bounds,
             remembered,
             largest_accepted: 0,
+            largest_in_time: 0,
             accepted_in_a_row: 0,
             patience: 1,
         }
@@ -68,9 +71,12 @@ impl FittingSize {
         }
     }
 
-    /// A batch of this length was not answered in time. It keeps its readings and its key; the next ones are smaller.
+    /// A batch of this length was not answered in time. It keeps its readings and its key; the next ones are smaller, unless
+    /// others as large were answered just before: then it is no matter of size.
     pub(super) fn timed_out(&mut self, length: usize) {
-        if length > 1 && length / 2 < self.limit {
+        let is_of_size = length > self.largest_in_time;
+        self.largest_in_time = 0;
+        if is_of_size && length > 1 && length / 2 < self.limit {
             self.shrink(length / 2);
         }
     }
@@ -89,6 +95,9 @@ impl FittingSize {
         took: Duration,
         requests_are_scarce: bool,
     ) -> Option<Option<usize>> {
+        if took * 2 <= self.bounds.slow {
+            self.largest_in_time = self.largest_in_time.max(length);
+        }
         if took > self.bounds.slow {
             self.slow_answer(length, took);
         } else {
@@ -280,5 +289,16 @@ mod tests {
         assert_eq!(size.usual_limit(), 250);
         size.timed_out(1);
         assert_eq!(size.usual_limit(), 250, "a single reading cannot be halved");
+    }
+    #[test]
+    fn a_batch_that_is_never_answered_does_not_shrink_the_others() {
+        let mut size = sized(None);
+        for _ in 0..10 {
+            size.quickly(1_000);
+            size.timed_out(1_000);
+        }
+        assert_eq!(size.usual_limit(), 1_000);
+        size.timed_out(1_000);
+        assert_eq!(size.usual_limit(), 500, "nothing was answered any more");
     }
 }

@@ -3,13 +3,15 @@
 //! A batch that fails is tried again beside the others, once one of these has been dealt with. Until then nothing new is
 //! begun, and if nothing under way brings certainty, the stream ends: the pass seeks it with one batch at a time.
 
+use std::time::Duration;
+
 use futures_util::{
     StreamExt,
     future::{LocalBoxFuture, OptionFuture},
     stream::FuturesUnordered,
 };
 
-use super::{Attempt, Pass, Source};
+use super::{Attempt, Pass, SLOW_SHARE, Source};
 use crate::{
     actors::sync_manager::{delivery::Delivered, kit::Broken},
     domain::{batch::ClaimOrder, pass::PassEnd},
@@ -23,6 +25,8 @@ struct Upload {
     attempt: Attempt,
     /// It was sent before, in this pass or an earlier one.
     is_repeated: bool,
+    /// When it began.
+    begun_at: Duration,
     delivered: Result<Delivered, Broken>,
 }
 
@@ -31,6 +35,8 @@ struct Stream {
     uploads: FuturesUnordered<LocalBoxFuture<'static, Upload>>,
     /// How many of these were sent before.
     repeated: usize,
+    /// When the others began.
+    begun: Vec<Duration>,
     claim: Option<LocalBoxFuture<'static, (ClaimOrder, Result<Claimed, Broken>)>>,
     /// The first end is the pass's.
     end: Option<Result<PassEnd, Broken>>,
@@ -45,6 +51,7 @@ impl Stream {
         Self {
             uploads: FuturesUnordered::new(),
             repeated: 0,
+            begun: Vec::new(),
             claim: None,
             end: None,
             is_exhausted: false,
@@ -54,6 +61,18 @@ impl Stream {
 
     fn is_idle(&self) -> bool {
         self.uploads.is_empty() && self.claim.is_none()
+    }
+
+    fn forget(&mut self, upload: &Upload) {
+        if upload.is_repeated {
+            self.repeated -= 1;
+        } else if let Some(at) = self
+            .begun
+            .iter()
+            .position(|begun| *begun == upload.begun_at)
+        {
+            self.begun.swap_remove(at);
+        }
     }
 
     fn close(&mut self) {
@@ -88,6 +107,8 @@ impl Pass {
                 break;
             }
             self.get_on();
+            // By the machine's clock, as the timeouts of the uploads themselves.
+            let overdue = self.until_overdue(&stream).map(tokio::time::sleep);
             tokio::select! {
                 Some(upload) = stream.uploads.next() => {
                     self.take_delivered(&mut stream, upload).await;
@@ -97,6 +118,7 @@ impl Pass {
                     self.take_next(&mut stream, order, claimed);
                 }
                 () = self.kit.interrupted(), if !stream.is_closing => stream.close(),
+                Some(()) = OptionFuture::from(overdue), if !stream.is_closing => {}
             }
         }
         stream.end.transpose()
@@ -113,7 +135,6 @@ impl Pass {
         while self.has_room_for_repeats(stream)
             && let Some(attempt) = self.sent_before_or_parked().await?
         {
-            stream.repeated += 1;
             self.send(stream, attempt, true);
         }
         while self.has_room_for_new(stream)
@@ -143,18 +164,39 @@ impl Pass {
             && stream.repeated < self.window.limit().div_ceil(2)
     }
 
+    /// What is not answered in good time is waited for, but not by the others.
     fn has_room_for_new(&self, stream: &Stream) -> bool {
-        let under_way = stream.uploads.len();
-        under_way < self.kit.most_in_flight && under_way - stream.repeated < self.window.limit()
+        let now = self.kit.clock.elapsed();
+        let in_time = |begun: &&Duration| now.saturating_sub(**begun) < self.good_time();
+        let in_time = stream.begun.iter().filter(in_time).count();
+        stream.uploads.len() < self.kit.most_in_flight && in_time < self.window.limit()
     }
 
-    fn send(&self, stream: &Stream, attempt: Attempt, is_repeated: bool) {
+    fn good_time(&self) -> Duration {
+        self.kit.timeout / SLOW_SHARE
+    }
+
+    /// How long until another upload is not answered in good time.
+    fn until_overdue(&self, stream: &Stream) -> Option<Duration> {
+        let now = self.kit.clock.elapsed();
+        let due = stream.begun.iter().map(|begun| *begun + self.good_time());
+        due.filter(|due| *due > now).min().map(|due| due - now)
+    }
+
+    fn send(&self, stream: &mut Stream, attempt: Attempt, is_repeated: bool) {
+        let begun_at = self.kit.clock.elapsed();
+        if is_repeated {
+            stream.repeated += 1;
+        } else {
+            stream.begun.push(begun_at);
+        }
         let exchange = self.exchange(&attempt);
         stream.uploads.push(Box::pin(async move {
             let delivered = exchange.await;
             Upload {
                 attempt,
                 is_repeated,
+                begun_at,
                 delivered,
             }
         }));
@@ -188,7 +230,7 @@ impl Pass {
     }
 
     async fn take_delivered(&mut self, stream: &mut Stream, upload: Upload) {
-        stream.repeated -= usize::from(upload.is_repeated);
+        stream.forget(&upload);
         let end = match upload.delivered {
             Ok(delivered) => self.take_in(upload.attempt, delivered).await.transpose(),
             Err(broken) => Some(Err(broken)),
