@@ -163,15 +163,10 @@ impl Pass {
 
     /// Finds out whether the Client System deals with any batch: by another one, then by trying both again.
     async fn seek_certainty(&mut self) -> Result<Option<PassEnd>, Broken> {
-        let now = self.kit.clock.elapsed();
-        if let Some(wanted) = self.troubles.wanted(now) {
-            let another = self.another(wanted).await?;
-            let key = another.as_ref().map(|(batch, _)| &batch.manifest.key);
-            self.troubles.ask_another(key, now);
-            if let Some(another) = another {
-                return self.deliver(Attempt::first(another)).await;
-            }
+        if let Some(attempt) = self.wanted_attempt().await? {
+            return self.deliver(attempt).await;
         }
+        let now = self.kit.clock.elapsed();
         if let Some(failed) = self.troubles.next_due(now) {
             return match self.again(failed).await? {
                 Some(attempt) => self.deliver(attempt).await,

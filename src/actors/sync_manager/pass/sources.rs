@@ -62,12 +62,21 @@ impl Pass {
         }
     }
 
+    /// Another batch to try while the Client System is in doubt, where that is wanted now.
+    pub(super) async fn wanted_attempt(&mut self) -> Result<Option<Attempt>, Broken> {
+        let now = self.kit.clock.elapsed();
+        let Some(wanted) = self.troubles.wanted(now) else {
+            return Ok(None);
+        };
+        let another = self.another(wanted).await?;
+        let key = another.as_ref().map(|(batch, _)| &batch.manifest.key);
+        self.troubles.ask_another(key, now);
+        Ok(another.map(Attempt::first))
+    }
+
     /// Another batch than those that failed: a new one, unless too many are open already. The newest readings have the
     /// least to do with what failed, and are to arrive soon.
-    pub(super) async fn another(
-        &mut self,
-        wanted: Wanted,
-    ) -> Result<Option<(Batch, Source)>, Broken> {
+    async fn another(&mut self, wanted: Wanted) -> Result<Option<(Batch, Source)>, Broken> {
         let parked = self.parked.len() + self.left_parked;
         let open = self.troubles.len() + self.repeats.len() + parked;
         let is_any = wanted == Wanted::Any;

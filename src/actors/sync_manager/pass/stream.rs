@@ -1,6 +1,6 @@
 //! Several batches on their way at once: while some are uploaded, others are settled and the next ones are claimed.
 //!
-//! A batch that fails is tried again beside the others, once one of these has been dealt with. Until then nothing new is
+//! A batch that fails is tried again beside the others, once one of these has been dealt with. Until then only one other is
 //! begun, and if nothing under way brings certainty, the stream ends: the pass seeks it with one batch at a time.
 
 use std::time::Duration;
@@ -128,8 +128,11 @@ impl Pass {
         if !self.may_stream() {
             stream.close();
         }
-        if stream.is_closing || self.troubles.in_doubt() {
+        if stream.is_closing {
             return Ok(());
+        }
+        if self.troubles.in_doubt() {
+            return self.try_another_beside(stream).await;
         }
         self.take_over_if_due().await?;
         while self.has_room_for_repeats(stream)
@@ -153,6 +156,17 @@ impl Pass {
                 };
                 (order, claimed)
             }));
+        }
+        Ok(())
+    }
+
+    /// Whether anything is taken need not wait until all that is under way has its answer.
+    async fn try_another_beside(&mut self, stream: &mut Stream) -> Result<(), Broken> {
+        let under_way = stream.uploads.len();
+        if (1..self.kit.most_in_flight).contains(&under_way)
+            && let Some(attempt) = self.wanted_attempt().await?
+        {
+            self.send(stream, attempt, false);
         }
         Ok(())
     }
