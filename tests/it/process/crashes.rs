@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{site::Site, waiting::wait_until};
 
-const READINGS: u32 = 100_000;
+const READINGS: u32 = 300_000;
 const KILLS: u32 = 20;
 /// Milliseconds after a start's first upload within which it is killed.
 const LATEST_KILL: u64 = 800;
