@@ -16,7 +16,8 @@ use crate::{
 /// Announcements cost the programs that insert, and soon after one the regular looks are enough.
 const BETWEEN_ANNOUNCEMENTS: Duration = Duration::from_secs(10);
 
-/// For as long as others may share the database: renews the lease, stands for leader, and passes announcements of fresh readings on to the desk.
+/// For as long as others may share the database: renews the lease, stands for leader, and passes announcements of fresh
+/// readings on to the desk.
 pub(super) async fn attend_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let mut attend_at = Duration::ZERO;
     let mut listen_from = Duration::ZERO;

@@ -290,6 +290,7 @@ mod tests {
         size.timed_out(1);
         assert_eq!(size.usual_limit(), 250, "a single reading cannot be halved");
     }
+
     #[test]
     fn a_batch_that_is_never_answered_does_not_shrink_the_others() {
         let mut size = sized(None);

@@ -31,7 +31,7 @@ impl FreshTurns {
 
     /// Which readings the next claim is for.
     pub(super) fn next(&mut self, now: Duration) -> ClaimOrder {
-        if now.saturating_sub(self.last_turn) >= EVERY {
+        if self.is_due(now) {
             self.last_turn = now;
             self.open = true;
         }
@@ -45,7 +45,11 @@ impl FreshTurns {
 
     /// Whether fresh readings have their turn now.
     pub(super) fn is_on(&self, now: Duration) -> bool {
-        self.open || now.saturating_sub(self.last_turn) >= EVERY
+        self.open || self.is_due(now)
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        now.saturating_sub(self.last_turn) >= EVERY
     }
 
     /// The fresh readings that had no turn yet.

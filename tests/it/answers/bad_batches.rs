@@ -47,12 +47,7 @@ async fn fresh_readings_arrive_in_time(bad: u64, milliseconds: u64) {
             site.advance_turn(SECOND).await;
         }
     }
-    let mut arrivals = HashMap::new();
-    for batch in site.batches() {
-        for reading in batch.stored_readings {
-            arrivals.entry(reading.meter).or_insert(batch.at);
-        }
-    }
+    let arrivals = site.arrivals();
     let last = TimeDelta::seconds(120);
     for (meter, since) in inserted {
         let until = arrivals.get(&meter).copied();

@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use meterit_sync::demo::client_system::{FaultAction, RateLimit};
 
-use crate::helpers::{Plan, Site, on_batch};
+use crate::helpers::{Plan, on_batch};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Numbers of readings that come in while the backlog drains.
@@ -20,17 +20,6 @@ fn as_deployed() -> Plan {
         .setting("sync_interval_minutes", "5")
         .setting("api_timeout", "30000")
         .client_system(|options| options.rate_limit = Some(RateLimit::DEPLOYED))
-}
-
-/// When each meter's first reading was stored.
-fn arrivals(site: &Site) -> HashMap<String, DateTime<Utc>> {
-    let mut arrivals = HashMap::new();
-    for batch in site.batches() {
-        for reading in batch.stored_readings {
-            arrivals.entry(reading.meter).or_insert(batch.at);
-        }
-    }
-    arrivals
 }
 
 #[actix::test]
@@ -60,7 +49,7 @@ async fn a_backlog_drains_within_the_deployed_limit_without_a_single_429() {
     );
     site.advance_turns_until_drained(SECOND).await;
     assert!(site.batches().iter().all(|batch| batch.status != Some(429)));
-    let arrivals = arrivals(&site);
+    let arrivals = site.arrivals();
     for (meter, since) in inserted {
         let took = arrivals[&meter] - since;
         // The steps of the clock blur the times of the insertion and of the arrival.

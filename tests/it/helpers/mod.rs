@@ -7,7 +7,7 @@ pub mod peers;
 pub mod postgres;
 mod waiting;
 
-use std::{io, time::Duration};
+use std::{collections::HashMap, io, time::Duration};
 
 use chrono::{DateTime, TimeZone, Utc};
 use meterit_sync::{
@@ -259,6 +259,17 @@ impl Site {
     /// What the upload call has received.
     pub fn batches(&self) -> Vec<ReceivedBatch> {
         self.simulator.batches()
+    }
+
+    /// When each meter's first reading was stored.
+    pub fn arrivals(&self) -> HashMap<String, DateTime<Utc>> {
+        let mut arrivals = HashMap::new();
+        for batch in self.batches() {
+            for reading in batch.stored_readings {
+                arrivals.entry(reading.meter).or_insert(batch.at);
+            }
+        }
+        arrivals
     }
 
     /// Requests of any kind that reached the Client System.

@@ -166,14 +166,10 @@ impl Pass {
         if let Some(attempt) = self.wanted_attempt().await? {
             return self.deliver(attempt).await;
         }
-        let now = self.kit.clock.elapsed();
-        if let Some(failed) = self.troubles.next_due(now) {
-            return match self.again(failed).await? {
-                Some(attempt) => self.deliver(attempt).await,
-                None => Ok(None),
-            };
+        if let Some(attempt) = self.failed_before().await? {
+            return self.deliver(attempt).await;
         }
-        match self.troubles.until_due(now) {
+        match self.troubles.until_due(self.kit.clock.elapsed()) {
             Some(pause) => Ok(self.wait(pause).await),
             None => Ok(Some(self.end_of_queue())),
         }
@@ -231,8 +227,8 @@ impl Pass {
         Ok(())
     }
 
-    /// Before a pass ends, what failed in it is written down, suspects are judged as far as anything is proven, and the rest of an isolation that
-    /// cannot go on is given back to the queue.
+    /// Before a pass ends, what failed in it is written down, suspects are judged as far as anything is proven, and the rest
+    /// of an isolation that cannot go on is given back to the queue.
     async fn conclude(&mut self, end: PassEnd) -> Result<PassEnd, Broken> {
         self.give_back().await?;
         for failed in self.troubles.take() {

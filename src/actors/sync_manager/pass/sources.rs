@@ -41,13 +41,23 @@ impl Pass {
 
     /// What failed in this pass and is due again, or was left open by an earlier one.
     pub(super) async fn sent_before(&mut self) -> Result<Option<Attempt>, Broken> {
+        match self.failed_before().await? {
+            None => {
+                let repeat = self.begin_first(Source::Repeat).await?;
+                Ok(repeat.map(Attempt::first))
+            }
+            attempt => Ok(attempt),
+        }
+    }
+
+    /// What failed in this pass, may be tried again, and is due.
+    pub(super) async fn failed_before(&mut self) -> Result<Option<Attempt>, Broken> {
         while let Some(failed) = self.troubles.next_due(self.kit.clock.elapsed()) {
             if let Some(attempt) = self.again(failed).await? {
                 return Ok(Some(attempt));
             }
         }
-        let repeat = self.begin_first(Source::Repeat).await?;
-        Ok(repeat.map(Attempt::first))
+        Ok(None)
     }
 
     /// Once the Client System has taken something, parked batches need not wait for the end of the queue: they have their own
@@ -96,7 +106,7 @@ impl Pass {
     }
 
     /// Sends a failed batch again, unless its fate was decided meanwhile.
-    pub(super) async fn again(&self, failed: Failed) -> Result<Option<Attempt>, Broken> {
+    async fn again(&self, failed: Failed) -> Result<Option<Attempt>, Broken> {
         let Failed {
             mut attempt, sent, ..
         } = failed;

@@ -23,19 +23,15 @@ const AHEAD: usize = 4;
 
 struct Upload {
     attempt: Attempt,
-    /// It was sent before, in this pass or an earlier one.
-    is_repeated: bool,
-    /// When it began.
-    begun_at: Duration,
+    /// When it began; none where it was sent before, in this pass or an earlier one.
+    begun_at: Option<Duration>,
     delivered: Result<Delivered, Broken>,
 }
 
 /// What is under way.
 struct Stream {
     uploads: FuturesUnordered<LocalBoxFuture<'static, Upload>>,
-    /// How many of these were sent before.
-    repeated: usize,
-    /// When the others began.
+    /// When those of them began that were not sent before.
     begun: Vec<Duration>,
     claim: Option<LocalBoxFuture<'static, (ClaimOrder, Result<Claimed, Broken>)>>,
     /// The first end is the pass's.
@@ -50,7 +46,6 @@ impl Stream {
     fn new() -> Self {
         Self {
             uploads: FuturesUnordered::new(),
-            repeated: 0,
             begun: Vec::new(),
             claim: None,
             end: None,
@@ -64,15 +59,15 @@ impl Stream {
     }
 
     fn forget(&mut self, upload: &Upload) {
-        if upload.is_repeated {
-            self.repeated -= 1;
-        } else if let Some(at) = self
-            .begun
-            .iter()
-            .position(|begun| *begun == upload.begun_at)
-        {
+        let mut begun = self.begun.iter();
+        if let Some(at) = begun.position(|begun| Some(*begun) == upload.begun_at) {
             self.begun.swap_remove(at);
         }
+    }
+
+    /// How many of the uploads were sent before.
+    fn repeated(&self) -> usize {
+        self.uploads.len() - self.begun.len()
     }
 
     fn close(&mut self) {
@@ -138,12 +133,12 @@ impl Pass {
         while self.has_room_for_repeats(stream)
             && let Some(attempt) = self.sent_before_or_parked().await?
         {
-            self.send(stream, attempt, true);
+            self.send(stream, attempt, None);
         }
         while self.has_room_for_new(stream)
             && let Some(batch) = self.claimed.pop_front()
         {
-            self.send(stream, Attempt::first((batch, Source::Claim)), false);
+            self.send_new(stream, Attempt::first((batch, Source::Claim)));
         }
         let wanted = self.wanted_ahead(stream);
         if wanted > 0 {
@@ -166,7 +161,7 @@ impl Pass {
         if (1..self.kit.most_in_flight).contains(&under_way)
             && let Some(attempt) = self.wanted_attempt().await?
         {
-            self.send(stream, attempt, false);
+            self.send_new(stream, attempt);
         }
         Ok(())
     }
@@ -175,7 +170,7 @@ impl Pass {
     /// is new as there would be without it.
     fn has_room_for_repeats(&self, stream: &Stream) -> bool {
         stream.uploads.len() < self.kit.most_in_flight
-            && stream.repeated < self.window.limit().div_ceil(2)
+            && stream.repeated() < self.window.limit().div_ceil(2)
     }
 
     /// What is not answered in good time is waited for, but not by the others.
@@ -197,19 +192,18 @@ impl Pass {
         due.filter(|due| *due > now).min().map(|due| due - now)
     }
 
-    fn send(&self, stream: &mut Stream, attempt: Attempt, is_repeated: bool) {
-        let begun_at = self.kit.clock.elapsed();
-        if is_repeated {
-            stream.repeated += 1;
-        } else {
-            stream.begun.push(begun_at);
-        }
+    fn send_new(&self, stream: &mut Stream, attempt: Attempt) {
+        let now = self.kit.clock.elapsed();
+        stream.begun.push(now);
+        self.send(stream, attempt, Some(now));
+    }
+
+    fn send(&self, stream: &Stream, attempt: Attempt, begun_at: Option<Duration>) {
         let exchange = self.exchange(&attempt);
         stream.uploads.push(Box::pin(async move {
             let delivered = exchange.await;
             Upload {
                 attempt,
-                is_repeated,
                 begun_at,
                 delivered,
             }
