@@ -181,9 +181,19 @@ pub(super) fn replaced(queue: &QueueStatus) -> String {
 
 pub(super) fn disk_full(queue: &QueueStatus) -> String {
     format!(
-        "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading has a reserve of its own, goes on by itself and frees room. Make room on that disk if this lasts.",
-        waiting(queue)
+        "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading has a reserve of its own, goes on by itself and frees room. If this lasts, make room on that disk{}.",
+        waiting(queue),
+        kept_log(queue)
     )
+}
+
+fn kept_log(queue: &QueueStatus) -> String {
+    queue.log_kept_bytes.map_or_else(String::new, |bytes| {
+        format!(
+            ", of which a program that has been reading from the Sync Database for long keeps {} MB: end its transaction",
+            bytes.div_ceil(1_000_000)
+        )
+    })
 }
 
 pub(super) fn not_counted() -> String {
@@ -259,13 +269,14 @@ pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> Stri
 }
 
 fn kept(queue: &QueueStatus) -> String {
-    let full = match queue.disk_full_since {
-        None => "",
-        Some(_) => {
-            ", but the disk under it is full, so that there is no room for new ones (507): make room on that disk"
-        }
-    };
-    format!("{}{full}", waiting(queue))
+    if queue.disk_full_since.is_none() {
+        return waiting(queue);
+    }
+    format!(
+        "{}, but the disk under it is full, so that there is no room for new ones (507): make room on that disk{}",
+        waiting(queue),
+        kept_log(queue)
+    )
 }
 
 fn waiting(queue: &QueueStatus) -> String {

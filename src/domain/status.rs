@@ -81,6 +81,10 @@ pub struct QueueStatus {
     pub hours_until_full: Option<f64>,
     /// Since when the disk has been so full that there is no room for new readings; none while there is.
     pub disk_full_since: Option<Timestamp>,
+    /// Bytes of the database's log that a program which has been reading for long keeps on the disk; none where that is not
+    /// worth a word. Only SQLite has such a log.
+    #[serde(default)]
+    pub log_kept_bytes: Option<u64>,
     /// Batches that failed in several passes and were set back.
     pub parked_batches: u64,
     /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice.

@@ -165,6 +165,10 @@ pub trait SyncStore: Send + Sync {
     fn reserve_is_in_use(&self) -> bool {
         false
     }
+    /// Bytes of a log that programs which have been reading for long keep on the disk; none where it is not worth a word.
+    fn log_kept_by_readers(&self) -> Option<u64> {
+        None
+    }
     /// Goes after a database whose file was removed or replaced, to what is there now; tells whether it has just done so,
     /// so that nothing known of the queue holds any more. Due with every look at the queue.
     async fn follow(&self) -> Result<bool, StoreError> {

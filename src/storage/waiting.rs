@@ -193,6 +193,10 @@ impl SyncStore for WaitingStore {
         }
     }
 
+    fn log_kept_by_readers(&self) -> Option<u64> {
+        self.store().ok()?.log_kept_by_readers()
+    }
+
     fn reserve_is_in_use(&self) -> bool {
         self.store().is_ok_and(|store| store.reserve_is_in_use())
     }

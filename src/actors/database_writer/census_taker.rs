@@ -277,6 +277,7 @@ impl CensusTaker {
         self.note_disk(self.parts.store.disk_free_bytes().await);
         let reserve = self.parts.store.keep_reserve().await;
         self.note_reserve(reserve);
+        self.note_log(self.parts.store.log_kept_by_readers());
         // Until there is room again nothing is taken in.
         let is_kept = reserve == Reserve::Kept;
         self.disk_at = self.taken_at + if is_kept { DISK_AT_REST } else { EVERY };
@@ -311,6 +312,13 @@ impl CensusTaker {
             self.parts
                 .published
                 .update(|snapshot| snapshot.queue.disk_full_since = since);
+        }
+    }
+
+    fn note_log(&self, kept: Option<u64>) {
+        let published = &self.parts.published;
+        if published.read(|snapshot| snapshot.queue.log_kept_bytes) != kept {
+            published.update(|snapshot| snapshot.queue.log_kept_bytes = kept);
         }
     }
 

@@ -1,15 +1,16 @@
 //! The room that is left under the database.
 
-use std::path::Path;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Bytes that this process may still write to the file system of `file`; none where that cannot be known.
 #[cfg(unix)]
 pub(super) async fn free_bytes(file: &Path) -> Option<u64> {
     let file = file.to_owned();
-    // A network file system may answer late, which must not stop everything else on this thread.
-    let statistics = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&file))
+    let statistics = blocking(move || Ok(rustix::fs::statvfs(&file)?))
         .await
-        .ok()?
         .ok()?;
     statistics.f_bavail.checked_mul(statistics.f_frsize)
 }
@@ -18,4 +19,20 @@ pub(super) async fn free_bytes(file: &Path) -> Option<u64> {
 #[cfg(not(unix))]
 pub(super) async fn free_bytes(_file: &Path) -> Option<u64> {
     None
+}
+
+/// Asks the file system, which may answer late where it is on another machine; that must not stop everything else on this
+/// thread.
+pub(super) async fn blocking<T: Send + 'static>(
+    ask: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let answer = tokio::task::spawn_blocking(ask).await;
+    answer.map_err(io::Error::other)?
+}
+
+/// The file that belongs to `database` and bears its name with `suffix`.
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

@@ -16,7 +16,16 @@ const HARDLY_ANYTHING: u64 = 1 << 20;
 impl SqliteStore {
     /// Keeps the reserve where there is room for it.
     pub(super) async fn keep_or_regain_reserve(&self) -> Reserve {
+        let looked = self.look_after_log().await;
+        if let Err(error) = &looked {
+            tracing::debug!(%error, "the log of the database could not be looked after");
+        }
         if !self.reserve.is_in_use() {
+            if matches!(looked, Err(StoreError::Full(_))) {
+                // What anybody adds would only make it worse.
+                self.use_reserve().await;
+                return Reserve::InUse;
+            }
             return self.keep_reserve_untouched().await;
         }
         match self.regain_reserve().await {

@@ -73,6 +73,7 @@ impl SqliteStore {
         match self.replace_and_open().await {
             Err(StoreError::Full(_)) => {
                 self.reserve.give_up().await;
+                self.log_room.give_up().await;
                 self.replace_and_open().await
             }
             other => other,

@@ -14,6 +14,7 @@ mod full_disk;
 mod import;
 mod ingestion;
 mod instance_lock;
+mod log_room;
 mod manifests;
 mod mending;
 mod meters;
@@ -29,6 +30,7 @@ mod readings;
 mod requeue;
 mod reserve;
 mod result_codes;
+mod room;
 mod salvage;
 mod settlement;
 mod store;
@@ -44,8 +46,8 @@ use std::{
 use sqlx::{ConnectOptions, Connection, Sqlite, pool::PoolConnection};
 
 use self::{
-    connections::Connections, damage::Damage, instance_lock::InstanceLock, place::Patience,
-    reserve::ReserveFile, salvage::Strays,
+    connections::Connections, damage::Damage, instance_lock::InstanceLock, log_room::LogRoom,
+    place::Patience, reserve::ReserveFile, salvage::Strays,
 };
 pub(super) use self::{import::ImportSource, result_codes::meaning};
 use super::{MigrationState, StoreError, SyncStore, errors};
@@ -65,6 +67,7 @@ pub struct SqliteStore {
     /// What is at the path where the file is gone.
     patience: Patience,
     reserve: ReserveFile,
+    log_room: Arc<LogRoom>,
     strays: Strays,
     lock: InstanceLock,
 }
@@ -142,6 +145,7 @@ impl SqliteStore {
             replacing: tokio::sync::Mutex::default(),
             patience: Patience::default(),
             reserve: ReserveFile::beside(path),
+            log_room: Arc::new(LogRoom::beside(path)),
             strays: Strays::default(),
             lock,
         };

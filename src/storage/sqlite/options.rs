@@ -24,7 +24,7 @@ const WRITER_CACHE: &str = "-2048";
 /// Negative: KiB of pages that each reader keeps.
 const READER_CACHE: &str = "-512";
 /// What the write-ahead log may keep of the disk after a burst, in bytes.
-const JOURNAL_SIZE_LIMIT: &str = "67108864";
+pub(super) const JOURNAL_SIZE_LIMIT: u64 = 64 << 20;
 /// Rows that the engine's thread may run ahead by; handing rows over one by one is what reading costs.
 const ROWS_AHEAD: usize = 1024;
 
@@ -65,14 +65,15 @@ pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", READER_CACHE)
 }
 
-fn writer_options(path: &Path) -> SqliteConnectOptions {
+/// A connection that writes.
+pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
     shared_options(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         // An acknowledged reading survives the loss of power.
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", WRITER_CACHE)
-        .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
+        .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
 }
 
 fn shared_options(path: &Path) -> SqliteConnectOptions {

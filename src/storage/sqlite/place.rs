@@ -7,6 +7,7 @@ use std::{
     time::SystemTime,
 };
 
+use super::disk;
 use crate::storage::StoreError;
 
 /// Looks at a file that is not there before another is made: whoever replaces it may be about to.
@@ -116,11 +117,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn log_of(path: &Path) -> PathBuf {
+pub(super) fn log_of(path: &Path) -> PathBuf {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mut log = real.into_os_string();
-    log.push("-wal");
-    log.into()
+    disk::beside(&real, "-wal")
 }
 
 fn identity(path: &Path) -> Option<Identity> {

@@ -2,15 +2,12 @@
 //! little, and frees more than it needs.
 
 use std::{
-    fs::File,
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use rand::RngCore;
-
-use super::disk;
+use super::{disk, room};
 use crate::domain::store::Reserve;
 
 /// More than the write-ahead log of any transaction that claims or settles a batch, and than what such a log may hold of
@@ -31,10 +28,8 @@ pub(super) struct ReserveFile {
 impl ReserveFile {
     /// The one that belongs to this database; not made yet.
     pub(super) fn beside(database: &Path) -> Self {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".reserve");
         Self {
-            path: name.into(),
+            path: disk::beside(database, ".reserve"),
             is_in_use: AtomicBool::new(false),
         }
     }
@@ -66,7 +61,7 @@ impl ReserveFile {
     }
 
     async fn make(&self, size: u64) -> bool {
-        match self.blocking(move |path| make(&path, size)).await {
+        match self.blocking(move |path| room::hold(&path, size)).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(%error, "no room on the disk can be kept for emptying the queue");
@@ -115,39 +110,8 @@ impl ReserveFile {
         work: impl FnOnce(PathBuf) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let path = self.path.clone();
-        let done = tokio::task::spawn_blocking(move || work(path)).await;
-        done.map_err(io::Error::other)?
+        disk::blocking(move || work(path)).await
     }
-}
-
-fn make(path: &Path, size: u64) -> io::Result<()> {
-    let file = File::create(path)?;
-    if !allocated(&file, size) {
-        fill(&file, size)?;
-    }
-    file.sync_all()
-}
-
-/// Whether the file system could set the room aside without anything being written.
-#[cfg(target_os = "linux")]
-fn allocated(file: &File, size: u64) -> bool {
-    rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size).is_ok()
-}
-
-/// Not known how on this kind of system.
-#[cfg(not(target_os = "linux"))]
-fn allocated(_file: &File, _size: u64) -> bool {
-    false
-}
-
-/// With contents that no file system makes any smaller.
-fn fill(mut file: &File, size: u64) -> io::Result<()> {
-    let mut part = vec![0; 1 << 20];
-    rand::rng().fill_bytes(&mut part);
-    for _ in 0..size / part.len() as u64 {
-        file.write_all(&part)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -31,8 +31,12 @@ impl SyncStore for SqliteStore {
         connections.place.require_kept()?;
         let begun = connections.writer.begin_with(begin).await;
         let transaction = self.damage.note(begun.map_err(StoreError::from))?;
-        let (damage, place) = (self.damage.clone(), connections.place.clone());
-        Ok(Box::new(SqliteTransaction::new(transaction, damage, place)))
+        Ok(Box::new(SqliteTransaction::new(
+            transaction,
+            self.damage.clone(),
+            connections.place.clone(),
+            self.log_room.clone(),
+        )))
     }
 
     fn may_be_shared(&self) -> bool {
@@ -198,6 +202,10 @@ impl SyncStore for SqliteStore {
     fn reserve_is_in_use(&self) -> bool {
         // Without a database that can be used there is a better answer than that the disk is full.
         self.reserve.is_in_use() && self.connections().is_ok()
+    }
+
+    fn log_kept_by_readers(&self) -> Option<u64> {
+        self.log_room.kept_by_readers()
     }
 
     async fn close(&self) {

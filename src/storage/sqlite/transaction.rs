@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::{
-    claims, cleanup, damage::Damage, facts, ingestion, manifests, meters, operation_log,
-    place::Place, quarantine, requeue, settlement,
+    claims, cleanup, damage::Damage, facts, ingestion, log_room::LogRoom, manifests, meters,
+    operation_log, place::Place, quarantine, requeue, settlement,
 };
 use crate::{
     domain::{
@@ -31,6 +31,9 @@ pub(super) struct SqliteTransaction {
     has_savepoint: bool,
     damage: Arc<Damage>,
     place: Arc<Place>,
+    log_room: Arc<LogRoom>,
+    /// Whether the database grows by it.
+    adds: bool,
     /// Set once SQLite may have ended the transaction by itself, so that nothing is committed piece by piece.
     is_lost: bool,
 }
@@ -41,11 +44,14 @@ impl SqliteTransaction {
         transaction: Transaction<'static, Sqlite>,
         damage: Arc<Damage>,
         place: Arc<Place>,
+        log_room: Arc<LogRoom>,
     ) -> Self {
         Self {
             transaction: Some(transaction),
             damage,
             place,
+            log_room,
+            adds: false,
             has_savepoint: false,
             is_lost: false,
         }
@@ -91,7 +97,10 @@ impl StoreTransaction for SqliteTransaction {
         if self.is_lost {
             return Err(lost());
         }
-        let transaction = self.transaction.ok_or_else(lost)?;
+        let mut transaction = self.transaction.ok_or_else(lost)?;
+        if self.adds {
+            self.log_room.hold_for(&mut transaction).await?;
+        }
         let done = transaction.commit().await;
         self.damage.note(done.map_err(StoreError::from))?;
         // What went into a file that was removed meanwhile is not durable.
@@ -104,6 +113,7 @@ impl StoreTransaction for SqliteTransaction {
         key: Option<&str>,
         now: Timestamp,
     ) -> Result<Ingested, StoreError> {
+        self.adds = true;
         let done = ingestion::insert_readings(self.connection()?, readings, key, now).await;
         self.damage.note(done)
     }

@@ -2,9 +2,9 @@
 //! meanwhile, and that every accepted reading arrives afterwards.
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
@@ -114,6 +114,84 @@ fn a_full_disk_refuses_new_readings_and_empties_itself_by_uploading() {
     });
     site.assert_all_delivered_once(accepted + 1);
     assert!(accepted > 50_000, "{accepted} readings");
+    service.stop();
+}
+
+/// Another program, within a transaction that reads, so that the log of the database cannot be emptied.
+struct LongReader(Child);
+
+impl LongReader {
+    fn of(database: &Path) -> Self {
+        let mut shell = Command::new("sqlite3")
+            .arg(database)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the sqlite3 shell must be installed (Debian: sqlite3)");
+        let input = shell.stdin.as_mut().expect("a pipe");
+        writeln!(input, "BEGIN; SELECT count(*) FROM meter_readings;").unwrap();
+        let mut first = String::new();
+        BufReader::new(shell.stdout.as_mut().expect("a pipe"))
+            .read_line(&mut first)
+            .unwrap();
+        assert!(first.trim().parse::<u64>().is_ok(), "{first}");
+        Self(shell)
+    }
+}
+
+impl Drop for LongReader {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A log that nobody may empty fills the disk, and to be emptied it needs room for the database to grow.
+#[test]
+fn a_disk_that_a_log_has_filled_empties_itself_once_its_reader_is_gone() {
+    const AT_ONCE: u64 = 500;
+    let Some((disk, site, database, service)) = in_an_outage() else {
+        return;
+    };
+    let reader = LongReader::of(&database);
+    let mut accepted = 0;
+    let refused = loop {
+        let readings: Vec<Value> = (accepted..accepted + AT_ONCE)
+            .map(|number| reading(number)[0].clone())
+            .collect();
+        let answer = service.post("/api/v1/readings", Some(&json!(readings)));
+        if answer.status != 201 {
+            break answer;
+        }
+        accepted += AT_ONCE;
+    };
+    assert_eq!(refused.status, 507, "{refused:?}");
+    assert!(accepted > 30_000, "{accepted} readings");
+    wait_until("the state to tell of the reader", || {
+        let status = service.get("/status");
+        let reason = status["reason"].as_str().unwrap_or_default();
+        reason.contains("been reading from the Sync Database for long")
+            && status["queue"]["log_kept_bytes"].as_u64() > Some(8 << 20)
+    });
+    // Not even what is filled up by others besides.
+    let mut ballast = std::fs::File::create(disk.path().join("ballast")).unwrap();
+    while ballast.write_all(&[1; 4096]).is_ok() {}
+    site.client_system.set_down(false);
+    wait_until("the first to arrive while it reads", || {
+        site.client_system.delivered().1 > 0
+    });
+    drop(reader);
+    wait_until("everything to arrive", || {
+        site.client_system.delivered().1 >= accepted
+    });
+    wait_until("nothing to be held any more", || {
+        !disk.path().join("sync.db.log-reserve").exists()
+    });
+    std::fs::remove_file(disk.path().join("ballast")).unwrap();
+    wait_until("all to be well", || state(&service) == "ok");
+    let status = service.get("/status");
+    assert!(status["queue"]["log_kept_bytes"].is_null(), "{status}");
+    site.assert_all_delivered_once(accepted);
     service.stop();
 }
 
