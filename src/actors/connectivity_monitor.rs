@@ -68,6 +68,7 @@ pub struct ConnectivityMonitor {
 struct State {
     link: Link,
     timer: Option<SpawnHandle>,
+    next_check: Option<Timestamp>,
     checking: bool,
     waiting: Vec<oneshot::Sender<CheckAnswer>>,
 }
@@ -119,11 +120,13 @@ impl ConnectivityMonitor {
 
     fn publish(&self) {
         let held_until = self.parts.api_snapshot.read(|snapshot| snapshot.held_until);
-        self.parts.published.set(self.state.link.status(
-            &self.parts.probed_url,
-            held_until,
-            self.now(),
-        ));
+        self.parts.published.set(ConnectivityStatus {
+            next_check_time: self.state.next_check,
+            ..self
+                .state
+                .link
+                .status(&self.parts.probed_url, held_until, self.now())
+        });
     }
 
     fn schedule_check(&mut self, context: &mut Context<Self>) {
@@ -135,6 +138,11 @@ impl ConnectivityMonitor {
         if let Some(previous) = self.state.timer.take() {
             context.cancel_future(previous);
         }
+        let next = Timestamp(self.parts.clock.now() + delay);
+        self.state.next_check = Some(next);
+        self.parts
+            .published
+            .update(|status| status.next_check_time = Some(next));
         self.state.timer = Some(after(
             &self.parts.clock,
             delay,

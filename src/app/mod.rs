@@ -18,7 +18,7 @@ use self::{database::Database, wiring::Wired};
 use crate::{
     clock::Clock,
     control::{Control, Health},
-    domain::{status::ServiceStatus, store::StoreError},
+    domain::{answer::EffectiveSettings, status::ServiceStatus, store::StoreError},
     http,
     mcp::Endpoint,
     messages::sync_manager::WindDown,
@@ -82,7 +82,7 @@ pub enum Ending {
     Escalated(Escalation),
 }
 
-/// What a test may put in the place of the real thing.
+/// What the service cannot find out by itself, and what a test may put in the place of the real thing.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     /// The time.
@@ -93,6 +93,8 @@ pub struct Surroundings {
     pub intensity: IntensityLimit,
     /// Cuts the time that an actor's work may take before it counts as wedged.
     pub longest_standstill: Option<Duration>,
+    /// The settings as people are told of them.
+    pub effective_settings: EffectiveSettings,
 }
 
 impl Default for Surroundings {
@@ -102,6 +104,7 @@ impl Default for Surroundings {
             failure_points: FailurePoints::default(),
             intensity: IntensityLimit::default(),
             longest_standstill: None,
+            effective_settings: EffectiveSettings::default(),
         }
     }
 }

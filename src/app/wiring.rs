@@ -63,6 +63,7 @@ pub(super) async fn wire(
         failure_points,
         intensity,
         longest_standstill,
+        effective_settings,
     } = surroundings;
     let events = EventBus::default();
     let board = board(&clock, &events);
@@ -127,6 +128,7 @@ pub(super) async fn wire(
         database: database.clone(),
         heartbeat: heartbeat_status.clone(),
         config: config_status.clone(),
+        settings: Published::new(effective_settings),
         board,
         events: events.clone(),
         clock: clock.clone(),
@@ -147,6 +149,8 @@ pub(super) async fn wire(
             fresh_readings: manager_address.clone().recipient(),
             hold: api_address.clone().recipient(),
             api_snapshot: api_snapshot.clone(),
+            connectivity: connectivity.clone(),
+            events: events.clone(),
             published: database.clone(),
             totals: sync_status.clone(),
             progress: Progress::new(longest_standstill),

@@ -31,11 +31,12 @@ pub(super) fn execute(arguments: &RunArguments, loaded: Loaded) -> ExitCode {
     for warning in &loaded.report.warnings {
         tracing::warn!(warning, "a setting has no effect");
     }
-    let surroundings = if arguments.failure_points_from_stdin {
+    let mut surroundings = if arguments.failure_points_from_stdin {
         failing_from_stdin()
     } else {
         Surroundings::default()
     };
+    surroundings.effective_settings = (&loaded.report).into();
     actix::System::new().block_on(serve(loaded.settings, surroundings))
 }
 

@@ -14,15 +14,14 @@ pub(crate) mod testing;
 use std::{sync::Arc, time::Duration};
 
 use actix::{Message, Recipient};
-use tokio::sync::broadcast;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
 use crate::{
     clock::Clock,
     domain::{
-        answer::Switched,
+        answer::{EffectiveSettings, Switched},
         connectivity::ConnectivityStatus,
-        event::Event,
         meter::MeterChanges,
         outcome::CallFailure,
         pass::{PassEnd, PassReport},
@@ -37,7 +36,7 @@ use crate::{
             CorrectQuarantined, DatabaseSnapshot, DiscardQuarantined, InsertReadings,
             RequeueQuarantined,
         },
-        events::EventBus,
+        events::{EventBus, Listening},
         heartbeat::SendHeartbeat,
         sync_manager::{
             StartSync, StopSync, SyncManagerSnapshot, TriggerRefusal, TriggerSync,
@@ -58,6 +57,9 @@ pub use ingestion::{
     BodyFormat, IncomingLines, MOST_BYTES, MOST_READINGS, parse as parse_readings,
 };
 pub use quarantine::{Selection, Target};
+
+/// Each holds a connection and is told everything.
+const MOST_WATCHERS: usize = 64;
 
 /// How long the different kinds of questions may wait for their answer.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +127,8 @@ pub struct Parts {
     pub heartbeat: Published<HeartbeatStatus>,
     /// Published by the configuration downloader.
     pub config: Published<ConfigStatus>,
+    /// Published by whoever has read them.
+    pub settings: Published<EffectiveSettings>,
 
     /// How the actors fare.
     pub board: Board,
@@ -148,6 +152,14 @@ pub struct Control {
     parts: Arc<Parts>,
     /// On the clock that never goes backwards, so that a corrected time of day does not bend the uptime.
     started: Duration,
+    watchers: Arc<Semaphore>,
+}
+
+/// Events, heard for as long as somebody listens.
+pub struct Watch {
+    /// What is heard.
+    pub events: Listening,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Control {
@@ -157,6 +169,7 @@ impl Control {
         Self {
             parts: Arc::new(parts),
             started,
+            watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
         }
     }
 
@@ -290,9 +303,25 @@ impl Control {
         })
     }
 
-    /// All events from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Event> {
-        self.parts.events.listen()
+    /// The settings in force.
+    pub fn settings(&self) -> EffectiveSettings {
+        self.parts.settings.get()
+    }
+
+    /// All events from now on, and those since the one that is named, where somebody comes back to ask for them.
+    ///
+    /// # Errors
+    /// While too many watch already.
+    pub fn watch(&self, last_seen: Option<&str>) -> Result<Watch, ControlError> {
+        let permit = self.watchers.clone().try_acquire_owned().map_err(|_| {
+            ControlError::Unavailable(format!(
+                "{MOST_WATCHERS} watch the events already, and more would cost too much; end one of them, or ask for /status now and then"
+            ))
+        })?;
+        Ok(Watch {
+            events: self.parts.events.listen_after(last_seen),
+            _permit: permit,
+        })
     }
 
     /// Where "now" comes from.

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::{Control, ControlError};
 use crate::{
     domain::{
+        history::{History, minute_of},
         meter::Meter,
         reading::ReadingRow,
         store::{Page, StoreError, Window},
@@ -55,6 +56,17 @@ impl Control {
     pub async fn sync_failures(&self, limit: u32) -> Result<Vec<SyncLogEntry>, ControlError> {
         self.read(self.parts.store.sync_log_by_outcome(false, limit))
             .await
+    }
+
+    /// What the service looked like in the last hours, the minute that has just begun left out.
+    ///
+    /// # Errors
+    /// When the Sync Database does not answer.
+    pub async fn history(&self, hours: u32) -> Result<History, ControlError> {
+        let end = minute_of(self.now());
+        let first = end - i64::from(hours) * 60;
+        let kept = self.read(self.parts.store.samples(first..end)).await?;
+        Ok(History::new(first, end, &kept))
     }
 
     /// Known meters by name.

@@ -15,6 +15,7 @@ use crate::{
     domain::{
         batch::{Batch, IdempotencyKey, Manifest},
         census::Stretch,
+        history::Sample,
         meter::Meter,
         quarantine::{QuarantineFilter, QuarantineReason, QuarantinedReading},
         reading::{ReadingId, ReadingRow},
@@ -126,6 +127,7 @@ pub(crate) fn parts() -> Parts {
         heartbeat: Published::default(),
         config: Published::default(),
         board: Board::new(clock.clone(), Arc::new(|_, _| {})),
+        settings: Published::default(),
         events: crate::messages::events::EventBus::default(),
         store: Arc::new(FakeStore::default()),
         started_at: Timestamp(clock.now()),
@@ -274,6 +276,10 @@ impl SyncStore for FakeStore {
         let wanted = self.log.iter().filter(|entry| entry.success == success);
         Ok(wanted.take(limit as usize).cloned().collect())
     }
+    async fn samples(&self, _: std::ops::Range<i64>) -> Result<Vec<Sample>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
         self.note(format!("stats {since}"))?;
         Ok(SyncStats::new(2, 1, 2_000))

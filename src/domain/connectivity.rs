@@ -126,6 +126,7 @@ impl Link {
             url: probed_url.to_owned(),
             last_error: self.last_error.clone(),
             held_until,
+            next_check_time: None,
             since: self.changed_at,
         }
     }
@@ -155,6 +156,9 @@ pub struct ConnectivityStatus {
     pub last_error: Option<String>,
     /// Until when all calls wait at the Client System's wish.
     pub held_until: Option<Timestamp>,
+    /// When the Client System is probed next unless it is heard of before.
+    #[serde(default)]
+    pub next_check_time: Option<Timestamp>,
     /// When the state last changed.
     #[serde(skip)]
     pub since: Option<Timestamp>,

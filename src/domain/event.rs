@@ -14,6 +14,9 @@ use super::{
 /// Something worth telling an operator.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Event {
+    /// Counts the events of a process.
+    #[serde(skip)]
+    pub number: u64,
     /// When it happened.
     pub at: Timestamp,
     /// What happened.

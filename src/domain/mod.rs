@@ -7,6 +7,7 @@ pub mod census;
 pub mod compression;
 pub mod connectivity;
 pub mod event;
+pub mod history;
 pub mod import;
 pub mod meter;
 pub mod outcome;

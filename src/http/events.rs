@@ -1,6 +1,6 @@
 //! `/api/v1/events`: what happens, as server-sent events.
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -8,17 +8,16 @@ use actix_web::{
     web::{self, Bytes, Data},
 };
 use futures_util::{Stream, stream};
-use serde_json::json;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     problem::Problem,
-    query,
+    query::Query,
     routing::{Api, INVALID, described},
 };
 use crate::{
-    clock::Clock,
-    control::Control,
+    control::{Control, Watch},
     domain::{
         connectivity::LinkChange,
         event::{Event, EventKind},
@@ -27,6 +26,10 @@ use crate::{
 
 /// Tells proxies and the watcher's own time-outs that the connection still stands.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(15);
+/// Who wants to see the status is shown it at most so often.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+const LAST_EVENT_ID: &str = "last-event-id";
 
 pub(super) fn routes(api: &mut Api) {
     api.resource([described::<__path_watch>(web::to(watch)).refuses([INVALID])]);
@@ -34,60 +37,156 @@ pub(super) fn routes(api: &mut Api) {
 
 /// What happens, as server-sent events
 ///
-/// `connected`, `disconnected`, `state-change`, `pass-started`, `pass-finished` and `actor-restarted`; `missed` where the
-/// watcher was too slow. The stream has no end.
+/// `connected`, `disconnected`, `state-change`, `pass-started`, `pass-finished` and `actor-restarted`, each with an id.
+/// Whoever comes back with the last one as `Last-Event-ID` is told what happened meanwhile; `missed` where that is not
+/// known any more, or the watcher was too slow. With `status`, also `status` with all that `/status` tells, at most once a
+/// second and only when it has changed. The stream has no end.
 #[utoipa::path(
     get,
     path = "/api/v1/events",
     operation_id = "watch_events",
     tag = "status",
+    params(
+        ("status" = Option<bool>, Query, description = "Tell the status as well"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was heard"),
+    ),
     responses((status = 200, description = "A stream of events, each with an event as JSON", content_type = "text/event-stream", body = Event)),
 )]
 async fn watch(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    query::none(&request)?;
+    let mut query = Query::of(&request)?;
+    let wants_status = query.flag("status")?;
+    query.end()?;
+    let last_seen = request.headers().get(LAST_EVENT_ID);
+    // What cannot be read is the name of no event.
+    let last_seen = last_seen.map(|id| id.to_str().unwrap_or_default());
+    let watch = control.watch(last_seen)?;
+    let frames = frames(control.get_ref().clone(), watch, wants_status);
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .streaming(Box::pin(frames(control.listen(), control.clock().clone()))))
+        .streaming(Box::pin(frames)))
 }
 
 /// Begins with a comment, so that the watcher sees at once that it is connected.
 pub(super) fn frames(
-    events: Receiver<Event>,
-    clock: Clock,
+    control: Control,
+    watch: Watch,
+    wants_status: bool,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold(
-        (events, clock, false),
-        |(mut events, clock, greeted)| async move {
-            let frame = if greeted {
-                next_frame(&mut events, &clock).await?
-            } else {
-                ": connected\n\n".to_owned()
-            };
-            Some((Ok(Bytes::from(frame)), (events, clock, true)))
-        },
-    )
+    let watcher = Watcher::new(control, watch, wants_status);
+    stream::unfold(watcher, |mut watcher| async move {
+        let frame = watcher.next().await?;
+        Some((Ok(Bytes::from(frame)), watcher))
+    })
 }
 
-async fn next_frame(events: &mut Receiver<Event>, clock: &Clock) -> Option<String> {
-    tokio::select! {
-        event = events.recv() => match event {
-            Ok(event) => Some(frames_of(&event)),
-            Err(RecvError::Lagged(missed)) => {
-                Some(format!("event: missed\ndata: {}\n\n", json!({ "missed": missed })))
+struct Watcher {
+    control: Control,
+    watch: Watch,
+    /// What is to be said before anything that comes.
+    ready: VecDeque<String>,
+    /// What was last told of the status; none where it is not wanted.
+    status: Option<Value>,
+    /// When it may be told again.
+    status_at: Duration,
+    silent_since: Duration,
+}
+
+impl Watcher {
+    fn new(control: Control, mut watch: Watch, wants_status: bool) -> Self {
+        let mut ready = VecDeque::from([": connected\n\n".to_owned()]);
+        if watch.events.has_missed {
+            ready.push_back(missed(None));
+        }
+        let earlier = std::mem::take(&mut watch.events.earlier);
+        ready.extend(earlier.iter().map(|event| frames_of(event, &watch)));
+        let now = control.clock().elapsed();
+        Self {
+            control,
+            watch,
+            ready,
+            status: wants_status.then_some(Value::Null),
+            status_at: now,
+            silent_since: now,
+        }
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                self.silent_since = self.now();
+                return Some(frame);
             }
-            Err(RecvError::Closed) => None,
-        },
-        () = clock.sleep(SIGN_OF_LIFE_EVERY) => Some(": alive\n\n".to_owned()),
+            if let Some(frame) = self.changed_status() {
+                return Some(frame);
+            }
+            let alive_at = self.silent_since + SIGN_OF_LIFE_EVERY;
+            let next_at = match self.status {
+                Some(_) => self.status_at.min(alive_at),
+                None => alive_at,
+            };
+            let pause = next_at.saturating_sub(self.now());
+            tokio::select! {
+                event = self.watch.events.live.recv() => match event {
+                    Ok(event) => self.ready.push_back(frames_of(&event, &self.watch)),
+                    Err(RecvError::Lagged(count)) => self.ready.push_back(missed(Some(count))),
+                    Err(RecvError::Closed) => return None,
+                },
+                () = self.control.clock().sleep(pause) => {
+                    if self.now() >= alive_at {
+                        self.ready.push_back(": alive\n\n".to_owned());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The whole of it where it is not what was told last, apart from what only tells the time.
+    fn changed_status(&mut self) -> Option<String> {
+        let time = self.now();
+        let told = self.status.as_mut()?;
+        if time < self.status_at {
+            return None;
+        }
+        self.status_at = time + STATUS_EVERY;
+        let now = json!(self.control.status());
+        if without_passing_time(now.clone()) == *told {
+            return None;
+        }
+        let frame = format!("event: status\ndata: {now}\n\n");
+        *told = without_passing_time(now);
+        self.silent_since = time;
+        Some(frame)
+    }
+
+    fn now(&self) -> Duration {
+        self.control.clock().elapsed()
     }
 }
 
+fn without_passing_time(mut status: Value) -> Value {
+    for (within, name) in [
+        ("", "uptime_s"),
+        ("/connectivity", "uptime"),
+        ("/connectivity", "downtime"),
+    ] {
+        if let Some(part) = status.pointer_mut(within).and_then(Value::as_object_mut) {
+            part.remove(name);
+        }
+    }
+    status
+}
+
+fn missed(count: Option<u64>) -> String {
+    format!("event: missed\ndata: {}\n\n", json!({ "missed": count }))
+}
+
 /// A change of the link is told under both of its names.
-fn frames_of(event: &Event) -> String {
-    let data = json!(event);
+fn frames_of(event: &Event, watch: &Watch) -> String {
+    let (id, data) = (watch.events.id(event), json!(event));
     names_of(&event.kind)
         .iter()
-        .map(|name| format!("event: {name}\ndata: {data}\n\n"))
+        .map(|name| format!("id: {id}\nevent: {name}\ndata: {data}\n\n"))
         .collect()
 }
 

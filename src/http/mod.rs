@@ -6,6 +6,7 @@ mod dashboard;
 mod events;
 mod health;
 mod heartbeat;
+mod history;
 mod local;
 mod meters;
 mod metrics;
@@ -16,6 +17,7 @@ mod quarantine;
 mod query;
 mod readings;
 mod routing;
+mod settings;
 mod status;
 mod sync;
 
@@ -59,6 +61,7 @@ fn api() -> Api {
     status::routes(&mut api);
     health::routes(&mut api);
     metrics::routes(&mut api);
+    history::routes(&mut api);
     sync::routes(&mut api);
     connectivity::routes(&mut api);
     config::routes(&mut api);
@@ -67,6 +70,7 @@ fn api() -> Api {
     readings::routes(&mut api);
     quarantine::routes(&mut api);
     events::routes(&mut api);
+    settings::routes(&mut api);
     local::routes(&mut api);
     openapi::routes(&mut api);
     api

@@ -2,57 +2,172 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
-use crate::domain::event::{Event, EventKind};
+use crate::domain::{
+    event::{Event, EventKind},
+    timestamp::Timestamp,
+};
 
 /// Spreads events and remembers the last ones. Cheap to clone; all clones are the same bus.
 #[derive(Clone, Debug)]
 pub struct EventBus {
     live: broadcast::Sender<Event>,
-    recent: Arc<Mutex<VecDeque<Event>>>,
+    told: Arc<Mutex<Told>>,
+    /// Tells the events of this process from those of others.
+    run: Arc<str>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    count: u64,
+    /// The newest first.
+    recent: VecDeque<Event>,
 }
 
 impl Default for EventBus {
     fn default() -> Self {
         Self {
-            live: broadcast::Sender::new(256),
-            recent: Arc::default(),
+            live: broadcast::Sender::new(Self::REMEMBERED),
+            told: Arc::default(),
+            run: Uuid::new_v4().simple().to_string().into(),
         }
     }
 }
 
+/// What somebody who listens hears.
+pub struct Listening {
+    /// Events that were told before, the oldest first.
+    pub earlier: VecDeque<Event>,
+    /// Whether events are missing before them.
+    pub has_missed: bool,
+    /// Events from now on.
+    pub live: broadcast::Receiver<Event>,
+    run: Arc<str>,
+}
+
+impl Listening {
+    /// The name by which the event can be found again.
+    pub fn id(&self, event: &Event) -> String {
+        format!("{}-{}", self.run, event.number)
+    }
+}
+
 impl EventBus {
-    const REMEMBERED: usize = 50;
+    const REMEMBERED: usize = 256;
 
     /// Tells an event.
-    pub fn tell(&self, at: crate::domain::timestamp::Timestamp, kind: EventKind) {
-        let event = Event { at, kind };
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() == Self::REMEMBERED {
-            recent.pop_back();
-        }
-        recent.push_front(event.clone());
+    pub fn tell(&self, at: Timestamp, kind: EventKind) {
+        let mut told = self.told();
+        told.count += 1;
+        let event = Event {
+            number: told.count,
+            at,
+            kind,
+        };
+        told.recent.truncate(Self::REMEMBERED - 1);
+        told.recent.push_front(event.clone());
         // That nobody listens is no failure.
         let _ = self.live.send(event);
     }
 
     /// The last events, newest first.
     pub fn recent(&self, count: usize) -> Vec<Event> {
-        self.recent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .take(count)
-            .cloned()
-            .collect()
+        self.told().recent.iter().take(count).cloned().collect()
     }
 
-    /// All events from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Event> {
-        self.live.subscribe()
+    /// All events from now on; those after `last_seen` as well, which is the name of one.
+    pub fn listen_after(&self, last_seen: Option<&str>) -> Listening {
+        let told = self.told();
+        let number = last_seen.map(|id| self.number_of(id, told.count));
+        let (earlier, has_missed) = match number {
+            None => (VecDeque::new(), false),
+            // Of an earlier process, or of none: nobody knows how many are missing.
+            Some(None) => (VecDeque::new(), true),
+            Some(Some(seen)) => {
+                let mut earlier = VecDeque::new();
+                let newer = told.recent.iter().take_while(|event| event.number > seen);
+                newer.for_each(|event| earlier.push_front(event.clone()));
+                let has_missed = told.count.saturating_sub(seen) > earlier.len() as u64;
+                (earlier, has_missed)
+            }
+        };
+        Listening {
+            earlier,
+            has_missed,
+            live: self.live.subscribe(),
+            run: self.run.clone(),
+        }
+    }
+
+    fn number_of(&self, id: &str, told: u64) -> Option<u64> {
+        let (run, number) = id.rsplit_once('-')?;
+        let number = number.parse().ok()?;
+        (*run == *self.run && number <= told).then_some(number)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::connectivity::LinkChange;
+
+    fn tell(bus: &EventBus, count: usize) {
+        for _ in 0..count {
+            let kind = EventKind::Link {
+                change: LinkChange::Connected,
+                reason: None,
+            };
+            bus.tell(Timestamp(chrono::DateTime::UNIX_EPOCH), kind);
+        }
+    }
+
+    fn numbers(listening: &Listening) -> Vec<u64> {
+        listening.earlier.iter().map(|event| event.number).collect()
+    }
+
+    #[test]
+    fn whoever_comes_back_hears_what_was_told_meanwhile() {
+        let bus = EventBus::default();
+        tell(&bus, 3);
+        let first = bus.listen_after(None);
+        assert!(first.earlier.is_empty() && !first.has_missed);
+        let id = first.id(&bus.recent(2)[1]);
+        let back = bus.listen_after(Some(&id));
+        assert_eq!((numbers(&back), back.has_missed), (vec![3], false));
+        tell(&bus, EventBus::REMEMBERED);
+        let late = bus.listen_after(Some(&id));
+        assert_eq!(late.earlier.len(), EventBus::REMEMBERED);
+        assert!(late.has_missed);
+    }
+
+    #[test]
+    fn names_of_other_processes_and_of_nothing_are_no_names() {
+        let bus = EventBus::default();
+        tell(&bus, 1);
+        let other = EventBus::default();
+        tell(&other, 1);
+        let foreign = other.listen_after(None).id(&other.recent(1)[0]);
+        let ahead = format!("{}-2", bus.run);
+        for id in [
+            "",
+            "-",
+            "7",
+            "x-1",
+            &foreign,
+            &ahead,
+            "18446744073709551616",
+        ] {
+            let listening = bus.listen_after(Some(id));
+            assert!(listening.has_missed && listening.earlier.is_empty(), "{id}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::layers::Layer;
+use crate::domain::answer::{EffectiveSetting, EffectiveSettings};
 
 pub(super) const REDACTED: &str = "<redacted>";
 
@@ -32,6 +33,21 @@ impl Report {
     /// The row of a key; none when the key is optional and not set.
     pub fn row(&self, key: &str) -> Option<&ReportRow> {
         self.rows.iter().find(|row| row.key == key)
+    }
+}
+
+impl From<&Report> for EffectiveSettings {
+    fn from(report: &Report) -> Self {
+        let setting = |row: &ReportRow| EffectiveSetting {
+            key: row.key.to_owned(),
+            value: row.value.clone(),
+            from: row.layer.to_string(),
+        };
+        Self {
+            environment: report.environment.clone(),
+            settings: report.rows.iter().map(setting).collect(),
+            warnings: report.warnings.clone(),
+        }
     }
 }
 

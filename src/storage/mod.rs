@@ -17,11 +17,14 @@ pub use crate::domain::store::{
     Window,
 };
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use crate::domain::{
     batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
     census::{KnownStretch, Stretch},
+    history::Sample,
     meter::{Meter, MeterChanges, MeterConfiguration},
     quarantine::{QuarantineCorrection, QuarantineFilter, QuarantineReason, QuarantinedReading},
     reading::{RawReading, Reading, ReadingId, ReadingRow},
@@ -147,6 +150,8 @@ pub trait SyncStore: Send + Sync {
     ) -> Result<Vec<SyncLogEntry>, StoreError>;
     /// Sums over the operation log.
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError>;
+    /// What the service looked like in these minutes since 1970, ascending; those in which it did not run are missing.
+    async fn samples(&self, minutes: Range<i64>) -> Result<Vec<Sample>, StoreError>;
     /// Quarantine entries, newest first.
     async fn quarantine(
         &self,
@@ -281,6 +286,8 @@ pub trait StoreTransaction: Send {
         error: Option<&str>,
         now: Timestamp,
     ) -> Result<(), StoreError>;
+    /// Adds what the service looked like in a minute, and forgets what is too old.
+    async fn record_sample(&mut self, sample: &Sample) -> Result<(), StoreError>;
     /// Takes a configuration's meters over; deactivates those that it does not name, unless it names none.
     async fn upsert_meters(
         &mut self,

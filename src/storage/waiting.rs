@@ -1,6 +1,7 @@
 //! A Sync Database that is not there yet. Until it can be opened every question is answered with the reason, so
 //! that the service can serve its status and wait; from then on it is the database itself.
 
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use super::{
 use crate::domain::{
     batch::{Batch, IdempotencyKey, Manifest},
     census::{KnownStretch, Stretch},
+    history::Sample,
     meter::Meter,
     quarantine::{QuarantineFilter, QuarantinedReading},
     reading::{RawReading, ReadingId, ReadingRow},
@@ -147,6 +149,10 @@ impl SyncStore for WaitingStore {
         limit: u32,
     ) -> Result<Vec<SyncLogEntry>, StoreError> {
         self.store()?.sync_log_by_outcome(success, limit).await
+    }
+
+    async fn samples(&self, minutes: Range<i64>) -> Result<Vec<Sample>, StoreError> {
+        self.store()?.samples(minutes).await
     }
 
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {

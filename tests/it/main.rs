@@ -9,6 +9,7 @@ mod answers;
 mod connectivity;
 mod events;
 mod helpers;
+mod history;
 mod local_api;
 mod panics;
 mod periodic;

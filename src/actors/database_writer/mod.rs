@@ -8,6 +8,7 @@ mod claim;
 mod cleaner;
 mod drain_rate;
 mod group;
+mod historian;
 mod mending;
 mod operations;
 mod queue_count;
@@ -27,16 +28,21 @@ use self::{
     census_taker::CensusTaker,
     cleaner::Cleaner,
     group::{Changes, Pending, Work, commit_group},
+    historian::Historian,
     mending::Mending,
     operations::WriteOperation,
 };
 use super::{STANDSTILL_MARGIN, when_done};
 use crate::{
     clock::Clock,
-    domain::{compression::Compression, schedule::SiteSeed, status::SyncStatus, store::StoreError},
+    domain::{
+        compression::Compression, connectivity::ConnectivityStatus, schedule::SiteSeed,
+        status::SyncStatus, store::StoreError,
+    },
     messages::{
         api_client::{ApiClientSnapshot, HoldUntil},
         database_writer::DatabaseSnapshot,
+        events::EventBus,
         sync_manager::FreshReadings,
     },
     settings::SyncSettings,
@@ -66,6 +72,10 @@ pub struct DatabaseWriterParts {
     pub hold: Recipient<HoldUntil>,
     /// What the Client System has let know about itself.
     pub api_snapshot: Published<ApiClientSnapshot>,
+    /// Whether the Client System is reachable.
+    pub connectivity: Published<ConnectivityStatus>,
+    /// What has happened lately.
+    pub events: EventBus,
     /// Where the snapshot is published.
     pub published: Published<DatabaseSnapshot>,
     /// Where the totals since the start of the process are kept: they count when a commit does.
@@ -123,6 +133,7 @@ impl DatabaseWriter {
 async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let mut census = CensusTaker::new(parts.clone());
     let mut cleaner = Cleaner::new(&parts);
+    let mut historian = Historian::new(&parts);
     let mut mending = Mending::new(&parts);
     // A lock is held in real time, even where a test holds time still.
     let lock_clock = Clock::system();
@@ -154,7 +165,10 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
         let pause = if is_asked {
             Duration::ZERO
         } else {
-            census.until_due().min(cleaner.until_due())
+            census
+                .until_due()
+                .min(cleaner.until_due())
+                .min(historian.until_due())
         };
         tokio::select! {
             () = desk.arrived.notified() => {}
@@ -173,6 +187,7 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                 parts.failure_points.pass("database_writer.timer");
                 census.take_if_due().await;
                 cleaner.clean_if_due().await;
+                historian.write_if_due().await;
             }
         }
     }

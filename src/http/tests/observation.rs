@@ -176,7 +176,8 @@ async fn metrics_show_the_status() {
 async fn events_are_streamed_under_their_names() {
     let events = EventBus::default();
     let control = control(|parts| parts.events = events.clone());
-    let frames = crate::http::events::frames(control.listen(), control.clock().clone());
+    let watch = control.watch(None).expect("room for a watcher");
+    let frames = crate::http::events::frames(control.clone(), watch, false);
     events.tell(
         Timestamp(DateTime::UNIX_EPOCH),
         EventKind::Link {
@@ -191,6 +192,35 @@ async fn events_are_streamed_under_their_names() {
         .collect()
         .await;
     assert_eq!(text[0], ": connected\n\n");
-    assert!(text[1].starts_with("event: connected\ndata: {"));
-    assert!(text[1].contains("event: state-change\n"));
+    let (id, rest) = text[1].split_once('\n').expect("lines");
+    assert!(id.starts_with("id: ") && id.ends_with("-1"), "{id}");
+    assert!(rest.starts_with("event: connected\ndata: {"));
+    assert!(text[1].contains(&format!("{id}\nevent: state-change\n")));
+}
+
+#[actix_web::test]
+async fn a_watcher_may_see_the_status_and_is_told_what_it_missed() {
+    let control = control(|_| {});
+    let watch = control.watch(Some("another-7")).expect("room");
+    let frames = crate::http::events::frames(control.clone(), watch, true);
+    let text: Vec<String> = frames
+        .take(3)
+        .flat_map(stream::iter)
+        .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        .collect()
+        .await;
+    assert_eq!(text[1], "event: missed\ndata: {\"missed\":null}\n\n");
+    let status = text[2].strip_prefix("event: status\ndata: ").expect("it");
+    let status: serde_json::Value = serde_json::from_str(status).expect("JSON");
+    assert!(status["reason"].is_string(), "{status}");
+}
+
+#[actix_web::test]
+async fn no_more_watch_than_can_be_served() {
+    let control = control(|_| {});
+    let watching: Vec<_> = (0..64).map(|_| control.watch(None)).collect();
+    assert!(watching.iter().all(Result::is_ok));
+    assert!(control.watch(None).is_err());
+    drop(watching);
+    assert!(control.watch(None).is_ok());
 }

@@ -9,7 +9,7 @@ use crate::storage::{
 };
 
 /// Number, description and SQL of every file in `migrations/postgres`.
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     (
         1,
         "deployed tables",
@@ -24,6 +24,11 @@ const STEPS: [Step; 3] = [
         3,
         "indexes",
         include_str!("../../../migrations/postgres/0003_indexes.sql"),
+    ),
+    (
+        4,
+        "status samples",
+        include_str!("../../../migrations/postgres/0004_status_samples.sql"),
     ),
 ];
 

@@ -20,6 +20,7 @@ mod quarantine;
 mod queue;
 mod readings;
 mod requeue;
+mod samples;
 mod settlement;
 mod sql_states;
 mod store;

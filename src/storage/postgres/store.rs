@@ -1,17 +1,18 @@
 //! The store's reads: takes a read connection and hands every question to the file that knows the answer.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use async_trait::async_trait;
 
 use super::{
-    PostgresStore, facts, manifests, meters, operation_log, quarantine, queue, readings,
+    PostgresStore, facts, manifests, meters, operation_log, quarantine, queue, readings, samples,
     transaction::PostgresTransaction,
 };
 use crate::{
     domain::{
         batch::{Batch, IdempotencyKey, Manifest},
         census::Stretch,
+        history::Sample,
         meter::Meter,
         quarantine::{QuarantineFilter, QuarantinedReading},
         reading::{ReadingId, ReadingRow},
@@ -123,6 +124,10 @@ impl SyncStore for PostgresStore {
 
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
         operation_log::stats(&mut *self.reader().await?, since).await
+    }
+
+    async fn samples(&self, minutes: Range<i64>) -> Result<Vec<Sample>, StoreError> {
+        samples::within(&mut *self.reader().await?, minutes).await
     }
 
     async fn quarantine(

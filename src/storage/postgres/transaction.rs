@@ -7,11 +7,12 @@ use sqlx::PgConnection;
 
 use super::{
     claims, cleanup, facts, ingestion, manifests, meters, operation_log, quarantine,
-    queue::Cursors, requeue, settlement, writer::Lent,
+    queue::Cursors, requeue, samples, settlement, writer::Lent,
 };
 use crate::{
     domain::{
         batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
+        history::Sample,
         meter::{MeterChanges, MeterConfiguration},
         quarantine::{QuarantineCorrection, QuarantineFilter},
         reading::{RawReading, Reading, ReadingId},
@@ -206,6 +207,10 @@ impl StoreTransaction for PostgresTransaction {
     ) -> Result<(), StoreError> {
         let result = operation_log::append(self.connection()?, batch_size, error, now).await;
         self.noted(result)
+    }
+
+    async fn record_sample(&mut self, sample: &Sample) -> Result<(), StoreError> {
+        samples::record(self.connection()?, sample).await
     }
 
     async fn upsert_meters(

@@ -32,6 +32,7 @@ mod reserve;
 mod result_codes;
 mod room;
 mod salvage;
+mod samples;
 mod settlement;
 mod store;
 mod table_definition;

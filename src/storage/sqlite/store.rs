@@ -1,15 +1,18 @@
 //! The store's reads: takes a read connection and hands every question to the file that knows the answer.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::{
     SqliteStore, claims, disk, facts, manifests, meters, operation_log, quarantine, queue,
-    readings, transaction::SqliteTransaction,
+    readings, samples, transaction::SqliteTransaction,
 };
 use crate::{
     domain::{
         batch::{Batch, IdempotencyKey, Manifest},
         census::{KnownStretch, Stretch},
+        history::Sample,
         meter::Meter,
         quarantine::{QuarantineFilter, QuarantinedReading},
         reading::{RawReading, ReadingId, ReadingRow},
@@ -161,6 +164,11 @@ impl SyncStore for SqliteStore {
 
     async fn sync_stats(&self, since: Timestamp) -> Result<SyncStats, StoreError> {
         let answer = operation_log::stats(&mut *self.reader().await?, since).await;
+        self.damage.note(answer)
+    }
+
+    async fn samples(&self, minutes: Range<i64>) -> Result<Vec<Sample>, StoreError> {
+        let answer = samples::within(&mut *self.reader().await?, minutes).await;
         self.damage.note(answer)
     }
 

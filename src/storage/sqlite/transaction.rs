@@ -7,11 +7,12 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::{
     claims, cleanup, damage::Damage, facts, ingestion, log_room::LogRoom, manifests, meters,
-    operation_log, place::Place, quarantine, requeue, settlement,
+    operation_log, place::Place, quarantine, requeue, samples, settlement,
 };
 use crate::{
     domain::{
         batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
+        history::Sample,
         meter::{MeterChanges, MeterConfiguration},
         quarantine::{QuarantineCorrection, QuarantineFilter},
         reading::{RawReading, Reading},
@@ -224,6 +225,11 @@ impl StoreTransaction for SqliteTransaction {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let done = operation_log::append(self.connection()?, batch_size, error, now).await;
+        self.damage.note(done)
+    }
+
+    async fn record_sample(&mut self, sample: &Sample) -> Result<(), StoreError> {
+        let done = samples::record(self.connection()?, sample).await;
         self.damage.note(done)
     }
 

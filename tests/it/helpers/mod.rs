@@ -17,6 +17,7 @@ use meterit_sync::{
     demo::client_system::{
         ClientSystem, ClientSystemOptions, FaultAction, FaultPath, FaultRule, ReceivedBatch,
     },
+    domain::answer::EffectiveSettings,
     domain::status::{ActorState, ServiceStatus},
     settings::Settings,
     supervision::{failure_points::FailurePoints, intensity::IntensityLimit},
@@ -220,6 +221,7 @@ impl Site {
             clock: self.clock.clone(),
             failure_points: self.points.clone(),
             intensity: self.intensity,
+            effective_settings: EffectiveSettings::default(),
             longest_standstill: self.longest_standstill,
         };
         let settings = Settings::from_overrides(&settings).expect("good settings");

@@ -9,9 +9,9 @@ use super::{
 
 /// The index from which claims are answered: it holds the id of every reading that waits.
 const PENDING: &str = "meter_readings_pending";
-/// Say nothing that the new one has to know: it sees all steps itself, and it is closed while the disk is full if it has
-/// to be.
-const OF_NO_USE: [&str; 2] = ["meterit_sync_migrations", "disk_full"];
+/// Say nothing that the new one has to know: it sees all steps itself, it is closed while the disk is full if it has to be,
+/// and what the service looked like before is worth no reading.
+const OF_NO_USE: [&str; 3] = ["meterit_sync_migrations", "disk_full", "status_samples"];
 const SEQUENCES: &str = "sqlite_sequence";
 
 /// What was found.

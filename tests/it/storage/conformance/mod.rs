@@ -52,6 +52,7 @@ macro_rules! conformance_suite {
             records::an_empty_configuration_retires_nobody,
             records::local_readings_are_shown_newest_first,
             records::the_last_collection_outlives_its_readings,
+            records::minutes_are_kept_for_a_month,
             records::another_programs_commit_changes_the_length,
         );
     };

@@ -1,7 +1,11 @@
 //! Manifests, facts, the operation log, meters, and what people look at.
 
 use meterit_sync::{
-    domain::{batch::ManifestState, meter::MeterConfiguration},
+    domain::{
+        batch::ManifestState,
+        history::{KEPT_MINUTES, Sample, beginning_of},
+        meter::MeterConfiguration,
+    },
     storage::{Fact, Flight, Window},
 };
 
@@ -308,5 +312,44 @@ pub async fn another_programs_commit_changes_the_length(site: &dyn Site) {
     assert!(
         arrived.is_some(),
         "the default of created_at is a readable time"
+    );
+}
+
+pub async fn minutes_are_kept_for_a_month(site: &dyn Site) {
+    let database = site.open().await;
+    let sample = |minute, pending, uploaded| Sample {
+        at: beginning_of(minute),
+        pending,
+        oldest_pending_age_s: (pending > 0).then_some(7),
+        uploaded,
+        offline_s: 3,
+    };
+    let month = KEPT_MINUTES;
+    let mut transaction = database.begin().await.unwrap();
+    for minute in [1, 2, 5] {
+        transaction
+            .record_sample(&sample(minute, 10, 20))
+            .await
+            .unwrap();
+    }
+    // Another instance tells of the same minute.
+    transaction.record_sample(&sample(5, 0, 1)).await.unwrap();
+    transaction.commit().await.unwrap();
+    let kept = database.samples(0..100).await.unwrap();
+    assert_eq!(
+        kept,
+        [sample(1, 10, 20), sample(2, 10, 20), sample(5, 0, 21)]
+    );
+    assert_eq!(database.samples(2..5).await.unwrap(), [sample(2, 10, 20)]);
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .record_sample(&sample(month + 2, 1, 0))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let kept = database.samples(0..month + 10).await.unwrap();
+    assert_eq!(
+        kept,
+        [sample(2, 10, 20), sample(5, 0, 21), sample(month + 2, 1, 0)]
     );
 }

@@ -331,6 +331,8 @@ impl Desk {
         let parts = DatabaseWriterParts {
             ahead: std::rc::Rc::default(),
             api_snapshot: meterit_sync::supervision::published::Published::default(),
+            connectivity: meterit_sync::supervision::published::Published::default(),
+            events: meterit_sync::messages::events::EventBus::default(),
             progress: meterit_sync::supervision::progress::Progress::new(None),
             settings: SyncSettings {
                 batch_size_max: None,
