@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
+use actix::{
+    Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised,
+};
 use tokio::sync::oneshot;
 
 use super::{STANDSTILL_MARGIN, after, when_done};
@@ -21,6 +23,7 @@ use crate::{
         config_downloader::{DownloadFailure, DownloadNow},
         connectivity_monitor::LinkChanged,
         database_writer::{ApplyMeters, DatabaseSnapshot, Remember},
+        settings::SettingsChanged,
         sync_manager::ApplyWishes,
     },
     settings::ConfigDownloadSettings,
@@ -41,7 +44,7 @@ type Reply = oneshot::Sender<Result<MeterChanges, DownloadFailure>>;
 #[derive(Clone)]
 pub struct ConfigDownloaderParts {
     /// Its settings.
-    pub settings: ConfigDownloadSettings,
+    pub settings: Published<ConfigDownloadSettings>,
     /// Spreads sites over the interval.
     pub seed: SiteSeed,
     /// The time.
@@ -73,6 +76,7 @@ pub struct ConfigDownloaderParts {
 /// The configuration downloader.
 pub struct ConfigDownloader {
     parts: ConfigDownloaderParts,
+    timer: Option<SpawnHandle>,
     waiting: Vec<Reply>,
     downloading: bool,
     /// When the leader's configuration is next looked at; none while this instance leads.
@@ -89,6 +93,7 @@ impl ConfigDownloader {
     pub fn new(parts: ConfigDownloaderParts) -> Self {
         Self {
             parts,
+            timer: None,
             waiting: Vec::new(),
             downloading: false,
             follow_at: None,
@@ -118,13 +123,18 @@ impl ConfigDownloader {
         after(&self.parts.clock, FOLLOWER_LOOKS, context, Self::take_role);
     }
 
-    fn schedule(&self, context: &mut Context<Self>) {
+    /// There is one download ahead at the most.
+    fn schedule(&mut self, context: &mut Context<Self>) {
+        if let Some(previous) = self.timer.take() {
+            context.cancel_future(previous);
+        }
         let delay = self.parts.seed.until_due(
             "config_download",
-            self.parts.settings.interval,
+            self.parts.settings.read(|settings| settings.interval),
             self.parts.clock.now(),
         );
-        after(&self.parts.clock, delay, context, |downloader, context| {
+        let act = |downloader: &mut Self, context: &mut Context<Self>| {
+            downloader.timer = None;
             downloader
                 .parts
                 .failure_points
@@ -136,7 +146,8 @@ impl ConfigDownloader {
                 downloader.download(context);
             }
             downloader.schedule(context);
-        });
+        };
+        self.timer = Some(after(&self.parts.clock, delay, context, act));
     }
 
     fn offline(&self) -> bool {
@@ -239,6 +250,7 @@ impl Actor for ConfigDownloader {
 
 impl Supervised for ConfigDownloader {
     fn restarting(&mut self, _: &mut Self::Context) {
+        self.timer = None;
         self.waiting.clear();
         self.downloading = false;
         self.follow_at = None;
@@ -281,6 +293,17 @@ impl Handler<LinkChanged> for ConfigDownloader {
             .read(|status| status.last_success_at.is_none());
         if change == LinkChange::Connected && never_succeeded && self.leads() {
             self.download(context);
+        }
+    }
+}
+
+impl Handler<SettingsChanged> for ConfigDownloader {
+    type Result = ();
+
+    fn handle(&mut self, _: SettingsChanged, context: &mut Self::Context) {
+        // Another instance downloads for all while this one does not lead.
+        if self.timer.is_some() {
+            self.schedule(context);
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         api_client::{ApiClientSnapshot, TestConnection},
         connectivity_monitor::{CheckAnswer, ForceCheck, LinkChanged, ReportEvidence},
         events::EventBus,
+        settings::SettingsChanged,
     },
     settings::ConnectivitySettings,
     supervision::{
@@ -35,7 +36,7 @@ use crate::{
 /// What the monitor is built from.
 pub struct ConnectivityMonitorParts {
     /// Its settings.
-    pub settings: ConnectivitySettings,
+    pub settings: Published<ConnectivitySettings>,
     /// The address that health checks go to, for people.
     pub probed_url: String,
     /// How long a health check may take at the most.
@@ -159,7 +160,7 @@ impl ConnectivityMonitor {
 
     /// While the link is up every answered call counts as a check; while it is down probes come sooner.
     fn until_next_check(&self) -> Duration {
-        let interval = self.parts.settings.check_interval;
+        let interval = self.parts.settings.read(|settings| settings.check_interval);
         if !self.state.link.is_disconnected() {
             return if self.state.link.is_connected() {
                 interval
@@ -289,5 +290,13 @@ impl Handler<ForceCheck> for ConnectivityMonitor {
                 .await
                 .unwrap_or_else(|_| CheckAnswer::Checked(published.get()))
         })
+    }
+}
+
+impl Handler<SettingsChanged> for ConnectivityMonitor {
+    type Result = ();
+
+    fn handle(&mut self, _: SettingsChanged, context: &mut Self::Context) {
+        self.schedule_check(context);
     }
 }

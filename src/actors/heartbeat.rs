@@ -2,7 +2,9 @@
 
 use std::{rc::Rc, time::Duration};
 
-use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
+use actix::{
+    Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised,
+};
 use tokio::sync::oneshot;
 
 use super::{STANDSTILL_MARGIN, after, when_done};
@@ -14,6 +16,7 @@ use crate::{
     },
     messages::{
         api_client::PostHeartbeat, database_writer::DatabaseSnapshot, heartbeat::SendHeartbeat,
+        settings::SettingsChanged,
     },
     settings::HeartbeatSettings,
     supervision::{
@@ -31,7 +34,7 @@ type Posted = Result<Result<Option<Timestamp>, CallFailure>, AskError>;
 /// What the heartbeat is built from.
 pub struct HeartbeatParts {
     /// Its settings.
-    pub settings: HeartbeatSettings,
+    pub settings: Published<HeartbeatSettings>,
     /// Spreads sites over the interval.
     pub seed: SiteSeed,
     /// The time.
@@ -57,6 +60,7 @@ pub struct HeartbeatParts {
 /// The heartbeat.
 pub struct Heartbeat {
     parts: HeartbeatParts,
+    timer: Option<SpawnHandle>,
     waiting: Vec<Reply>,
     sending: bool,
 }
@@ -66,24 +70,31 @@ impl Heartbeat {
     pub fn new(parts: HeartbeatParts) -> Self {
         Self {
             parts,
+            timer: None,
             waiting: Vec::new(),
             sending: false,
         }
     }
 
-    fn schedule(&self, context: &mut Context<Self>) {
+    /// There is one heartbeat ahead at any time.
+    fn schedule(&mut self, context: &mut Context<Self>) {
+        if let Some(previous) = self.timer.take() {
+            context.cancel_future(previous);
+        }
         let delay = self.parts.seed.until_due(
             "heartbeat",
-            self.parts.settings.interval,
+            self.parts.settings.read(|settings| settings.interval),
             self.parts.clock.now(),
         );
-        after(&self.parts.clock, delay, context, |heartbeat, context| {
+        let act = |heartbeat: &mut Self, context: &mut Context<Self>| {
+            heartbeat.timer = None;
             heartbeat.parts.failure_points.pass("heartbeat.timer");
             if heartbeat.parts.database.read(DatabaseSnapshot::leads) {
                 heartbeat.beat_unless_offline(context);
             }
             heartbeat.schedule(context);
-        });
+        };
+        self.timer = Some(after(&self.parts.clock, delay, context, act));
     }
 
     /// While the link is down its own probes find its return; heartbeats would only add to them.
@@ -163,6 +174,7 @@ impl Actor for Heartbeat {
 
 impl Supervised for Heartbeat {
     fn restarting(&mut self, _: &mut Self::Context) {
+        self.timer = None;
         self.waiting.clear();
         self.sending = false;
     }
@@ -190,5 +202,13 @@ impl Handler<SendHeartbeat> for Heartbeat {
             ))
         };
         Box::pin(async move { answer.await.unwrap_or_else(|_| restarted()) })
+    }
+}
+
+impl Handler<SettingsChanged> for Heartbeat {
+    type Result = ();
+
+    fn handle(&mut self, _: SettingsChanged, context: &mut Self::Context) {
+        self.schedule(context);
     }
 }

@@ -3,6 +3,7 @@
 mod database;
 pub mod import;
 pub mod migrations;
+mod reloading;
 mod wiring;
 
 use std::{io, sync::Arc, time::Duration};
@@ -14,6 +15,7 @@ use tokio::{
 };
 use tracing_actix_web::TracingLogger;
 
+pub use self::reloading::{Reloaded, Reloader};
 use self::{database::Database, wiring::Wired};
 use crate::{
     clock::Clock,
@@ -227,6 +229,11 @@ impl App {
     /// Every operator action, in process.
     pub fn control(&self) -> Control {
         self.wired.control.clone()
+    }
+
+    /// Changes settings of the service while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.wired.reloader.clone()
     }
 
     /// Ends the service from elsewhere.

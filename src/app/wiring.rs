@@ -6,7 +6,10 @@ use actix::Recipient;
 use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
-use super::{StartError, Surroundings};
+use super::{
+    StartError, Surroundings,
+    reloading::{LiveSettings, Reloader},
+};
 use crate::{
     actors::{
         api_client::{ApiClient, ApiClientParts, Exchanges, ServerKnowledge},
@@ -49,6 +52,7 @@ pub(super) struct Wired {
     pub(super) wind_down: Recipient<WindDown>,
     pub(super) sync_manager: Published<SyncManagerSnapshot>,
     pub(super) recall: Recall,
+    pub(super) reloader: Reloader,
 }
 
 /// Builds and starts all actors.
@@ -68,6 +72,7 @@ pub(super) async fn wire(
     let events = EventBus::default();
     let board = board(&clock, &events);
     let (supervisor, escalations) = Supervisor::new(clock.clone(), board.clone(), intensity);
+    let live = LiveSettings::new(settings, effective_settings);
     let seed = SiteSeed::new(settings.client_system.api_key.expose_secret());
     let call_patience = settings.client_system.timeout + MARGIN;
 
@@ -109,6 +114,15 @@ pub(super) async fn wire(
     let heartbeat_status = Published::default();
     let config_status = Published::default();
 
+    let reloader = Reloader {
+        live: live.clone(),
+        listeners: vec![
+            manager_address.clone().recipient(),
+            monitor_address.clone().recipient(),
+            heartbeat_address.clone().recipient(),
+            downloader_address.clone().recipient(),
+        ],
+    };
     let control = Control::new(Parts {
         start_sync: manager_address.clone().recipient(),
         stop_sync: manager_address.clone().recipient(),
@@ -128,7 +142,7 @@ pub(super) async fn wire(
         database: database.clone(),
         heartbeat: heartbeat_status.clone(),
         config: config_status.clone(),
-        settings: Published::new(effective_settings),
+        settings: live.effective.clone(),
         board,
         events: events.clone(),
         clock: clock.clone(),
@@ -162,6 +176,7 @@ pub(super) async fn wire(
         api,
         ApiClient::new(ApiClientParts {
             settings: settings.client_system.clone(),
+            api_key: live.api_key.clone(),
             compression: settings.sync.upload_compression,
             max_bytes_per_second: settings.sync.max_bytes_per_second,
             other_calls_every: settings
@@ -182,7 +197,7 @@ pub(super) async fn wire(
     supervisor.start(
         monitor,
         ConnectivityMonitor::new(ConnectivityMonitorParts {
-            settings: settings.connectivity.clone(),
+            settings: live.connectivity.clone(),
             probed_url: format!("{}/health", settings.client_system.api_url),
             check_patience: call_patience,
             clock: clock.clone(),
@@ -201,7 +216,7 @@ pub(super) async fn wire(
     supervisor.start(
         manager,
         SyncManager::new(SyncManagerParts {
-            settings: settings.sync.clone(),
+            settings: live.sync.clone(),
             upload_timeout: settings.client_system.timeout,
             wishes,
             seed,
@@ -233,7 +248,7 @@ pub(super) async fn wire(
     supervisor.start(
         heartbeat,
         Heartbeat::new(HeartbeatParts {
-            settings: settings.heartbeat.clone(),
+            settings: live.heartbeat.clone(),
             seed,
             clock: clock.clone(),
             patience: call_patience,
@@ -249,7 +264,7 @@ pub(super) async fn wire(
     supervisor.start(
         downloader,
         ConfigDownloader::new(ConfigDownloaderParts {
-            settings: settings.config_download.clone(),
+            settings: live.config_download.clone(),
             seed,
             clock,
             patience: call_patience,
@@ -271,6 +286,7 @@ pub(super) async fn wire(
         wind_down: manager_address.recipient(),
         sync_manager,
         recall,
+        reloader,
     };
     Ok((wired, escalations))
 }

@@ -10,6 +10,7 @@ mod exit;
 mod import;
 mod mcp;
 mod migrate;
+mod reading_again;
 mod run;
 mod simulate;
 mod soak;
@@ -74,9 +75,11 @@ impl Cli {
             .command
             .unwrap_or_else(|| Command::Run(run::RunArguments::default()));
         match command {
-            Command::Run(arguments) => with_settings(Settings::load, self.config, |loaded| {
-                run::execute(&arguments, loaded)
-            }),
+            Command::Run(arguments) => {
+                with_settings(Settings::load, self.config.clone(), |loaded| {
+                    run::execute(&arguments, self.config, loaded)
+                })
+            }
             Command::CheckConfig => {
                 with_settings(Settings::load, self.config, check_config::execute)
             }

@@ -2,13 +2,14 @@
 
 use std::{
     io::{self, BufRead},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{NEEDS_A_PERSON, failed, vital_signs};
+use super::{NEEDS_A_PERSON, failed, reading_again::ReadAgain, vital_signs};
 use crate::{
     app::{App, Ending, StartError, Surroundings},
     settings::{Loaded, Settings},
@@ -23,10 +24,15 @@ pub(super) struct RunArguments {
 }
 
 /// Serves until a signal or a failure beyond repair.
-pub(super) fn execute(arguments: &RunArguments, loaded: Loaded) -> ExitCode {
-    if let Err(error) = telemetry::logging::install(&loaded.settings.logging) {
-        return failed(error);
-    }
+pub(super) fn execute(
+    arguments: &RunArguments,
+    config_file: Option<PathBuf>,
+    loaded: Loaded,
+) -> ExitCode {
+    let log = match telemetry::logging::install(&loaded.settings.logging) {
+        Ok(log) => log,
+        Err(error) => return failed(error),
+    };
     telemetry::panics::log_panics();
     for warning in &loaded.report.warnings {
         tracing::warn!(warning, "a setting has no effect");
@@ -37,10 +43,11 @@ pub(super) fn execute(arguments: &RunArguments, loaded: Loaded) -> ExitCode {
         Surroundings::default()
     };
     surroundings.effective_settings = (&loaded.report).into();
-    actix::System::new().block_on(serve(loaded.settings, surroundings))
+    let again = ReadAgain { config_file, log };
+    actix::System::new().block_on(serve(loaded.settings, surroundings, again))
 }
 
-async fn serve(settings: Settings, surroundings: Surroundings) -> ExitCode {
+async fn serve(settings: Settings, surroundings: Surroundings, again: ReadAgain) -> ExitCode {
     let app = match App::build(settings, surroundings).await {
         Ok(app) => app,
         Err(error) => return refused(&error),
@@ -51,6 +58,9 @@ async fn serve(settings: Settings, surroundings: Surroundings) -> ExitCode {
         handle.stop();
     };
     if let Err(error) = stop_on_signals(stop) {
+        return failed(format_args!("signals cannot be received: {error}"));
+    }
+    if let Err(error) = again.on_signal(app.reloader()) {
         return failed(format_args!("signals cannot be received: {error}"));
     }
     vital_signs::give(app.operator());

@@ -22,21 +22,29 @@ const LOOKS_WITHOUT_A_SIGN: u32 = 6;
 /// Tells systemd, where it listens, that the service serves, and feeds its watchdog for as long as all parts move. Has to be
 /// called on the thread of the actors: where that hangs, nothing is fed.
 pub(super) fn give(service: Operator) {
-    tell_systemd(NotifyState::Ready);
+    tell_of_readiness();
     let signs = Arc::new(AtomicU64::new(0));
     let watched = Arc::clone(&signs);
     std::thread::spawn(move || end_when_silent(&watched));
     let watchdog = sd_notify::watchdog_enabled();
+    let is_supervised = std::env::var_os("NOTIFY_SOCKET").is_some();
     actix::spawn(async move {
         let clock = Clock::system();
-        let mut fed_at = Duration::ZERO;
+        let (mut fed_at, mut told) = (Duration::ZERO, String::new());
         loop {
             signs.fetch_add(1, Ordering::Relaxed);
             let is_due =
                 watchdog.is_some_and(|within| clock.elapsed().saturating_sub(fed_at) >= within / 3);
             if is_due && service.is_alive() {
-                tell_systemd(NotifyState::Watchdog);
+                tell_systemd(&[NotifyState::Watchdog]);
                 fed_at = clock.elapsed();
+            }
+            if is_supervised {
+                let words = service.status().reason;
+                if words != told {
+                    tell_systemd(&[NotifyState::Status(&words)]);
+                    told = words;
+                }
             }
             clock
                 .sleep(BEAT.min(watchdog.map_or(BEAT, |within| within / 4)))
@@ -45,13 +53,27 @@ pub(super) fn give(service: Operator) {
     });
 }
 
-/// Tells systemd that the end is intended.
-pub(super) fn tell_of_end() {
-    tell_systemd(NotifyState::Stopping);
+/// Tells systemd that the settings are being read again.
+pub(super) fn tell_of_reloading() {
+    let now = NotifyState::monotonic_usec_now();
+    match now {
+        Ok(now) => tell_systemd(&[NotifyState::Reloading, now]),
+        Err(_) => tell_systemd(&[NotifyState::Reloading]),
+    }
 }
 
-fn tell_systemd(news: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[news]) {
+/// Tells systemd that the service serves, again.
+pub(super) fn tell_of_readiness() {
+    tell_systemd(&[NotifyState::Ready]);
+}
+
+/// Tells systemd that the end is intended.
+pub(super) fn tell_of_end() {
+    tell_systemd(&[NotifyState::Stopping]);
+}
+
+fn tell_systemd(news: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(news) {
         tracing::warn!(%error, "systemd could not be told");
     }
 }

@@ -1,12 +1,12 @@
 //! Sets up the log: which events are written, in which form. Lines go to standard error, because standard
 //! output belongs to the commands.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::Arc};
 
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, reload};
 
 use crate::settings::{LogFormat, LoggingSettings};
 
@@ -16,6 +16,9 @@ pub enum LoggingError {
     /// The filter is not understood; settings that were loaded never have such a filter.
     #[error("the log filter is not understood ({0}); nothing would be logged, correct LOG_LEVEL")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The log is gone.
+    #[error("the log cannot be changed any more ({0}); its filter stays as it was")]
+    Gone(#[from] reload::Error),
     /// Something else has set up a log before.
     #[error("the log is already set up in this process ({0}); the first set-up stays in force")]
     AlreadySet(#[from] TryInitError),
@@ -25,10 +28,25 @@ pub enum LoggingError {
 ///
 /// # Errors
 /// When the filter is not understood, or when the log is set up already.
-pub fn install(settings: &LoggingSettings) -> Result<(), LoggingError> {
+pub fn install(settings: &LoggingSettings) -> Result<Log, LoggingError> {
     let colours = std::io::stderr().is_terminal();
-    let subscriber = subscriber(settings, std::io::stderr, colours)?;
-    Ok(subscriber.try_init()?)
+    let (subscriber, log) = subscriber(settings, std::io::stderr, colours)?;
+    subscriber.try_init()?;
+    Ok(log)
+}
+
+/// A hand on a log that is set up.
+#[derive(Clone)]
+pub struct Log(Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+impl Log {
+    /// Writes other events from now on.
+    ///
+    /// # Errors
+    /// When the filter is not understood; then everything stays as it was.
+    pub fn set_filter(&self, text: &str) -> Result<(), LoggingError> {
+        Ok((self.0)(filter(text)?)?)
+    }
 }
 
 /// The subscriber that [`install`] uses, writing elsewhere; `colours` concerns readable lines only.
@@ -39,23 +57,35 @@ pub fn subscriber<W>(
     settings: &LoggingSettings,
     writer: W,
     colours: bool,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
+) -> Result<(Box<dyn Subscriber + Send + Sync>, Log), LoggingError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = fmt()
-        .with_env_filter(filter(&settings.filter)?)
-        .with_writer(writer);
+    let filter = filter(&settings.filter)?;
     Ok(match settings.format {
-        LogFormat::Json => Box::new(
-            builder
+        LogFormat::Json => {
+            let builder = fmt()
                 .json()
                 .flatten_event(true)
                 .with_current_span(false)
                 .with_span_list(true)
-                .finish(),
-        ),
-        LogFormat::Readable => Box::new(builder.with_ansi(colours).finish()),
+                .with_writer(writer)
+                .with_env_filter(filter)
+                .with_filter_reloading();
+            let handle = builder.reload_handle();
+            let log = Log(Arc::new(move |filter| handle.reload(filter)));
+            (Box::new(builder.finish()), log)
+        }
+        LogFormat::Readable => {
+            let builder = fmt()
+                .with_ansi(colours)
+                .with_writer(writer)
+                .with_env_filter(filter)
+                .with_filter_reloading();
+            let handle = builder.reload_handle();
+            let log = Log(Arc::new(move |filter| handle.reload(filter)));
+            (Box::new(builder.finish()), log)
+        }
     })
 }
 
@@ -92,6 +122,10 @@ mod tests {
     }
 
     fn logged(filter: &str, format: LogFormat) -> String {
+        logged_after(filter, format, |_| {})
+    }
+
+    fn logged_after(filter: &str, format: LogFormat, change: impl FnOnce(&Log)) -> String {
         let settings = LoggingSettings {
             filter: filter.to_owned(),
             format,
@@ -101,7 +135,8 @@ mod tests {
             let buffer = buffer.clone();
             move || buffer.clone()
         };
-        let subscriber = subscriber(&settings, writer, false).unwrap();
+        let (subscriber, log) = subscriber(&settings, writer, false).unwrap();
+        change(&log);
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("request", id = 7);
             let _entered = span.enter();
@@ -130,6 +165,17 @@ mod tests {
             !text.contains('\u{1b}') && !text.contains("hidden"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_filter_may_change_later() {
+        for format in [LogFormat::Json, LogFormat::Readable] {
+            let text = logged_after("off", format, |log| {
+                assert!(log.set_filter("meterit_sync=nonsense").is_err());
+                log.set_filter("meterit_sync=debug").unwrap();
+            });
+            assert!(text.contains("hidden"), "{text}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture, Supervised};
 use actix_web::web::Bytes;
+use secrecy::SecretString;
 
 pub use self::{exchanges::Exchanges, knowledge::ServerKnowledge};
 use self::{
@@ -59,6 +60,8 @@ pub type ExchangeObserver = Rc<dyn Fn(&'static str, Duration)>;
 pub struct ApiClientParts {
     /// Its settings.
     pub settings: ClientSystemSettings,
+    /// The key that is sent along, which may change.
+    pub api_key: Published<SecretString>,
     /// How uploads are compressed, as far as the server takes it.
     pub compression: UploadCompression,
     /// The most bytes per second that uploads may take on average.
@@ -107,7 +110,7 @@ impl ApiClient {
 
 impl Line {
     fn new(parts: ApiClientParts) -> Self {
-        let wire = Wire::new(&parts.settings, parts.clock.clone());
+        let wire = Wire::new(&parts.settings, parts.api_key.clone(), parts.clock.clone());
         Self { parts, wire }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     domain::request_budget::RequestAllowance,
     settings::ClientSystemSettings,
+    supervision::published::Published,
     upstream::answer::{Answer, parse_rate_limit_reset, parse_retry_after},
 };
 
@@ -80,18 +81,22 @@ pub(super) struct Wire {
     client: RefCell<Client>,
     connect_timeout: Duration,
     base: String,
-    api_key: SecretString,
+    api_key: Published<SecretString>,
     clock: Clock,
 }
 
 impl Wire {
-    pub(super) fn new(settings: &ClientSystemSettings, clock: Clock) -> Self {
+    pub(super) fn new(
+        settings: &ClientSystemSettings,
+        api_key: Published<SecretString>,
+        clock: Clock,
+    ) -> Self {
         let connect_timeout = CONNECT_TIMEOUT.min(settings.timeout);
         Self {
             client: RefCell::new(new_client(connect_timeout)),
             connect_timeout,
             base: settings.api_url.clone(),
-            api_key: settings.api_key.clone(),
+            api_key,
             clock,
         }
     }
@@ -160,7 +165,8 @@ impl Wire {
     fn request(&self, call: &Call, url: &str) -> ClientRequest {
         let mut request = self.client.borrow().request(call.method.clone(), url);
         if call.authenticated {
-            request = request.insert_header(("x-api-key", self.api_key.expose_secret()));
+            let api_key = self.api_key.get();
+            request = request.insert_header(("x-api-key", api_key.expose_secret()));
         }
         for (name, value) in &call.headers {
             request = request.insert_header((*name, value.as_str()));

@@ -11,6 +11,7 @@ use crate::{
     },
     messages::{
         connectivity_monitor::LinkChanged,
+        settings::SettingsChanged,
         sync_manager::{
             ApplyWishes, FreshReadings, StartSync, StopSync, TriggerRefusal, TriggerSync,
             TriggerSyncAndWait, WindDown,
@@ -135,6 +136,17 @@ impl Handler<ApplyWishes> for SyncManager {
         if self.interval() != interval_before {
             self.arm_schedule(context);
         }
+    }
+}
+
+impl Handler<SettingsChanged> for SyncManager {
+    type Result = ();
+
+    fn handle(&mut self, _: SettingsChanged, context: &mut Self::Context) {
+        self.publish_settings();
+        self.arm_schedule(context);
+        // A key that was changed may be the one that is accepted.
+        self.probe(context);
     }
 }
 

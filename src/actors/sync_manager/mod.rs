@@ -57,7 +57,7 @@ pub struct SyncMemory {
 #[derive(Clone)]
 pub struct SyncManagerParts {
     /// Its settings.
-    pub settings: SyncSettings,
+    pub settings: Published<SyncSettings>,
     /// How long an upload may take.
     pub upload_timeout: Duration,
     /// What an earlier configuration download asked for.
@@ -164,24 +164,23 @@ impl SyncManager {
     }
 
     fn interval(&self) -> Duration {
-        let wanted = self
-            .state
-            .wishes
-            .sync_interval_minutes
-            .filter(|_| !self.parts.settings.pinned_interval);
-        wanted.map_or(self.parts.settings.interval, |minutes| {
-            Duration::from_secs(u64::from(minutes) * 60)
-        })
+        let settings = self.parts.settings.get();
+        let wanted = self.state.wishes.sync_interval_minutes;
+        wanted
+            .filter(|_| !settings.pinned_interval)
+            .map_or(settings.interval, |minutes| {
+                Duration::from_secs(u64::from(minutes) * 60)
+            })
     }
 
     fn batch_size(&self) -> usize {
-        let wanted = self
-            .state
-            .wishes
-            .batch_size
-            .filter(|_| !self.parts.settings.pinned_batch_size);
-        let most = self.parts.settings.batch_size_max.unwrap_or(usize::MAX);
-        wanted.unwrap_or(self.parts.settings.batch_size).min(most)
+        let settings = self.parts.settings.get();
+        let wanted = self.state.wishes.batch_size;
+        let most = settings.batch_size_max.unwrap_or(usize::MAX);
+        wanted
+            .filter(|_| !settings.pinned_batch_size)
+            .unwrap_or(settings.batch_size)
+            .min(most)
     }
 
     /// Starts a pass, or says why not.
@@ -248,6 +247,7 @@ impl SyncManager {
     }
 
     fn kit(&self, id: u64, trigger: PassTrigger, span: Span) -> PassKit {
+        let settings = self.parts.settings.get();
         let published = self.parts.published.clone();
         let on_progress = move |progress: PassProgress| {
             published.update(|snapshot| {
@@ -268,15 +268,11 @@ impl SyncManager {
             line: self.parts.line.clone(),
             interruption: self.state.interruption.subscribe(),
             batch_size: self.batch_size(),
-            batch_size_max: self
-                .parts
-                .settings
-                .batch_size_max
-                .unwrap_or_else(|| self.batch_size()),
+            batch_size_max: settings.batch_size_max.unwrap_or_else(|| self.batch_size()),
             api_snapshot: self.parts.api_snapshot.clone(),
-            most_in_flight: self.parts.settings.max_in_flight,
-            spares_bytes: self.parts.settings.max_bytes_per_second.is_some(),
-            max_retries: self.parts.settings.max_retries,
+            most_in_flight: settings.max_in_flight,
+            spares_bytes: settings.max_bytes_per_second.is_some(),
+            max_retries: settings.max_retries,
             timeout: self.parts.upload_timeout,
             span,
             in_hand: self
@@ -361,7 +357,7 @@ impl SyncManager {
             snapshot.running = running;
             snapshot.interval_minutes = minutes;
         });
-        let (settings, wishes) = (&self.parts.settings, self.state.wishes);
+        let (settings, wishes) = (self.parts.settings.get(), self.state.wishes);
         self.parts.config_status.update(|config| {
             config.sync_interval_minutes = Effective {
                 value: minutes,

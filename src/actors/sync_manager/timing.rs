@@ -45,7 +45,7 @@ impl SyncManager {
         context: &mut Context<Self>,
     ) -> bool {
         let pauses = self.paused().is_some() && trigger != PassTrigger::Probe;
-        if !self.parts.settings.auto || pauses {
+        if !self.is_automatic() || pauses {
             tracing::debug!(
                 ?trigger,
                 "no sync pass: only a person or a probe starts one now"
@@ -62,6 +62,10 @@ impl SyncManager {
             Err(refusal) => tracing::debug!(?trigger, reason = %refusal, "no sync pass"),
         }
         false
+    }
+
+    fn is_automatic(&self) -> bool {
+        self.parts.settings.read(|settings| settings.auto)
     }
 
     /// What comes after a pass: the one that somebody waits for, else whatever its end calls for.
@@ -184,7 +188,7 @@ impl SyncManager {
         if !matches!(result, Ok(Ok(()))) {
             return;
         }
-        if manager.parts.settings.auto {
+        if manager.is_automatic() {
             manager.start_by_itself(PassTrigger::Probe, context);
         } else {
             // Only a person starts a pass, who should know that it has a chance again.

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
 };
@@ -27,7 +27,13 @@ pub struct Service {
 impl Service {
     /// Starts what the command says; its standard error becomes the log.
     pub fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Self::spawn_as_it_is(command)
+    }
+
+    /// The same, and its standard input is the command's.
+    pub fn spawn_as_it_is(mut command: Command) -> Self {
+        command.stderr(Stdio::piped());
         let mut process = command
             .spawn()
             .unwrap_or_else(|error| panic!("{:?} must be there: {error}", command.get_program()));
@@ -69,6 +75,11 @@ impl Service {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Its standard input, where the command asked for a pipe.
+    pub fn input(&mut self) -> ChildStdin {
+        self.process.stdin.take().expect("a pipe")
     }
 
     /// Its standard output, where the command asked for a pipe.

@@ -1,10 +1,14 @@
-//! What systemd is told: that the service serves, that its parts move, and that its end is intended.
+//! What systemd is told: that the service serves, that its parts move, that it reads its settings again, and that its end
+//! is intended. And what reading them again changes.
 
-use std::{os::unix::net::UnixDatagram, path::Path, time::Duration};
+use std::{io::Write, os::unix::net::UnixDatagram, path::Path, process::Stdio, time::Duration};
 
-use super::site::Site;
+use serde_json::Value;
+
+use super::{service::Service, site::Site, waiting::wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const SETTINGS: &str = "site.toml";
 
 fn listen(socket: &Path) -> UnixDatagram {
     let listener = UnixDatagram::bind(socket).expect("a socket");
@@ -12,28 +16,196 @@ fn listen(socket: &Path) -> UnixDatagram {
     listener
 }
 
+/// A state in a sentence is told whenever it changes.
 fn next(listener: &UnixDatagram) -> String {
-    let mut news = [0; 256];
-    let length = listener.recv(&mut news).expect("news in time");
-    String::from_utf8_lossy(&news[..length]).trim().to_owned()
+    loop {
+        let told = next_or_status(listener).expect("news in time");
+        if !told.starts_with("STATUS=") {
+            return told;
+        }
+    }
 }
 
-#[test]
-fn it_is_told_of_the_start_of_life_and_of_the_end() {
+fn next_or_status(listener: &UnixDatagram) -> Option<String> {
+    let mut news = [0; 4096];
+    let length = listener.recv(&mut news).ok()?;
+    Some(String::from_utf8_lossy(&news[..length]).trim().to_owned())
+}
+
+/// With a listener in the place of systemd, and settings in a file.
+fn supervised(settings: &str) -> (Site, UnixDatagram) {
     let site = Site::new();
     let socket = site.file("notify");
     let listener = listen(&socket);
+    std::fs::write(site.file(SETTINGS), settings).unwrap();
     let site = site
         .set("NOTIFY_SOCKET", &socket.display().to_string())
         .set("WATCHDOG_USEC", "1000000");
-    let service = site.start();
+    (site, listener)
+}
+
+fn start(site: &Site) -> Service {
+    let mut command = site.command();
+    command.args(["--config", SETTINGS]);
+    Service::spawn(command)
+}
+
+#[test]
+fn it_is_told_of_the_start_of_life_of_reloading_and_of_the_end() {
+    let (site, listener) = supervised("");
+    let service = start(&site);
     assert_eq!(next(&listener), "READY=1");
     service.port();
+    let told = std::iter::from_fn(|| next_or_status(&listener));
+    let status = told.take(50).find(|told| told.starts_with("STATUS="));
+    assert!(status.expect("a status").ends_with('.'));
     for _ in 0..3 {
         assert_eq!(next(&listener), "WATCHDOG=1");
     }
+    service.signal("HUP");
+    let reloading = std::iter::from_fn(|| Some(next(&listener)))
+        .find(|told| told != "WATCHDOG=1")
+        .expect("news");
+    assert!(
+        reloading.starts_with("RELOADING=1") && reloading.contains("MONOTONIC_USEC="),
+        "{reloading}"
+    );
+    while next(&listener) != "READY=1" {}
+    assert_eq!(next(&listener), "WATCHDOG=1");
     service.signal("TERM");
     while next(&listener) != "STOPPING=1" {}
     let (status, log) = service.wait();
     assert_eq!(status.code(), Some(0), "{log:?}");
+}
+
+/// Its thread is that of all actors.
+#[test]
+fn nothing_is_fed_while_an_actor_gets_no_further() {
+    let (site, listener) = supervised("");
+    let mut command = site.command();
+    command
+        .arg("--failure-points-from-stdin")
+        .stdin(Stdio::piped());
+    let mut service = Service::spawn_as_it_is(command);
+    service.wait_until_connected();
+    assert_eq!(next(&listener), "READY=1");
+    assert_eq!(next(&listener), "WATCHDOG=1");
+    let mut input = service.input();
+    writeln!(input, "heartbeat.handler blocks").unwrap();
+    let port = service.port();
+    // Nobody answers it.
+    std::thread::spawn(move || {
+        let _ = std::process::Command::new("curl")
+            .args(["--silent", "--max-time", "60", "--request", "POST"])
+            .arg(format!("http://127.0.0.1:{port}/api/v1/heartbeat"))
+            .output();
+    });
+    listener
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    // Three in a second, were it fed; those under way before are a handful.
+    let fed = std::iter::from_fn(|| next_or_status(&listener))
+        .take(60)
+        .count();
+    assert!(fed < 60, "the watchdog is still fed");
+    service.kill();
+}
+
+fn setting(service: &Service, key: &str) -> Option<(String, String)> {
+    let settings = service.get("/api/v1/settings");
+    let rows = settings["settings"].as_array().expect("settings");
+    let row = rows.iter().find(|row| row["key"] == key)?;
+    let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    Some((text("value"), text("from")))
+}
+
+fn says(service: &Service, words: &str) -> bool {
+    service.log().iter().any(|line| line.contains(words))
+}
+
+#[test]
+fn settings_that_are_read_again_take_effect_and_wrong_ones_change_nothing() {
+    let (site, _listener) = supervised("sync_interval_minutes = 7\nlog_level = \"info\"\n");
+    let service = start(&site);
+    service.wait_until_connected();
+    let interval = |service: &Service| {
+        let config = service.get("/status")["config"].clone();
+        config["sync_interval_minutes"]["value"].as_u64()
+    };
+    assert_eq!(interval(&service), Some(7));
+    assert_eq!(
+        setting(&service, "sync_interval_minutes").map(|(value, _)| value),
+        Some("7".to_owned())
+    );
+
+    let rewrite = |text: &str| std::fs::write(site.file(SETTINGS), text).unwrap();
+    rewrite("sync_interval_minutes = 0\nbatch_size = 10\n");
+    service.signal("HUP");
+    wait_until("the refusal to be told", || {
+        says(&service, "none of them has changed")
+    });
+    assert!(says(&service, "SYNC_INTERVAL_MINUTES") || says(&service, "sync_interval_minutes"));
+    assert_eq!(interval(&service), Some(7));
+    assert_eq!(
+        service.get("/status")["config"]["batch_size"]["value"],
+        1000
+    );
+
+    rewrite(
+        "sync_interval_minutes = 9\nbatch_size = 10\nlog_level = \"debug\"\nkeep_synchronized = true\n",
+    );
+    service.signal("HUP");
+    wait_until("the new interval", || interval(&service) == Some(9));
+    assert_eq!(service.get("/status")["config"]["batch_size"]["value"], 10);
+    wait_until("what waits for the next start", || {
+        service
+            .log()
+            .iter()
+            .any(|line| line.contains("at_next_start") && line.contains("keep_synchronized"))
+    });
+    assert_eq!(
+        setting(&service, "keep_synchronized").map(|(value, _)| value),
+        Some("false".to_owned())
+    );
+    let warnings = service.get("/api/v1/settings")["warnings"].clone();
+    assert!(
+        warnings[0]
+            .as_str()
+            .is_some_and(|warning| warning.contains("KEEP_SYNCHRONIZED")),
+        "{warnings}"
+    );
+    site.insert(25);
+    site.wait_until_drained(25);
+    let sizes: Vec<usize> = site
+        .client_system
+        .batches()
+        .iter()
+        .map(|batch| batch.stored_readings.len())
+        .collect();
+    assert!(sizes.iter().all(|size| *size <= 10), "{sizes:?}");
+    wait_until("the log to tell more", || says(&service, "DEBUG"));
+    service.stop();
+}
+
+#[test]
+fn a_new_key_resumes_the_uploading() {
+    let (site, _listener) = supervised("");
+    let key_file = site.file("key");
+    std::fs::write(&key_file, "an-old-key").unwrap();
+    let site = site
+        .set("CLIENT_API_KEY", "")
+        .set("CLIENT_API_KEY_FILE", &key_file.display().to_string());
+    let mut command = site.command();
+    command.env_remove("CLIENT_API_KEY");
+    let service = Service::spawn(command);
+    site.insert(5);
+    let state = |service: &Service| -> Value { service.get("/status")["state"].clone() };
+    wait_until("the refusal", || state(&service) == "unauthorized");
+    std::fs::write(&key_file, site.client_system.api_key()).unwrap();
+    service.signal("HUP");
+    site.wait_until_drained(5);
+    wait_until("all to be well", || state(&service) == "ok");
+    assert!(says(&service, "client_api_key"));
+    assert!(!says(&service, &site.client_system.api_key()));
+    service.stop();
 }
