@@ -68,6 +68,33 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::PassAlreadyRunning,
+        Self::SynchronisationStopped,
+        Self::PassInterrupted,
+        Self::UploadGivenUp,
+        Self::ClientSystemOffline,
+        Self::ClientSystemHeld,
+        Self::ClientSystemUnauthorized,
+        Self::ClientSystemMisconfigured,
+        Self::ClientSystemSilent,
+        Self::ClientSystemRefused,
+        Self::ClientSystemUnintelligible,
+        Self::PartRestarting,
+        Self::PartSilent,
+        Self::DatabaseBusy,
+        Self::DatabaseUnavailable,
+        Self::DiskFull,
+        Self::IdempotencyKeyReused,
+        Self::NotFound,
+        Self::InvalidRequest,
+        Self::InvalidReadings,
+        Self::TooLarge,
+        Self::PossiblyStored,
+        Self::Unreadable,
+    ];
+
     /// The stable name.
     pub fn name(self) -> &'static str {
         self.words().0
@@ -81,6 +108,45 @@ impl ProblemKind {
     /// The kind in a few words.
     pub fn title(self) -> &'static str {
         self.words().1
+    }
+
+    /// What to do about it, where `detail` says no more.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::PassAlreadyRunning => "wait for its end, or join it with `?wait=true`",
+            Self::SynchronisationStopped => "start it first; readings are kept",
+            Self::PassInterrupted => "nothing is lost; ask again",
+            Self::UploadGivenUp => {
+                "nothing is lost, the next pass repeats it; `detail` has the Client System's words"
+            }
+            Self::ClientSystemOffline => {
+                "uploading resumes by itself; if it lasts, look at the network"
+            }
+            Self::ClientSystemHeld => "come back after `Retry-After`; uploading resumes by itself",
+            Self::ClientSystemUnauthorized => "set the right CLIENT_API_KEY and reload",
+            Self::ClientSystemMisconfigured => {
+                "check CLIENT_API_URL with whoever runs the Client System"
+            }
+            Self::ClientSystemSilent => "ask again; if it lasts, look at the Client System",
+            Self::ClientSystemRefused => "`detail` has its words; talk to whoever runs it",
+            Self::ClientSystemUnintelligible => "check CLIENT_API_URL; talk to whoever runs it",
+            Self::PartRestarting => "ask again in a moment",
+            Self::PartSilent => "ask again; if it lasts, restart the service",
+            Self::DatabaseBusy => "ask again; end the program that keeps it locked",
+            Self::DatabaseUnavailable => "`detail` says why; it is tried again by itself",
+            Self::DiskFull => {
+                "make room on the disk under the Sync Database; uploading goes on and frees some"
+            }
+            Self::IdempotencyKeyReused => "send other readings under a key of their own",
+            Self::NotFound => "correct what was asked for",
+            Self::InvalidRequest => "`detail` says what is allowed",
+            Self::InvalidReadings => {
+                "`errors` names each; correct them and send all again, for none was stored"
+            }
+            Self::TooLarge => "send less at once",
+            Self::PossiblyStored => "re-queue it with `accept_double=true`, or discard it",
+            Self::Unreadable => "correct it first (`PATCH`)",
+        }
     }
 
     fn words(self) -> (&'static str, &'static str) {

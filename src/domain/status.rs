@@ -35,6 +35,71 @@ pub enum State {
     Ok,
 }
 
+impl State {
+    /// All of them, the first that holds is told.
+    pub const ALL: [Self; 8] = [
+        Self::Stopped,
+        Self::Misconfigured,
+        Self::Unauthorized,
+        Self::Offline,
+        Self::RateLimited,
+        Self::Degraded,
+        Self::Syncing,
+        Self::Ok,
+    ];
+
+    /// The name that the contract gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Misconfigured => "misconfigured",
+            Self::Unauthorized => "unauthorized",
+            Self::Offline => "offline",
+            Self::RateLimited => "rate_limited",
+            Self::Degraded => "degraded",
+            Self::Syncing => "syncing",
+            Self::Ok => "ok",
+        }
+    }
+
+    /// What it means, whatever the reason.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Stopped => "an operator stopped the uploading; readings are kept",
+            Self::Misconfigured => {
+                "the Client System refuses everything, or the address is not a Client System; readings are kept"
+            }
+            Self::Unauthorized => "the API key is not accepted; readings are kept",
+            Self::Offline => "the Client System cannot be reached; readings are kept",
+            Self::RateLimited => {
+                "the Client System asked to be left alone for a while; readings are kept"
+            }
+            Self::Degraded => "something needs attention; readings are kept or move on",
+            Self::Syncing => "a pass is uploading",
+            Self::Ok => "all is well",
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Stopped => "start it: `meterit-sync sync start`, or `POST /api/v1/sync/start`",
+            Self::Misconfigured => {
+                "check CLIENT_API_URL with whoever runs the Client System; it is tried again every 5 minutes"
+            }
+            Self::Unauthorized => {
+                "set the right CLIENT_API_KEY and reload; it is tried again every 5 minutes"
+            }
+            Self::Offline => {
+                "nothing, uploading resumes by itself; if it lasts, look at the network"
+            }
+            Self::RateLimited => "nothing, uploading resumes by itself",
+            Self::Degraded => "read `reason`, which says what it is and what mends it",
+            Self::Syncing | Self::Ok => "nothing",
+        }
+    }
+}
+
 /// What the sync manager says.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -58,7 +58,7 @@ fn mirrored(status: &ServiceStatus, now: Timestamp) -> Mirrored {
         possibly_doubled_uploads: queue.possibly_doubled_uploads,
         passes: status.last_pass.as_ref().map_or(0, |pass| pass.id),
         client_system_connected: status.connectivity.is_connected,
-        state: name_of(status),
+        state: status.state.name().to_owned(),
         actors: status
             .actors
             .iter()
@@ -72,12 +72,4 @@ fn mirrored(status: &ServiceStatus, now: Timestamp) -> Mirrored {
             .collect(),
         uptime_seconds: status.uptime_s,
     }
-}
-
-/// The name under which `/status` tells the state.
-fn name_of(status: &ServiceStatus) -> String {
-    serde_json::to_value(status.state)
-        .ok()
-        .and_then(|name| name.as_str().map(str::to_owned))
-        .unwrap_or_default()
 }

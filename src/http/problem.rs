@@ -172,7 +172,7 @@ impl From<ControlError> for Problem {
     }
 }
 
-fn status_of(kind: ProblemKind) -> StatusCode {
+pub(super) fn status_of(kind: ProblemKind) -> StatusCode {
     match kind {
         ProblemKind::InvalidRequest | ProblemKind::InvalidReadings => StatusCode::BAD_REQUEST,
         ProblemKind::NotFound => StatusCode::NOT_FOUND,

@@ -6,6 +6,7 @@ mod ingestion;
 mod local;
 mod observation;
 mod refusals;
+mod words;
 
 use actix_web::{
     App,
