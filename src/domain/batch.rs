@@ -59,7 +59,7 @@ pub struct Manifest {
     pub root: IdempotencyKey,
     /// Exactly the readings in the body, in the body's order.
     pub reading_ids: ReadingIds,
-    /// How often it was, or may have been, sent.
+    /// How often it was, or may have been, sent; a suspect with the batch in which the server named it.
     pub attempts: u32,
     /// For how many passes in a row it was given up.
     pub failed_passes: u32,
@@ -73,6 +73,14 @@ pub struct Manifest {
     pub claimed_at: Timestamp,
     /// How often it changed hands between instances; outcomes of earlier hands no longer count.
     pub epoch: u32,
+}
+
+impl Manifest {
+    /// Whether it was, or may have been, sent before its last sending, so that the Client System may have it whatever became
+    /// of that one.
+    pub fn is_repeated(&self) -> bool {
+        self.attempts > 1
+    }
 }
 
 /// A claimed batch with its body.

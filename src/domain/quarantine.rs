@@ -13,7 +13,8 @@ pub enum QuarantineReason {
     Refused,
     /// The row cannot be serialised.
     Unreadable,
-    /// The Client System's answer leaves open whether it has the reading.
+    /// The Client System's answer leaves open whether it has the reading, or it refused it in a batch that it may have stored
+    /// before.
     PossiblyStored,
 }
 

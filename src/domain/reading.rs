@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{timestamp::Timestamp, value::ReadingValue};
+use super::{arrival::Arrival, timestamp::Timestamp, value::ReadingValue};
 
 /// The most characters that the Client System keeps of a meter's external id.
 pub const METER_EXTERNAL_ID_MAX: usize = 255;
@@ -14,7 +14,7 @@ pub const DATA_POINT_MAX: usize = 100;
 /// The most characters that the Sync Database keeps of a unit.
 pub const UNIT_MAX: usize = 50;
 
-/// Primary key of a row in `meter_readings`; never used again for another reading.
+/// Primary key of a row in `meter_readings`; not used again for another reading, unless somebody sees to it.
 pub type ReadingId = i64;
 
 /// A reading that is ready to be stored or sent.
@@ -104,6 +104,8 @@ pub struct RawReading {
     pub value: RawCell,
     /// Column `unit`.
     pub unit: RawCell,
+    /// Column `created_at`, where the row was read to be claimed.
+    pub arrival: Arrival,
 }
 
 /// Why a row cannot be put into a batch: one column that no serialisation exists for.
@@ -202,6 +204,7 @@ mod tests {
             data_point: RawCell::Text("energy_total".into()),
             value: RawCell::Real(1.5),
             unit: RawCell::Null,
+            arrival: Arrival::Unknown,
         }
     }
 

@@ -1,16 +1,40 @@
-//! A set of reading ids in ascending order, held as runs: a batch of neighbours costs a few bytes.
+//! A set of reading ids in ascending order, held as runs: a batch of neighbours costs a few bytes. With it goes when the
+//! rows came in that the ids mean, since ids may be given anew.
 
 use std::ops::RangeInclusive;
 
-use super::reading::ReadingId;
+use super::{
+    arrival::{Arrival, Arrivals},
+    reading::ReadingId,
+};
 
 /// Ascending, distinct ids. The n-th id belongs to the n-th reading of a batch's body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadingIds {
     runs: Vec<RangeInclusive<ReadingId>>,
+    arrivals: Option<Arrivals>,
 }
 
+/// Comes between the ids and when their rows came in.
+const ARRIVALS: char = '@';
+
 impl ReadingIds {
+    /// Whether a row with one of the ids, which came in then, is among those that are meant.
+    pub fn mean(&self, arrival: Arrival) -> bool {
+        let arrivals = self.arrivals.as_ref();
+        arrivals.is_none_or(|arrivals| arrivals.cover(arrival))
+    }
+
+    /// The same ids, meaning rows only that came in then; all rows with these ids where nothing is known.
+    pub fn that_came_in(self, arrivals: Option<Arrivals>) -> Self {
+        Self { arrivals, ..self }
+    }
+
+    /// When the rows came in; none where the ids mean whatever row has them.
+    pub fn arrivals(&self) -> Option<&Arrivals> {
+        self.arrivals.as_ref()
+    }
+
     /// How many ids.
     pub fn len(&self) -> usize {
         self.runs
@@ -43,13 +67,23 @@ impl ReadingIds {
     /// The ids at the given positions of the batch's body; positions outside are passed over.
     pub fn at(&self, positions: &[usize]) -> Self {
         let ids: Vec<_> = self.iter().collect();
-        positions
+        let chosen: Self = positions
             .iter()
             .filter_map(|position| ids.get(*position).copied())
-            .collect()
+            .collect();
+        chosen.that_came_in(self.arrivals.clone())
     }
 
-    /// Written as `1-1000,1005`.
+    /// All but those in another set.
+    pub fn without(&self, others: &Self) -> Self {
+        let rest: Self = self
+            .iter()
+            .filter(|id| others.run_containing(*id).is_none())
+            .collect();
+        rest.that_came_in(self.arrivals.clone())
+    }
+
+    /// Written as `1-1000,1005`, and behind it when the rows came in, where that is known.
     pub fn encode(&self) -> String {
         let runs = self.runs.iter().map(|run| {
             if run.start() == run.end() {
@@ -58,11 +92,21 @@ impl ReadingIds {
                 format!("{}-{}", run.start(), run.end())
             }
         });
-        runs.collect::<Vec<_>>().join(",")
+        let mut text = runs.collect::<Vec<_>>().join(",");
+        let arrivals = self.arrivals.as_ref();
+        if let Some(Ok(arrivals)) = arrivals.map(serde_json::to_string) {
+            text.push(ARRIVALS);
+            text.push_str(&arrivals);
+        }
+        text
     }
 
     /// Reads what [`ReadingIds::encode`] wrote; none where the text is something else.
     pub fn decode(text: &str) -> Option<Self> {
+        let (text, arrivals) = match text.split_once(ARRIVALS) {
+            Some((text, arrivals)) => (text, Some(serde_json::from_str(arrivals).ok()?)),
+            None => (text, None),
+        };
         let mut runs: Vec<RangeInclusive<ReadingId>> = Vec::new();
         for part in text.split(',').filter(|part| !part.is_empty()) {
             // Ids may be negative, so the dash that separates is never the first character.
@@ -84,7 +128,7 @@ impl ReadingIds {
             }
             runs.push(start..=end);
         }
-        Some(Self { runs })
+        Some(Self { runs, arrivals })
     }
 }
 
@@ -100,7 +144,10 @@ impl FromIterator<ReadingId> for ReadingIds {
                 _ => runs.push(id..=id),
             }
         }
-        Self { runs }
+        Self {
+            runs,
+            arrivals: None,
+        }
     }
 }
 
@@ -123,8 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn when_the_rows_came_in_survives_being_written_down() {
+        for (between, some_unsaid) in [
+            (Some(("2026-01-01 00:00:00", "2026-01-01 @ \"1\"")), false),
+            (Some(("", "")), true),
+            (None, true),
+        ] {
+            let between = between.map(|(first, last)| (first.to_owned(), last.to_owned()));
+            let arrivals = Some(Arrivals {
+                between,
+                some_unsaid,
+            });
+            let ids = ReadingIds::decode("1-10,12").expect("ids");
+            let set = ids.that_came_in(arrivals.clone());
+            assert_eq!(ReadingIds::decode(&set.encode()), Some(set.clone()));
+            assert_eq!(set.at(&[2]).arrivals(), arrivals.as_ref());
+            assert_eq!(set.without(&set.at(&[2])).arrivals(), arrivals.as_ref());
+        }
+    }
+
+    #[test]
     fn nonsense_is_no_set() {
-        for text in ["x", "1-", "5-1", "3,1", "1-5,5"] {
+        for text in ["x", "1-", "5-1", "3,1", "1-5,5", "1-5@", "1@[1]"] {
             assert_eq!(ReadingIds::decode(text), None, "{text}");
         }
     }

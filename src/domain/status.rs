@@ -152,7 +152,8 @@ pub struct QueueStatus {
     pub log_kept_bytes: Option<u64>,
     /// Batches that failed in several passes and were set back.
     pub parked_batches: u64,
-    /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice.
+    /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice; over restarts, and
+    /// of all instances.
     pub possibly_doubled_uploads: u64,
     /// The queue has not been counted since the start, or cannot be read, so that its numbers tell nothing; told in words
     /// alone.

@@ -167,6 +167,8 @@ pub enum Fact {
     RowFailureMode,
     /// The last good configuration, JSON.
     Configuration,
+    /// How many uploads may have doubled a batch on a server without de-duplication.
+    PossiblyDoubledUploads,
 }
 
 impl Fact {
@@ -179,6 +181,7 @@ impl Fact {
             Self::BatchSizeThatFits => "batch_size_that_fits",
             Self::RowFailureMode => "row_failure_mode",
             Self::Configuration => "configuration",
+            Self::PossiblyDoubledUploads => "possibly_doubled_uploads",
         }
     }
 }

@@ -22,6 +22,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 
 use crate::domain::{
+    arrival::{Arrival, Arrivals},
     batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
     census::{KnownStretch, Stretch},
     history::Sample,
@@ -46,6 +47,16 @@ pub struct QuarantineEntry {
     pub message: String,
     /// The batch in which it was refused.
     pub key: Option<IdempotencyKey>,
+    /// When the row came in; none where it is whichever has the id.
+    pub arrivals: Option<Arrivals>,
+}
+
+impl QuarantineEntry {
+    /// Whether a row with the id, which came in then, is the one that is meant.
+    fn means(&self, arrival: Arrival) -> bool {
+        let arrivals = self.arrivals.as_ref();
+        arrivals.is_none_or(|arrivals| arrivals.cover(arrival))
+    }
 }
 
 /// Stays the same for as long as nobody but this instance commits anything. Says nothing else.
@@ -263,7 +274,7 @@ pub trait StoreTransaction: Send {
         self.remove_manifest(key).await?;
         Ok(Some(manifest))
     }
-    /// Deletes readings.
+    /// Deletes readings: rows with these ids that came in when the set says, as with all that acts by a set of ids.
     async fn delete_readings(&mut self, ids: &ReadingIds) -> Result<(), StoreError>;
     /// Marks readings as synchronized.
     async fn mark_synchronized(
@@ -296,6 +307,8 @@ pub trait StoreTransaction: Send {
     ) -> Result<MeterChanges, StoreError>;
     /// Remembers a fact, or forgets it.
     async fn remember(&mut self, fact: Fact, value: Option<&str>) -> Result<(), StoreError>;
+    /// Adds to a fact that is a number, whoever else does.
+    async fn add_to_fact(&mut self, fact: Fact, amount: u64) -> Result<(), StoreError>;
     /// Returns quarantined readings to the queue under new ids and writes audit rows.
     async fn requeue(
         &mut self,

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::DatabaseWriterParts;
 use crate::{
     domain::{
+        arrival::Arrivals,
         compression::Compression,
         quarantine::QuarantineReason,
         reading::{RawReading, ReadingId},
@@ -47,12 +48,14 @@ pub(super) async fn build(
 fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
     let read = rows.len();
     let (mut reading_ids, mut readings) = (Vec::with_capacity(read), Vec::with_capacity(read));
+    let mut arrivals = Vec::with_capacity(read);
     let mut unreadable = Vec::new();
     for row in rows {
-        let reading_id = row.id;
+        let (reading_id, arrival) = (row.id, row.arrival);
         match row.parse() {
             Ok(reading) => {
                 reading_ids.push(reading_id);
+                arrivals.push(arrival);
                 readings.push(reading);
             }
             Err(reason) => unreadable.push(QuarantineEntry {
@@ -61,12 +64,14 @@ fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
                 status: None,
                 message: reason.to_string(),
                 key: None,
+                arrivals: None,
             }),
         }
     }
+    let reading_ids: ReadingIds = reading_ids.into_iter().collect();
     Built {
         rows: read,
-        reading_ids: reading_ids.into_iter().collect(),
+        reading_ids: reading_ids.that_came_in(Arrivals::of(arrivals)),
         body: body::compress(&body::encode(&readings), compression).into(),
         unreadable,
     }

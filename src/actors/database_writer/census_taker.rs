@@ -7,7 +7,7 @@ use super::{
     queue_count::QueueCount,
 };
 use crate::{
-    domain::store::{Flight, Reserve, StoreError},
+    domain::store::{Fact, Flight, Reserve, StoreError},
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
 };
@@ -29,6 +29,7 @@ const DISK_AT_REST: Duration = Duration::from_secs(10);
 struct Bookkeeping {
     flight: Flight,
     quarantined: u64,
+    possibly_doubled: u64,
 }
 
 pub(super) struct CensusTaker {
@@ -183,6 +184,8 @@ impl CensusTaker {
         let is_due = self.count.is_shared() && self.taken_at >= self.books_at;
         if self.bookkeeping_changed || is_due {
             self.bookkeeping = self.look_at_books().await?;
+            // What was counted before this process, and by other instances.
+            self.possibly_doubled = self.possibly_doubled.max(self.bookkeeping.possibly_doubled);
             self.books_at = self.taken_at + EVERY;
             self.bookkeeping_changed = false;
         }
@@ -221,9 +224,11 @@ impl CensusTaker {
     }
 
     async fn look_at_books(&self) -> Result<Bookkeeping, StoreError> {
+        let doubled = self.parts.store.fact(Fact::PossiblyDoubledUploads).await?;
         Ok(Bookkeeping {
             flight: self.parts.store.flight().await?,
             quarantined: self.parts.store.quarantined_count().await?,
+            possibly_doubled: doubled.and_then(|text| text.parse().ok()).unwrap_or(0),
         })
     }
 

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         batch::{Batch, IdempotencyKey, ManifestState},
         meter::MeterChanges,
-        store::{Ingested, QuarantineActionResult, StoreError},
+        store::{Fact, Ingested, QuarantineActionResult, StoreError},
         timestamp::Timestamp,
     },
     messages::database_writer::{
@@ -132,6 +132,10 @@ impl WriteOperation for BeginAttempt {
             manifest.state = ManifestState::Live;
         }
         transaction.update_manifest(manifest).await?;
+        if repeated {
+            let count = Fact::PossiblyDoubledUploads;
+            transaction.add_to_fact(count, 1).await?;
+        }
         Ok((
             Some(batch),
             Changes {

@@ -111,9 +111,10 @@ impl Settling<'_> {
         let reason = if possibly_stored {
             QuarantineReason::PossiblyStored
         } else {
-            QuarantineReason::Refused
+            reason_of_refusal(&self.manifest)
         };
-        let ids: Vec<_> = self.ids().iter().collect();
+        let all = self.ids();
+        let ids: Vec<_> = all.iter().collect();
         let named = rejected
             .iter()
             .filter_map(|rejected| Some((*ids.get(rejected.position)?, rejected.words.clone())));
@@ -122,10 +123,7 @@ impl Settling<'_> {
             .collect();
         self.set_aside(&entries).await?;
         let set_aside: ReadingIds = entries.iter().map(|entry| entry.reading_id).collect();
-        let rest: ReadingIds = ids
-            .into_iter()
-            .filter(|id| set_aside.run_containing(*id).is_none())
-            .collect();
+        let rest = all.without(&set_aside);
         self.take_out(&rest).await?;
         self.settled.delivered = rest.len() as u64;
         if !rest.is_empty() {
@@ -190,7 +188,12 @@ impl Settling<'_> {
             key: new_key(),
             root: whole.root.clone(),
             reading_ids: whole.reading_ids.at(positions),
-            attempts: 0,
+            // What a suspect went through decides what it is condemned for.
+            attempts: if state == ManifestState::Suspect {
+                whole.attempts
+            } else {
+                0
+            },
             failed_passes: 0,
             state,
             last_error: Some(words.to_owned()),
@@ -277,6 +280,7 @@ impl Settling<'_> {
             status: Some(status),
             message,
             key: Some(self.manifest.key.clone()),
+            arrivals: self.manifest.reading_ids.arrivals().cloned(),
         }
     }
 
@@ -284,6 +288,16 @@ impl Settling<'_> {
         self.transaction
             .append_sync_log(size, error, now(self.parts))
             .await
+    }
+}
+
+/// Why a reading is set aside that the server refused by itself. An answer is about its own sending: where an earlier one had
+/// an open end, the server may have stored the reading then.
+fn reason_of_refusal(manifest: &Manifest) -> QuarantineReason {
+    if manifest.is_repeated() {
+        QuarantineReason::PossiblyStored
+    } else {
+        QuarantineReason::Refused
     }
 }
 
@@ -330,7 +344,7 @@ async fn condemn(
     let Some(first) = entries.first() else {
         return Ok((Settled::default(), Changes::default()));
     };
-    let words = in_words(entries.len(), QuarantineReason::Refused, &first.message);
+    let words = in_words(entries.len(), first.reason, &first.message);
     let quarantined = transaction.quarantine(&entries, now(parts)).await?;
     for suspect in &suspects {
         transaction.remove_manifest(&suspect.key).await?;
@@ -364,10 +378,11 @@ fn entries_of(suspect: &Manifest) -> Vec<QuarantineEntry> {
         .unwrap_or_else(|| "refused".to_owned());
     let entry = |reading_id| QuarantineEntry {
         reading_id,
-        reason: QuarantineReason::Refused,
+        reason: reason_of_refusal(suspect),
         status: suspect.last_status,
         message: message.clone(),
         key: Some(suspect.key.clone()),
+        arrivals: suspect.reading_ids.arrivals().cloned(),
     };
     suspect.reading_ids.iter().map(entry).collect()
 }

@@ -124,7 +124,7 @@ impl DeliveryLine {
             key: batch.manifest.key.clone(),
             body: Arc::clone(&batch.body),
             readings: batch.len(),
-            repeated: batch.manifest.attempts > 1,
+            repeated: batch.manifest.is_repeated(),
             timeout,
             span: span.clone(),
         };

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta};
 use sqlx::{Decode, Postgres, Row, Type, ValueRef, postgres::PgRow};
 
 use crate::{
-    domain::{reading::RawCell, timestamp::Timestamp},
+    domain::{arrival::Arrival, reading::RawCell, timestamp::Timestamp},
     storage::{StoreError, errors},
 };
 
@@ -51,6 +51,17 @@ pub(super) fn time(row: &PgRow, index: usize) -> Result<RawCell, StoreError> {
             RawCell::Time,
         ),
     })
+}
+
+/// When a row came in, by a column that other programs may have made in a way of their own.
+pub(super) fn arrival(row: &PgRow, index: usize) -> Result<Arrival, StoreError> {
+    let Some(bytes) = bytes(row, index)? else {
+        return Ok(Arrival::Unsaid);
+    };
+    let microseconds = bytes.try_into().map(i64::from_be_bytes).ok();
+    Ok(microseconds
+        .and_then(point_in_time)
+        .map_or(Arrival::Unknown, Arrival::Time))
 }
 
 /// A point in time, where it is one.

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, postgres::PgRow};
 use super::{cells, presence, queue::Cursors};
 use crate::{
     domain::{
+        arrival::Arrival,
         batch::ClaimOrder,
         reading::{RawReading, ReadingId},
         reading_ids::ReadingIds,
@@ -95,8 +96,15 @@ impl PendingRows for Queue<'_> {
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&mut *self.0)
             .await?;
-        rows.iter().map(raw_reading).collect()
+        rows.iter().map(claimed_reading).collect()
     }
+}
+
+fn claimed_reading(row: &PgRow) -> Result<RawReading, StoreError> {
+    Ok(RawReading {
+        arrival: cells::arrival(row, 6)?,
+        ..raw_reading(row)?
+    })
 }
 
 /// A row whose first columns are the id and the reading's five fields.
@@ -108,5 +116,6 @@ pub(super) fn raw_reading(row: &PgRow) -> Result<RawReading, StoreError> {
         data_point: cells::text(row, 3)?,
         value: cells::decimal(row, 4)?,
         unit: cells::text(row, 5)?,
+        arrival: Arrival::Unknown,
     })
 }

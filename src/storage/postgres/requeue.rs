@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
+        arrival::Arrival,
         quarantine::QuarantineFilter,
         reading::{RawReading, Reading},
         timestamp::Timestamp,
@@ -65,6 +66,7 @@ fn candidate(row: &PgRow) -> Result<Candidate, StoreError> {
             data_point: cells::text(row, 3)?,
             value: cells::text(row, 4)?,
             unit: cells::text(row, 5)?,
+            arrival: Arrival::Unknown,
         },
         reason: quarantine::reason(row, 6)?,
         retry_count: cells::get(row, 7)?,

@@ -1,11 +1,15 @@
 //! Takes readings out of the queue, or notes that their turn failed: all of a batch with one statement for its long
-//! runs of ids each, and one for the rest.
+//! runs of ids each, and one for the rest. A row that came in at another time than those that are meant only has the same
+//! id, and stays as it is.
 
+use chrono::{NaiveDateTime, TimeDelta};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 
 use crate::{
-    domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
-    storage::StoreError,
+    domain::{
+        arrival::Arrivals, reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp,
+    },
+    storage::{StoreError, errors},
 };
 
 /// From this length on a run is worth a statement of its own.
@@ -70,12 +74,13 @@ async fn apply(
         let query = sqlx::query(action.on_run)
             .bind(*run.start())
             .bind(*run.end());
-        execute(connection, query, time).await?;
+        execute(connection, query, ids.arrivals(), time).await?;
     }
     if !scattered.is_empty() {
         execute(
             connection,
             sqlx::query(action.on_list).bind(scattered),
+            ids.arrivals(),
             time,
         )
         .await?;
@@ -86,12 +91,33 @@ async fn apply(
 async fn execute(
     connection: &mut PgConnection,
     query: Query<'_, Postgres, PgArguments>,
+    arrivals: Option<&Arrivals>,
     time: Option<Timestamp>,
 ) -> Result<(), StoreError> {
+    let bounds = arrivals.map(bounds).transpose()?;
+    let (first, last) = bounds.unzip();
+    let query = query
+        .bind(first)
+        .bind(last)
+        .bind(arrivals.is_some_and(|arrivals| arrivals.some_unsaid));
     let query = match time {
         Some(time) => query.bind(time.0.naive_utc()),
         None => query,
     };
     query.execute(connection).await?;
     Ok(())
+}
+
+/// Where no row says when it came in, no time is between these.
+fn bounds(arrivals: &Arrivals) -> Result<(NaiveDateTime, NaiveDateTime), StoreError> {
+    let Some((first, last)) = &arrivals.between else {
+        let epoch = NaiveDateTime::default();
+        return Ok((epoch + TimeDelta::days(1), epoch));
+    };
+    let time = |text: &str| {
+        Timestamp::parse_stored(text)
+            .map(|time| time.0.naive_utc())
+            .ok_or_else(|| errors::nonsense("upload_manifests.reading_ids"))
+    };
+    Ok((time(first)?, time(last)?))
 }

@@ -227,6 +227,11 @@ impl StoreTransaction for PostgresTransaction {
         self.noted(result)
     }
 
+    async fn add_to_fact(&mut self, fact: Fact, amount: u64) -> Result<(), StoreError> {
+        let result = facts::add(self.connection()?, fact, amount).await;
+        self.noted(result)
+    }
+
     async fn requeue(
         &mut self,
         filter: &QuarantineFilter,

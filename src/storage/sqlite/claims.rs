@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use super::{cells, options, plain_rows, queue, transaction::lost};
 use crate::{
     domain::{
+        arrival::Arrival,
         batch::ClaimOrder,
         census::Stretch,
         reading::{RawReading, ReadingId},
@@ -135,5 +136,6 @@ pub(super) fn raw_reading(row: &SqliteRow) -> Result<RawReading, StoreError> {
         data_point: cells::cell(row, 3)?,
         value: cells::cell(row, 4)?,
         unit: cells::cell(row, 5)?,
+        arrival: Arrival::Unknown,
     })
 }

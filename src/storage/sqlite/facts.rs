@@ -32,3 +32,17 @@ pub(super) async fn remember(
     query.execute(connection).await?;
     Ok(())
 }
+
+/// Adds to a number.
+pub(super) async fn add(
+    connection: &mut SqliteConnection,
+    fact: Fact,
+    amount: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("queries/add_to_fact.sql"))
+        .bind(fact.name())
+        .bind(amount.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -26,7 +26,10 @@ use sqlx::{SqliteConnection, sqlite::LockedSqliteHandle};
 
 use super::result_codes;
 use crate::{
-    domain::reading::{RawCell, RawReading, ReadingId},
+    domain::{
+        arrival::Arrival,
+        reading::{RawCell, RawReading, ReadingId},
+    },
     storage::StoreError,
 };
 
@@ -49,6 +52,7 @@ pub(super) async fn pending(
             data_point: statement.cell(3),
             value: statement.cell(4),
             unit: statement.cell(5),
+            arrival: statement.arrival(6),
         });
     }
     Ok(rows)
@@ -132,19 +136,35 @@ impl<'handle> Statement<'handle> {
         }
     }
 
+    /// When the row came in.
+    fn arrival(&self, column: c_int) -> Arrival {
+        // SAFETY: as above.
+        match unsafe { sqlite3_column_type(self.statement.as_ptr(), column) } {
+            SQLITE_NULL => Arrival::Unsaid,
+            SQLITE_TEXT => self.bytes(column).map_or(Arrival::Unknown, Arrival::text),
+            _ => Arrival::Unknown,
+        }
+    }
+
     /// Text that is no UTF-8 is as unreadable as binary data.
     fn text(&self, column: c_int) -> RawCell {
+        let text = self.bytes(column).map(std::str::from_utf8);
+        match text {
+            Some(Ok(text)) => RawCell::Text(text.to_owned()),
+            _ => RawCell::Blob,
+        }
+    }
+
+    /// The bytes of a column that is text.
+    fn bytes(&self, column: c_int) -> Option<&[u8]> {
         // SAFETY: the column is of this type, and the length is asked for after the text, as it has to be. The bytes stay
-        // where they are until the next step, and are copied here.
-        let bytes = unsafe {
+        // where they are until the next step, for which the statement must not be borrowed.
+        unsafe {
             let start = sqlite3_column_text(self.statement.as_ptr(), column);
             let length = sqlite3_column_bytes(self.statement.as_ptr(), column);
-            match (start.is_null(), usize::try_from(length)) {
-                (false, Ok(length)) => slice::from_raw_parts(start, length),
-                _ => return RawCell::Blob,
-            }
-        };
-        std::str::from_utf8(bytes).map_or(RawCell::Blob, |text| RawCell::Text(text.to_owned()))
+            let length = usize::try_from(length).ok()?;
+            (!start.is_null()).then(|| slice::from_raw_parts(start, length))
+        }
     }
 }
 

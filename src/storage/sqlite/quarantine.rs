@@ -48,16 +48,20 @@ async fn set_chunk_aside(
         .fetch_all(&mut *connection)
         .await?;
     let mut values = Vec::with_capacity(rows.len());
+    let mut moved = Vec::with_capacity(rows.len());
     for row in &rows {
         let id = cells::required_integer(row, 0)?;
-        if let Some(entry) = entries.get(&id) {
+        if let Some(entry) = entries.get(&id)
+            && entry.means(cells::arrival(row, 7)?)
+        {
             values.push(quarantine_values(row, entry)?);
+            moved.push(id);
         }
     }
     insert_with_audit(connection, values, now).await?;
-    let ids: ReadingIds = ids.into_iter().collect();
-    settlement::delete_readings(connection, &ids).await?;
-    Ok(rows.len() as u64)
+    let moved: ReadingIds = moved.into_iter().collect();
+    settlement::delete_readings(connection, &moved).await?;
+    Ok(moved.len() as u64)
 }
 
 /// In the order of the query's columns. Numbers become texts here, since SQL would cut them to 15 digits.

@@ -247,6 +247,11 @@ impl StoreTransaction for SqliteTransaction {
         self.damage.note(done)
     }
 
+    async fn add_to_fact(&mut self, fact: Fact, amount: u64) -> Result<(), StoreError> {
+        let done = facts::add(self.connection()?, fact, amount).await;
+        self.damage.note(done)
+    }
+
     async fn requeue(
         &mut self,
         filter: &QuarantineFilter,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use meterit_sync::demo::client_system::{Deduplication, FaultAction, FaultRule};
+use meterit_sync::{
+    control::ControlError,
+    demo::client_system::{Deduplication, FaultAction, FaultRule},
+};
 
 use crate::helpers::{Plan, Site, answer, on_batch};
 
@@ -97,6 +100,86 @@ fn assert_repeated(site: &Site, name: &str) {
     assert_eq!(status.queue.quarantined, 0, "{name}");
     assert!(status.connectivity.is_connected, "{name}");
     assert_eq!(status.connectivity.last_failed_connection, None, "{name}");
+}
+
+const NAMED: &str =
+    r#"{"success":false,"errors":[{"path":"readings[2].unit","msg":"no unit of ours"}]}"#;
+const SKIPPED: &str = r#"{"success":true,"inserted":4,"skipped":1,"errors":[{"meter_external_id":"M-2","error":"duplicate key"}]}"#;
+
+/// What is in quarantine, and why.
+async fn set_aside(site: &Site) -> Vec<String> {
+    let entries = "SELECT meter_external_id || ' ' || reason || ' ' || status AS it FROM quarantined_readings";
+    site.database.column(entries).await
+}
+
+#[actix::test]
+async fn what_is_refused_after_an_open_end_may_be_stored() {
+    for (refusal, found) in [
+        (answer(400, NAMED), "M-2 possibly_stored 400"),
+        (answer(422, NAMED), "M-2 possibly_stored 422"),
+        (answer(200, SKIPPED), "M-2 possibly_stored 200"),
+    ] {
+        let site = Plan::default()
+            .fault(on_batch(FaultAction::Close).times(1).after_commit())
+            .fault(on_batch(refusal).times(1))
+            .start(5)
+            .await;
+        site.pause_of(Duration::from_secs(2), 1).await;
+        site.drained().await;
+        assert_eq!(set_aside(&site).await, [found]);
+        assert_eq!(site.status().queue.possibly_doubled_uploads, 1);
+        // It does not return unless a person accepts a double.
+        let returned = site.control().requeue_entry(1, false).await;
+        assert!(
+            matches!(returned, Err(ControlError::PossiblyStored)),
+            "{returned:?}"
+        );
+        site.finish().await;
+    }
+}
+
+#[actix::test]
+async fn a_lone_reading_that_is_refused_after_an_open_end_may_be_stored() {
+    for status in [400, 413, 422] {
+        let on_it = |action| on_batch(action).containing_meter("M-9").times(1);
+        let site = Plan::default()
+            .fault(on_it(FaultAction::Close).after_commit())
+            .fault(on_it(answer(status, "no")))
+            .start_settled(3)
+            .await;
+        // What was accepted before proves that the server takes others.
+        assert_eq!(site.pass().await.delivered, 3);
+        site.database.insert(9..10).await;
+        site.control().trigger_sync().await.expect("a pass");
+        site.eventually("the first sending", || site.batches().len() == 2)
+            .await;
+        site.pause_of(Duration::from_secs(2), 2).await;
+        site.drained().await;
+        assert_eq!(
+            set_aside(&site).await,
+            [format!("M-9 possibly_stored {status}")]
+        );
+        site.finish().await;
+    }
+}
+
+#[actix::test]
+async fn possible_doubles_are_counted_over_restarts() {
+    let mut site = Plan::default()
+        .fault(on_batch(FaultAction::Close).times(1).after_commit())
+        .start(5)
+        .await;
+    site.pause_of(Duration::from_secs(2), 1).await;
+    site.drained().await;
+    for _ in 0..2 {
+        site.stop_service().await;
+        site.start_service().await;
+        site.until("the count", |status| {
+            status.queue.possibly_doubled_uploads == 1
+        })
+        .await;
+    }
+    site.finish().await;
 }
 
 #[actix::test]

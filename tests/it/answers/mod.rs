@@ -2,6 +2,7 @@
 
 mod ambiguous;
 mod bad_batches;
+mod identity;
 mod pacing;
 mod pauses;
 mod refusals;

@@ -24,6 +24,7 @@ mod postgres_site;
 mod quarantine;
 mod readme;
 mod replaced;
+mod reused_ids;
 mod secrets;
 mod service;
 mod settings;

@@ -32,6 +32,8 @@ pub trait Site: Send + Sync {
     async fn list(&self, sql: &str) -> Vec<String>;
     /// What another program can put into `meter_readings` though no batch can hold it.
     fn unreadable(&self) -> UnreadableCells;
+    /// How another program empties `meter_readings` and has its ids begin anew.
+    fn beginning_anew(&self) -> &'static str;
 }
 
 /// Contents of `meter_readings` that the engine's columns take, and the service must name as they are.
@@ -121,6 +123,10 @@ impl Site for SqliteSite {
             value: "n/a",
         }
     }
+
+    fn beginning_anew(&self) -> &'static str {
+        "DELETE FROM meter_readings; DELETE FROM sqlite_sequence WHERE name = 'meter_readings'"
+    }
 }
 
 /// A database of its own on the server that all tests share.
@@ -184,6 +190,10 @@ impl Site for PostgresSite {
             timestamp: "infinity",
             value: "NaN",
         }
+    }
+
+    fn beginning_anew(&self) -> &'static str {
+        "TRUNCATE meter_readings RESTART IDENTITY"
     }
 }
 
@@ -255,6 +265,7 @@ pub fn entry(reading_id: i64, reason: QuarantineReason) -> QuarantineEntry {
         status: Some(400),
         message: "value out of range".to_owned(),
         key: Some(key("batch")),
+        arrivals: None,
     }
 }
 

@@ -87,6 +87,7 @@ async fn put_batch(
         .collect();
     let moved = Batch {
         manifest: Manifest {
+            // Fresh ids mean the rows that are put here, however this table writes down when they came in.
             reading_ids: new_ids.iter().copied().collect::<ReadingIds>(),
             epoch: 0,
             ..batch.manifest.clone()

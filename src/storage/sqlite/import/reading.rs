@@ -6,7 +6,7 @@ use super::super::{cells, claims, manifests, settlement};
 use crate::{
     domain::{
         batch::Batch,
-        reading::{RawCell, ReadingId},
+        reading::{RawCell, RawReading, ReadingId},
         sync_log::SyncLogEntry,
     },
     storage::{
@@ -92,10 +92,10 @@ async fn batch(connection: &mut SqliteConnection) -> Result<Option<Chunk>, Store
         .bind(settlement::id_list(&ids))
         .fetch_all(connection)
         .await?;
-    Ok(Some(Chunk::Batch {
-        batch,
-        readings: each(&rows, moved_reading)?,
-    }))
+    let mut readings = each(&rows, moved_reading)?;
+    // What only has the same id leaves later, as the pending reading that it is.
+    readings.retain(|reading| batch.manifest.reading_ids.mean(reading.contents.arrival));
+    Ok(Some(Chunk::Batch { batch, readings }))
 }
 
 async fn quarantine(
@@ -149,7 +149,10 @@ fn each<T>(
 
 fn moved_reading(row: &SqliteRow) -> Result<MovedReading, StoreError> {
     Ok(MovedReading {
-        contents: claims::raw_reading(row)?,
+        contents: RawReading {
+            arrival: cells::arrival(row, 8)?,
+            ..claims::raw_reading(row)?
+        },
         // Whatever is not exactly this is pending, for the service as for the other programs.
         is_synchronized: cells::cell(row, 6)? == RawCell::Integer(1),
         retry_count: cells::integer(row, 7)?.unwrap_or_default(),

@@ -29,6 +29,8 @@ macro_rules! conformance_suite {
             claims::a_removed_manifest_frees_its_readings,
             settlement::exactly_the_stored_readings_are_deleted,
             settlement::ids_are_never_given_twice,
+            settlement::other_rows_with_the_ids_of_a_batch_stay,
+            settlement::an_edited_row_is_still_the_one_that_was_claimed,
             settlement::marked_readings_leave_the_queue,
             settlement::retries_are_counted,
             settlement::old_synchronized_readings_are_deleted_in_pieces,

@@ -183,7 +183,7 @@ impl Ground {
             "SELECT 'reading ' || id || ' ' || value || ' ' || CASE WHEN is_synchronized THEN 1 ELSE 0 END \
                 || ' ' || coalesce(retry_count, 0) FROM meter_readings \
              UNION ALL SELECT 'manifest ' || key || ' ' || root || ' ' || state || ' ' || attempts || ' ' \
-                || failed_passes || ' ' || reading_ids || ' ' || {hexadecimal} FROM upload_manifests \
+                || failed_passes || ' ' || replace(reading_ids, ' ', 'T') || ' ' || {hexadecimal} FROM upload_manifests \
              UNION ALL SELECT 'entry ' || id || ' ' || value || ' ' || reason || ' ' || retry_count || ' ' \
                 || CASE WHEN timestamp = '{unreadable}' THEN 1 ELSE 0 END FROM quarantined_readings \
              UNION ALL SELECT 'log ' || batch_size || ' ' || CASE WHEN success THEN 1 ELSE 0 END FROM sync_log \

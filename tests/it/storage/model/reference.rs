@@ -50,6 +50,17 @@ pub struct Batch {
     pub owner: Option<Place>,
 }
 
+impl Batch {
+    /// Why a reading of it is set aside that the server refuses.
+    fn refusal(&self) -> QuarantineReason {
+        if self.attempts > 1 {
+            PossiblyStored
+        } else {
+            Refused
+        }
+    }
+}
+
 /// What is answered, as far as it says what was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Reply {
@@ -202,7 +213,11 @@ impl Queue {
             Outcome::PartlyStored { .. } => {
                 self.batches.remove(at);
                 let (bad, good) = outcome.divide(&batch.readings);
-                self.set_aside(&bad, outcome.reason());
+                let reason = match outcome.reason() {
+                    Refused => batch.refusal(),
+                    reason => reason,
+                };
+                self.set_aside(&bad, reason);
                 self.deliver(&good);
                 if !good.is_empty() {
                     self.log(good.len(), true);
@@ -231,7 +246,7 @@ impl Queue {
                         readings,
                         state,
                         name: self.batches_made,
-                        attempts: 0,
+                        attempts: if state == Suspect { batch.attempts } else { 0 },
                         failed_passes: 0,
                         ..batch
                     });
@@ -280,14 +295,16 @@ impl Queue {
         let bad: Vec<_> = self
             .batches
             .extract_if(.., |batch| condemned(batch))
-            .flat_map(|batch| batch.readings)
             .collect();
-        self.set_aside(&bad, Refused);
-        if !bad.is_empty() {
-            self.log(bad.len(), false);
+        for suspect in &bad {
+            self.set_aside(&suspect.readings, suspect.refusal());
+        }
+        let aside = bad.iter().map(|suspect| suspect.readings.len()).sum();
+        if aside > 0 {
+            self.log(aside, false);
         }
         Reply {
-            aside: bad.len(),
+            aside,
             ..Reply::default()
         }
     }
