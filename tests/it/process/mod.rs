@@ -18,6 +18,7 @@ mod late_database;
 mod main_job;
 mod migrating;
 mod neighbours;
+mod package;
 mod postgres_adoption;
 mod postgres_faults;
 mod postgres_site;
