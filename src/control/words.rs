@@ -135,7 +135,10 @@ fn losses(salvage: &Salvage) -> String {
             "{} could not be read, of which some may have been uploaded before",
             counted(count, "reading at most", "readings at most")
         ),
-        None => "nobody can tell how many readings could not be read".to_owned(),
+        None => {
+            "how many readings were lost cannot be told: nobody can tell how many could not be read"
+                .to_owned()
+        }
     }];
     if salvage.quarantined > 0 {
         told.push(format!(

@@ -23,6 +23,11 @@ pub(super) fn known_damage(path: &Path, was_ours: bool) -> Result<Option<String>
     } else if was_ours && salvage::has_damaged_log(path) {
         Some(DAMAGED_LOG)
     } else {
+        if was_ours && salvage::has_doubtful_log(path) {
+            tracing::warn!(
+                "the write-ahead log of the sync database ends in what cannot be read: a transaction that was never finished, or commits that are lost"
+            );
+        }
         None
     };
     Ok(words.map(str::to_owned))

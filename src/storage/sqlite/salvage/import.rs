@@ -29,6 +29,8 @@ pub(super) struct Import<'a> {
     now: Timestamp,
     /// Whether the index of waiting readings was found, so that it says which orphans wait.
     knows_pending: bool,
+    /// Readings with higher ids are claimed by nobody; none where that is not known.
+    since: Option<ReadingId>,
     /// Readings on their way; none before they were asked for.
     claimed: Option<Vec<RangeInclusive<ReadingId>>>,
     /// Readings that are in the new database.
@@ -45,12 +47,14 @@ impl<'a> Import<'a> {
         connection: &'a mut SqliteConnection,
         now: Timestamp,
         knows_pending: bool,
+        since: Option<ReadingId>,
     ) -> Result<Self, StoreError> {
         doubtful::begin(connection).await?;
         Ok(Self {
             connection,
             now,
             knows_pending,
+            since,
             claimed: None,
             readings: 0,
             earlier: Vec::new(),
@@ -95,7 +99,8 @@ impl<'a> Import<'a> {
                 let does_not_wait = self.knows_pending.then_some(Doubt::DoesNotWait);
                 let doubt = doubt.or(does_not_wait).unwrap_or(Doubt::MayBeFree);
                 let claimed = self.claimed.as_deref().unwrap_or_default();
-                let (certain, others) = judged(&mut transaction, batch.rows, claimed).await?;
+                let (certain, others) =
+                    judged(&mut transaction, batch.rows, claimed, self.since).await?;
                 insert_readings(&mut transaction, known, certain, self.now, &mut changes).await?;
                 for row in others {
                     // It lies elsewhere as well, where it is certain to be live.
@@ -250,6 +255,7 @@ async fn judged(
     connection: &mut SqliteConnection,
     rows: Vec<Vec<Value>>,
     claimed: &[RangeInclusive<ReadingId>],
+    since: Option<ReadingId>,
 ) -> Result<(Vec<Vec<Value>>, Vec<Vec<Value>>), StoreError> {
     let ids: Vec<ReadingId> = rows.iter().map(|row| id_of(row)).collect();
     let waiting = doubtful::waiting(connection, &ids).await?;
@@ -257,7 +263,8 @@ async fn judged(
         let id = id_of(row);
         // One that was uploaded is sent no more, and the clean-up removes it in time.
         let is_uploaded = row.get(SYNCHRONIZED) == Some(&Value::Integer(1));
-        is_uploaded || contains(claimed, id) || waiting.contains(&id)
+        let is_new = since.is_some_and(|since| id > since);
+        is_uploaded || is_new || contains(claimed, id) || waiting.contains(&id)
     }))
 }
 

@@ -69,7 +69,7 @@ async fn read(database: PathBuf, log: PathBuf, above: ReadingId) -> Result<Later
     }
     let outline = blocking(move || Outline::read(&database, &log)).await?;
     let layouts = layouts(&outline.tables).await?;
-    blocking(move || searched(&Plan::make(outline, layouts), above)).await
+    blocking(move || searched(&Plan::make(outline, layouts, None), above)).await
 }
 
 /// Where everything on the way is whole.

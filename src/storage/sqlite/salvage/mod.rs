@@ -19,6 +19,7 @@ mod pages;
 mod plan;
 mod set_aside;
 mod strays;
+mod unclaimed;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use self::{
     outline::Outline,
     plan::Plan,
     set_aside::Files,
+    unclaimed::Unclaimed,
 };
 use super::{cells, migrations, options};
 use crate::{
@@ -74,6 +76,12 @@ pub(super) fn is_cut_off(database: &Path) -> bool {
 /// Whether the write-ahead log is damaged with commits behind it: SQLite would take it to end there, and soon overwrite them.
 pub(super) fn has_damaged_log(database: &Path) -> bool {
     pages::has_gap(&set_aside::log_of(database))
+}
+
+/// Whether the log ends in what makes no sense: mostly a transaction that was not finished when power failed, of which SQLite
+/// makes nothing. But a commit of which nothing is left looks the same.
+pub(super) fn has_doubtful_log(database: &Path) -> bool {
+    pages::has_doubtful_end(&set_aside::log_of(database))
 }
 
 /// Sets a damaged database aside and puts a new one in its place, or goes on with that where it was interrupted. Nobody of
@@ -149,7 +157,7 @@ async fn shape(pool: &SqlitePool, plan: &Plan, as_before: bool) -> Result<(), St
     migrations::run(&mut connection).await?;
     for (known, planned) in TABLES.iter().zip(&plan.tables) {
         if known.has_ids {
-            let lost = losses::at_most(plan, planned, known).unwrap_or(0);
+            let lost = losses::beyond(plan, planned, known);
             let beyond = i64::try_from(lost).unwrap_or(0).min(MOST_BEYOND);
             never_reuse(
                 &mut connection,
@@ -190,7 +198,11 @@ async fn plan(files: &Files) -> Result<Plan, StoreError> {
     let (database, log) = files.damaged();
     let outline = blocking(move || Outline::read(&database, &log)).await?;
     let layouts = layouts(&outline.tables).await?;
-    blocking(move || Ok(Plan::make(outline, layouts))).await
+    blocking(move || {
+        let unclaimed = Unclaimed::find(&outline)?;
+        Ok(Plan::make(outline, layouts, unclaimed))
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(
@@ -238,6 +250,12 @@ fn tell(salvages: &[Salvage]) {
     let Some(salvage) = salvages.first() else {
         return;
     };
+    if salvage.lost_at_most.is_none() {
+        tracing::error!(
+            set_aside = salvage.set_aside,
+            "how many readings of the damaged sync database are lost cannot be told"
+        );
+    }
     tracing::error!(
         set_aside = salvage.set_aside,
         readings = salvage.readings,
@@ -257,7 +275,11 @@ async fn import(
 ) -> Result<Vec<Salvage>, StoreError> {
     let plan = plan(files).await?;
     let now = time_of(connection).await?;
-    let mut import = Import::begin(connection, now, plan.knows_pending()).await?;
+    let since = plan
+        .unclaimed
+        .as_ref()
+        .and_then(|unclaimed| unclaimed.since);
+    let mut import = Import::begin(connection, now, plan.knows_pending(), since).await?;
     let (sender, mut finds) = mpsc::channel(AHEAD);
     let reading = tokio::task::spawn_blocking(move || {
         let told = plan.hand_over(|find| {
@@ -309,6 +331,7 @@ async fn account(
     };
     let readings_lost = match (lost(READINGS), plan.knows_pending()) {
         (Some(0), _) => Some(0),
+        (None, _) if plan.pages.doubtful() > 0 => None,
         (_, true) => Some(import.pending_lost().await?),
         (by_room, false) => by_room,
     };
@@ -355,10 +378,10 @@ struct Pin(Option<SqliteConnection>);
 
 impl Pin {
     /// Where SQLite cannot even begin to read, nobody else can either. Where the log is damaged it would take less of it
-    /// than there is for all, and remove it when it goes.
+    /// than there is for all, and remove it when it goes; and it would write into the log's index what it takes for its end.
     async fn on(database: &Path, log: &Path) -> Self {
         let log = log.to_owned();
-        if blocking(move || Ok(pages::has_gap(&log)))
+        if blocking(move || Ok(pages::has_gap(&log) || pages::has_doubtful_end(&log)))
             .await
             .unwrap_or(true)
         {

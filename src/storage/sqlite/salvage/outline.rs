@@ -13,6 +13,8 @@ const PENDING: &str = "meter_readings_pending";
 /// and what the service looked like before is worth no reading.
 const OF_NO_USE: [&str; 3] = ["meterit_sync_migrations", "disk_full", "status_samples"];
 const SEQUENCES: &str = "sqlite_sequence";
+/// The index that SQLite makes for the keys of batches: none is claimed without an entry here.
+const KEYS: &str = "sqlite_autoindex_upload_manifests_1";
 
 /// What was found.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub(super) struct Outline {
     pub(super) pending: Option<Vec<u32>>,
     /// Whether these are all.
     pub(super) pending_is_whole: bool,
+    /// The pages of the highest ids that were given; none where these are not whole.
+    pub(super) sequences: Option<Vec<u32>>,
+    /// The pages of the index of the keys of batches; none where that is not whole.
+    pub(super) keys: Option<Vec<u32>>,
     /// None where it has to be found otherwise.
     pub(super) free: Option<Freelist>,
 }
@@ -61,7 +67,11 @@ impl Outline {
     /// # Errors
     /// Where there is no such file.
     pub(super) fn read(database: &Path, log: &Path) -> io::Result<Self> {
-        let pages = Pages::open(database, log)?;
+        Ok(Self::of(Pages::open(database, log)?))
+    }
+
+    /// The same of pages that are open.
+    pub(super) fn of(pages: Pages) -> Self {
         let mut uses = Uses::of(&pages);
         let entries = schema(&pages, &mut uses);
         let mut outline = Self {
@@ -69,6 +79,8 @@ impl Outline {
             foreign: Vec::new(),
             pending: None,
             pending_is_whole: false,
+            sequences: None,
+            keys: None,
             free: None,
             pages,
             uses,
@@ -83,7 +95,7 @@ impl Outline {
         if outline.pages.has_header() {
             outline.free = Some(Freelist::follow(&outline.pages, &mut outline.uses));
         }
-        Ok(outline)
+        outline
     }
 
     fn follow(&mut self, entry: Entry, given: &mut HashMap<String, i64>) {
@@ -107,6 +119,8 @@ impl Outline {
                 self.pending_is_whole = tree.is_whole();
                 self.pending = Some(tree.pages);
             }
+            None if is_sequences && tree.is_whole() => self.sequences = Some(tree.pages),
+            None if entry.name == KEYS && tree.is_whole() => self.keys = Some(tree.pages),
             None if entry.kind == "table"
                 && !entry.name.starts_with("sqlite_")
                 && !OF_NO_USE.contains(&entry.name.as_str()) =>
@@ -227,6 +241,14 @@ fn entry(row: &Row) -> Option<Entry> {
         definition: text(definition),
         is_stray: false,
     })
+}
+
+/// The highest id of the table that the page of such says was given; none where it is no such page.
+pub(super) fn given_by(pages: &Pages, page: u32, table: &str) -> Option<i64> {
+    let found = rows(pages, page).filter(|found| found.is_table && found.failed == 0)?;
+    let all: Option<Vec<_>> = found.rows.iter().map(sequence).collect();
+    let of_table = all?.into_iter().find(|(name, _)| name == table);
+    Some(of_table.map_or(0, |(_, given)| given))
 }
 
 fn sequence(row: &Row) -> Option<(String, i64)> {

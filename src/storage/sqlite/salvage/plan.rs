@@ -11,6 +11,7 @@ use super::{
     known::{Known, Layout, MANIFESTS, READINGS, TABLES, table_of},
     outline::{Named, Outline},
     pages::{Freelist, Hole, Pages, Rows, Tree, Use, Uses, Value, earlier_rows, rows},
+    unclaimed::Unclaimed,
 };
 
 /// Why it is not certain that a row was live.
@@ -60,6 +61,8 @@ pub(super) struct Plan {
     pending_is_whole: bool,
     /// Earlier versions of pages, each with its table.
     earlier: Vec<(usize, u32)>,
+    /// What is known to have been claimed by nobody since the log was damaged; none where that is not known.
+    pub(super) unclaimed: Option<Unclaimed>,
     /// Pages that may have held rows, and that nobody can make sense of.
     pub(super) unexplained: u64,
 }
@@ -107,7 +110,11 @@ pub(super) enum Find {
 
 impl Plan {
     /// Looks at every page that no tree leads to. Blocks on the file system, for as long as it takes to read the file.
-    pub(super) fn make(outline: Outline, layouts: Vec<Layout>) -> Self {
+    pub(super) fn make(
+        outline: Outline,
+        layouts: Vec<Layout>,
+        unclaimed: Option<Unclaimed>,
+    ) -> Self {
         let Outline {
             pages,
             mut uses,
@@ -116,6 +123,7 @@ impl Plan {
             pending,
             pending_is_whole,
             free,
+            ..
         } = outline;
         gaps::doubt_tables(&pages, &mut tables);
         gaps::doubt_free_pages(&pages, &mut uses);
@@ -155,6 +163,7 @@ impl Plan {
             pending,
             pending_is_whole,
             earlier: gaps::earlier_versions(&pages, &layouts),
+            unclaimed,
             unexplained: uses.count(Use::Damaged) - first + pages.missing() + pages.unknown(),
             pages,
         }
@@ -250,15 +259,18 @@ impl Plan {
     }
 
     fn hand_over_pending(&self, take: &mut impl FnMut(Find) -> io::Result<()>) -> io::Result<()> {
-        let (Some(index), Some(readings)) = (&self.pending, self.tables.get(READINGS)) else {
+        let Some(readings) = self.tables.get(READINGS) else {
             return Ok(());
         };
         let holes = readings.holes();
         if holes.is_empty() {
             return Ok(());
         }
+        if let Some(unclaimed) = &self.unclaimed {
+            unclaimed.hand_over(&holes, &readings.layout, take)?;
+        }
         let mut ids = Vec::new();
-        for page in index {
+        for page in self.pending.iter().flatten() {
             if self.may_name_others(*page) {
                 continue;
             }

@@ -1,6 +1,7 @@
 //! The database file, page by page, under the newest committed version of each in the write-ahead log.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, ErrorKind, Read, Seek, SeekFrom},
     path::Path,
@@ -11,7 +12,7 @@ use super::{
     btree::Page,
     header::{self, Header},
     record::Encoding,
-    wal::Log,
+    wal::{Log, Opened},
 };
 
 /// The size that pages have unless somebody chose another.
@@ -28,6 +29,8 @@ const LOCK_BYTE: u64 = 1 << 30;
 pub(in super::super) struct Pages {
     file: File,
     pub(super) log: Option<Log>,
+    /// Frames of the log that may have been committed besides, and nobody can tell.
+    doubtful: u64,
     page_size: usize,
     header: Option<Header>,
     /// Pages that the database has, or should have.
@@ -48,8 +51,9 @@ impl Pages {
     pub(in super::super) fn open(database: &Path, log: &Path) -> io::Result<Self> {
         let file = File::open(database)?;
         let length = file.metadata()?.len();
-        let log = Log::open(log)?;
+        let Opened { log, doubtful } = Log::open(log)?;
         let mut pages = Self {
+            doubtful,
             page_size: USUAL_PAGE_SIZE,
             header: None,
             count: 0,
@@ -70,6 +74,36 @@ impl Pages {
             .unwrap_or(pages.present);
         pages.present = pages.present.min(pages.count);
         Ok(pages)
+    }
+
+    /// The same file under these frames of its log; none without a log.
+    ///
+    /// # Errors
+    /// Where there are too many open files.
+    pub(super) fn under(&self, frames: HashMap<u32, u64>) -> io::Result<Option<Self>> {
+        let Some(log) = &self.log else {
+            return Ok(None);
+        };
+        let file = self.file.try_clone()?;
+        let length = file.metadata()?.len();
+        let mut pages = Self {
+            file,
+            log: Some(log.with(frames)?),
+            doubtful: 0,
+            page_size: self.page_size,
+            header: None,
+            count: self.count,
+            present: self.present,
+            ends_within: self.ends_within,
+            is_torn: AtomicBool::new(false),
+        };
+        pages.find_header(length);
+        Ok(Some(pages))
+    }
+
+    /// Frames of the log that may have been committed, without any trace of whether they were.
+    pub(in super::super) fn doubtful(&self) -> u64 {
+        self.doubtful
     }
 
     fn find_header(&mut self, length: u64) {

@@ -1,12 +1,20 @@
 //! What is known of pages whose newest versions may have lain where the write-ahead log is damaged.
 
-use std::path::Path;
+use std::{collections::HashMap, io, path::Path};
 
 use super::{file::Pages, wal::Log};
 
-/// Whether the write-ahead log is damaged with commits behind it, so that SQLite would take them for not committed.
+/// Whether something that was committed can be read no more in the write-ahead log, so that SQLite would take what follows
+/// for not committed, or not even know that it was there.
 pub(in super::super) fn has_gap(log: &Path) -> bool {
-    Log::open(log).is_ok_and(|log| log.is_some_and(|log| log.gap.is_some()))
+    let opened = Log::open(log).unwrap_or_default();
+    opened.log.is_some_and(|log| log.gap.is_some())
+}
+
+/// Whether the log ends in what makes no sense, and nothing says what it was.
+pub(in super::super) fn has_doubtful_end(log: &Path) -> bool {
+    Log::open(log)
+        .is_ok_and(|opened| opened.log.is_none_or(|log| log.gap.is_none()) && opened.doubtful > 0)
 }
 
 impl Pages {
@@ -35,5 +43,47 @@ impl Pages {
     pub(in super::super) fn is_written_since(&self, number: u32) -> bool {
         let log = self.log.as_ref();
         log.is_some_and(|log| log.is_written_since(number))
+    }
+
+    /// The database as it was before the transaction in which the damage begins, but for what was copied into the file
+    /// since; none without a gap.
+    pub(in super::super) fn before_gap(&self) -> io::Result<Option<Self>> {
+        self.under_some(Log::before_gap)
+    }
+
+    /// The same with what is certain of that transaction.
+    pub(in super::super) fn before_damage(&self) -> io::Result<Option<Self>> {
+        self.under_some(Log::before_damage)
+    }
+
+    /// The file alone.
+    pub(in super::super) fn without_log(&self) -> io::Result<Option<Self>> {
+        self.under_some(|_| Some(HashMap::new()))
+    }
+
+    fn under_some(
+        &self,
+        frames: impl FnOnce(&Log) -> Option<HashMap<u32, u64>>,
+    ) -> io::Result<Option<Self>> {
+        match self.log.as_ref().and_then(frames) {
+            Some(frames) => self.under(frames),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether it is known that nothing written since the gap has been copied into the file.
+    pub(in super::super) fn is_nothing_copied_since(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::is_nothing_copied_since)
+    }
+
+    /// Whether the page was written after all that is lost.
+    pub(in super::super) fn is_written_after(&self, number: u32) -> bool {
+        let log = self.log.as_ref();
+        log.is_some_and(|log| log.is_written_after(number))
+    }
+
+    /// Whether a version of the page is known to be lost.
+    pub(in super::super) fn is_named(&self, number: u32) -> bool {
+        self.log.as_ref().is_some_and(|log| log.is_named(number))
     }
 }

@@ -5,12 +5,14 @@
 
 mod btree;
 mod file;
+mod frame;
 mod freelist;
 mod gap;
 mod header;
 mod index;
 mod leaf;
 mod record;
+mod start;
 mod sums;
 mod tree;
 mod wal;
@@ -18,7 +20,7 @@ mod wal;
 pub(super) use self::{
     file::{Pages, Use, Uses, is_cut_off},
     freelist::Freelist,
-    gap::has_gap,
+    gap::{has_doubtful_end, has_gap},
     leaf::{Row, Rows, earlier_rows, is_inner_table_page, rows},
     record::Value,
     tree::{Hole, Tree, walk, walk_above},

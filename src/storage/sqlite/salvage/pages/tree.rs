@@ -40,6 +40,8 @@ impl Hole {
 pub(in super::super) struct Tree {
     /// Its pages with rows, ascending by their keys; in an index also the inner ones, in no order.
     pub(in super::super) pages: Vec<u32>,
+    /// Pages of a table that only lead to others.
+    pub(in super::super) inner: Vec<u32>,
     /// Pages whose rows are not where they should be.
     pub(in super::super) disorderly: Vec<u32>,
     /// Where something is missing.
@@ -130,7 +132,9 @@ fn visit_page(
         steps.extend(children.into_iter().rev());
     }
     uses.claim(step.page, Use::Tree);
-    if page.kind != Kind::TableInterior {
+    if page.kind == Kind::TableInterior {
+        tree.inner.push(step.page);
+    } else {
         visit_rows(pages, uses, step, tree, visit);
     }
     true

@@ -2,29 +2,24 @@
 //!
 //! SQLite reads it up to the first frame whose checksum is not right, and takes that for its end. It is, where the log was
 //! torn, or where nobody has overwritten what a transaction left that came to nothing. But where a commit follows that goes
-//! on from a checksum in the log itself, under the salt that only this log has, the log is damaged in its midst.
+//! on from a checksum in the log itself, under the salt that only this log has, the log is damaged in its midst. And where
+//! the index of the log says that more was committed than can be read, or where two commits show by what is left of them,
+//! of which the first had to be whole before the second was begun, it is damaged up to its end.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
     io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom},
     path::Path,
 };
 
 use super::{
-    header::{is_page_size, number32},
+    frame::{FRAME_HEADER, Frame, State, salt_of},
     index::Index,
-    sums::Sums,
+    start::Start,
 };
 
-const HEADER: usize = 32;
-const FRAME_HEADER: usize = 24;
-/// Whether checksums are reckoned from big-endian numbers is the last bit.
-const MAGIC: u32 = 0x377f_0682;
-/// All sizes that pages can have.
-const PAGE_SIZES: [usize; 8] = [4096, 512, 1024, 2048, 8192, 16_384, 32_768, 65_536];
-/// Frames among which two are looked for that agree with each other, where the log's header does not say how to read them.
-const SAMPLES: usize = 64;
+pub(super) const HEADER: usize = 32;
 /// A log that changes while it is read is read again this often.
 const TRIES: usize = 5;
 
@@ -35,49 +30,73 @@ pub(super) struct Log {
     pub(super) page_size: usize,
     /// Where the newest committed frame of each page begins.
     frames: HashMap<u32, u64>,
-    salt: [u8; 8],
+    pub(super) salt: [u8; 8],
     /// Pages of the database after the last commit.
     pub(super) pages: u32,
     /// None where all that was committed can be read.
     pub(super) gap: Option<Gap>,
+    /// The same as `frames`, as it was before the gap; empty where there is none.
+    before: HashMap<u32, u64>,
+    /// Frames behind the last commit that make no sense, where nothing says that none of them was committed.
+    doubtful: u64,
+    /// How many frames can have been copied into the database by now; none where nobody can tell.
+    copying: Option<usize>,
 }
 
-/// What is damaged, with commits behind it.
+/// What is damaged, of what was committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gap {
     /// Where the transaction begins in which the damage does.
     begin: u64,
     /// Pages whose newest version is lost, and where it was.
     lost: BTreeMap<u32, u64>,
+    /// Pages of which some version is lost, and it is known that it is theirs.
+    named: BTreeSet<u32>,
     /// Frames of which nobody can tell whose page they held.
     pub(super) unknown: u64,
     /// Where the last of those was.
     last_unknown: u64,
+    /// Where the last frame was of which the contents are lost; 0 without any.
+    last_lost: u64,
+    /// Versions of pages between the beginning and the first frame that is damaged.
+    early: BTreeMap<u32, u64>,
+    /// Whether there was none such yet.
+    is_early: bool,
 }
 
 /// The log starts anew with another salt while it is read.
 #[derive(Debug)]
 pub(super) struct Restarted;
 
+/// What there is of a log.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    /// None where there is none, or where nothing in it was committed.
+    pub(super) log: Option<Log>,
+    /// Frames that may have been committed besides, and nobody can tell.
+    pub(super) doubtful: u64,
+}
+
 impl Log {
-    /// None where there is no log, or where nothing in it was committed.
-    ///
     /// # Errors
     /// Where it cannot be read, or does not come to rest.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn open(path: &Path) -> io::Result<Opened> {
         let file = match File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Opened::without(path)),
             opened => opened?,
         };
         let mut last = None;
         for _ in 0..TRIES {
             let Some(log) = Self::read_all(path, &file)? else {
-                return Ok(None);
+                return Ok(Opened::without(path));
             };
             // A frame that is being written looks damaged. What is damaged looks the same when it is looked at again.
             let found = (log.gap.clone(), log.frames.len());
             if log.gap.is_none() || last.as_ref() == Some(&found) {
-                return Ok((log.pages > 0).then_some(log));
+                return Ok(Opened {
+                    doubtful: log.doubtful,
+                    log: (log.pages > 0).then_some(log),
+                });
             }
             last = Some(found);
         }
@@ -94,12 +113,16 @@ impl Log {
         if !filled(&mut reader, &mut header)? {
             return Ok(None);
         }
-        let start = match Start::told_by(&header) {
-            Some(start) => start,
-            None => match Start::guessed(file, &header)? {
-                Some(start) => start,
-                None => return Ok(None),
-            },
+        // Before the frames: whatever it names then has been written.
+        let index = Index::beside(path);
+        let told = Start::told_by(&header);
+        let is_damaged = told.is_none();
+        let start = match told {
+            Some(start) => Some(start),
+            None => Start::guessed(file, &header)?,
+        };
+        let Some(start) = start.or_else(|| Start::indexed(&header, index.as_ref())) else {
+            return Ok(None);
         };
         let mut log = Self {
             file: file.try_clone()?,
@@ -108,11 +131,13 @@ impl Log {
             salt: start.salt,
             pages: 0,
             gap: None,
+            before: HashMap::new(),
+            doubtful: 0,
+            copying: None,
         };
         reader.seek(SeekFrom::Start(HEADER as u64))?;
-        let is_damaged = Start::told_by(&header).is_none();
-        let index = Index::of_log(path, start.salt);
-        log.read_frames(&mut reader, start.sums, is_damaged, index)?;
+        let index = index.filter(|index| index.salt == start.salt);
+        log.read_frames(&mut reader, &start, is_damaged, index)?;
         // It begins anew with another header, before the first frame is overwritten.
         let mut again = [0; HEADER];
         file.rewind()?;
@@ -128,18 +153,20 @@ impl Log {
     fn read_frames(
         &mut self,
         reader: &mut impl Read,
-        mut sums: Sums,
+        start: &Start,
         is_header_damaged: bool,
         mut index: Option<Index>,
     ) -> io::Result<()> {
+        let mut sums = start.sums;
         let mut bytes = vec![0; FRAME_HEADER + self.page_size];
         let mut at = HEADER as u64;
         let mut uncommitted = Vec::new();
         let mut is_damaged = is_header_damaged;
+        let mut committed = 0;
         while filled(reader, &mut bytes)? {
             let frame = Frame::read(&bytes, at, &mut sums, self);
             let is_commit = frame.state == State::Valid && frame.pages_after > 0;
-            is_damaged |= frame.state != State::Valid || frame.is_mended;
+            is_damaged |= !frame.is_sound();
             // One that contradicts what is known says nothing of what is not.
             let is_known = frame.state != State::Unknown;
             index = index.filter(|index| {
@@ -147,42 +174,117 @@ impl Log {
                 !is_known || told.is_none_or(|page| page == frame.page)
             });
             uncommitted.push(frame);
-            if is_commit {
-                if is_damaged {
-                    let begin = uncommitted.first().map_or(at, |first| first.at);
-                    self.gap.get_or_insert_with(|| Gap {
-                        begin,
-                        ..Gap::default()
-                    });
-                }
-                self.pages = frame.pages_after;
-                for frame in uncommitted.drain(..) {
-                    self.commit(frame.named_by(index.as_ref(), bytes.len()));
-                }
-            }
             at += bytes.len() as u64;
+            if is_commit {
+                committed += uncommitted.len();
+                self.commit_all(&mut uncommitted, is_damaged, index.as_ref());
+                self.pages = frame.pages_after;
+            }
         }
+        self.read_end(uncommitted, committed, index);
         Ok(())
     }
 
+    /// What lies behind the last commit that can be read.
+    fn read_end(&mut self, mut frames: Vec<Frame>, mut committed: usize, index: Option<Index>) {
+        let length = FRAME_HEADER + self.page_size;
+        let more = index
+            .as_ref()
+            .map_or(0, |index| index.frames.saturating_sub(committed));
+        if let Some(index) = index.as_ref().filter(|_| more > 0) {
+            let missing = frames.len()..more;
+            let at = |number: usize| (HEADER + (committed + number) * length) as u64;
+            frames.extend(missing.map(|number| Frame::missing(at(number))));
+            self.pages = index.pages;
+        }
+        let (shown, pages) = self.shown_commits(&frames);
+        if shown > more {
+            self.pages = pages;
+        }
+        let mut lost: Vec<Frame> = frames.drain(..more.max(shown)).collect();
+        if !lost.is_empty() {
+            committed += lost.len();
+            self.commit_all(&mut lost, true, index.as_ref());
+        }
+        if let Some(index) = &index
+            && self.gap.is_some()
+            && index.is_all_copied()
+            && committed <= index.frames
+        {
+            // None of it is needed any more, and what can be read of it may be older than what is there.
+            self.frames.clear();
+            self.gap = Some(Gap::default());
+        }
+        let is_nonsense = |frame: &&Frame| frame.state != State::Valid && !frame.is_remains;
+        let ends_there = index
+            .as_ref()
+            .is_some_and(|index| index.frames == committed);
+        if !ends_there {
+            self.doubtful = frames.iter().filter(is_nonsense).count() as u64;
+        }
+        self.copying = index.map(|index| index.copying);
+    }
+
+    /// How many frames end with a commit of which only remains can be read, and pages of the database after it: the first
+    /// such may have been torn, but no other is begun before it is whole.
+    fn shown_commits(&self, frames: &[Frame]) -> (usize, u32) {
+        let commits: Vec<(usize, &Frame)> = frames
+            .iter()
+            .enumerate()
+            .filter(|(_, frame)| frame.is_damaged_commit(self.most_pages(frame.at)))
+            .collect();
+        let (Some((from, first)), Some((to, last))) = (commits.first(), commits.last()) else {
+            return (0, 0);
+        };
+        // Some disks are written in larger steps; then the last frame is repeated until one is full.
+        let is_repeated = first.page == last.page && to - from < commits.len();
+        if is_repeated {
+            return (0, 0);
+        }
+        (to + 1, last.pages_after)
+    }
+
+    fn commit_all(&mut self, frames: &mut Vec<Frame>, is_damaged: bool, index: Option<&Index>) {
+        if is_damaged && self.gap.is_none() {
+            self.before = self.frames.clone();
+            self.gap = Some(Gap {
+                begin: frames.first().map_or(0, |first| first.at),
+                is_early: true,
+                ..Gap::default()
+            });
+        }
+        let length = FRAME_HEADER + self.page_size;
+        for frame in frames.drain(..) {
+            self.commit(frame.named_by(index, length));
+        }
+    }
+
     fn commit(&mut self, frame: Frame) {
-        match (frame.state, &mut self.gap) {
-            (State::Valid, None) => {
-                self.frames.insert(frame.page, frame.at);
-            }
-            (State::Valid, Some(gap)) => {
-                self.frames.insert(frame.page, frame.at);
+        if frame.state == State::Valid {
+            self.frames.insert(frame.page, frame.at);
+        }
+        let Some(gap) = &mut self.gap else {
+            return;
+        };
+        gap.is_early &= frame.is_sound();
+        if gap.is_early {
+            gap.early.insert(frame.page, frame.at);
+        }
+        match frame.state {
+            State::Valid => {
                 gap.lost.remove(&frame.page);
+                return;
             }
-            (State::Lost, Some(gap)) => {
+            State::Lost => {
                 gap.lost.insert(frame.page, frame.at);
+                gap.named.insert(frame.page);
             }
-            (State::Unknown, Some(gap)) => {
+            State::Unknown => {
                 gap.unknown += 1;
                 gap.last_unknown = frame.at;
             }
-            (_, None) => {}
         }
+        gap.last_lost = frame.at;
     }
 
     /// The highest page in it.
@@ -222,6 +324,56 @@ impl Log {
         }
     }
 
+    /// The log as it was before the gap; none without one.
+    pub(super) fn before_gap(&self) -> Option<HashMap<u32, u64>> {
+        self.gap.as_ref().map(|_| self.before.clone())
+    }
+
+    /// The same with what is certain of the transaction in which the damage begins.
+    pub(super) fn before_damage(&self) -> Option<HashMap<u32, u64>> {
+        let gap = self.gap.as_ref()?;
+        let mut frames = self.before.clone();
+        frames.extend(&gap.early);
+        Some(frames)
+    }
+
+    /// A log of which only these frames are known.
+    pub(super) fn with(&self, frames: HashMap<u32, u64>) -> io::Result<Self> {
+        Ok(Self {
+            file: self.file.try_clone()?,
+            frames,
+            gap: None,
+            before: HashMap::new(),
+            ..*self
+        })
+    }
+
+    /// Whether it is known that nothing written since the gap has been copied into the database.
+    pub(super) fn is_nothing_copied_since(&self) -> bool {
+        let before = self
+            .gap
+            .as_ref()
+            .map(|gap| gap.begin / (FRAME_HEADER + self.page_size) as u64);
+        let copying = self.copying.and_then(|frames| u64::try_from(frames).ok());
+        before
+            .zip(copying)
+            .is_some_and(|(before, copying)| copying <= before)
+    }
+
+    /// Whether the page was written after all that is lost.
+    pub(super) fn is_written_after(&self, page: u32) -> bool {
+        match (&self.gap, self.frames.get(&page)) {
+            (Some(gap), Some(at)) => *at > gap.last_lost,
+            _ => false,
+        }
+    }
+
+    /// Whether a version of the page is known to be lost.
+    pub(super) fn is_named(&self, page: u32) -> bool {
+        let gap = self.gap.as_ref();
+        gap.is_some_and(|gap| gap.named.contains(&page))
+    }
+
     /// Puts the newest version of the page that can be read into `page`; false where the log has none.
     pub(super) fn read(&self, number: u32, page: &mut [u8]) -> io::Result<Result<bool, Restarted>> {
         let Some(at) = self.frames.get(&number) else {
@@ -237,98 +389,9 @@ impl Log {
         file.read_exact(page)?;
         Ok(Ok(true))
     }
-}
 
-/// What is known of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// All of it is as it was written.
-    Valid,
-    /// Its page is damaged, and it is known which one it was.
-    Lost,
-    /// Nobody can tell whose it was.
-    Unknown,
-}
-
-/// A frame.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    at: u64,
-    page: u32,
-    /// Pages of the database after the commit; 0 where none follows it.
-    pages_after: u32,
-    state: State,
-    /// Its own numbers were damaged, and reckoned from all else.
-    is_mended: bool,
-}
-
-impl Frame {
-    /// `sums` are as the frame before says, whatever it is itself; they become what this one says.
-    fn read(bytes: &[u8], at: u64, sums: &mut Sums, log: &Log) -> Self {
-        let numbers = [0, 4, 16, 20].map(|at| number32(bytes, at).unwrap_or_default());
-        let [page, pages_after, first, second] = numbers;
-        let before = *sums;
-        let mut reckoned = before;
-        reckoned.add(&bytes[..8]);
-        reckoned.add(&bytes[FRAME_HEADER..]);
-        *sums = Sums {
-            first,
-            second,
-            ..before
-        };
-        let is_of_log = salt_of(bytes, 8) == log.salt;
-        let mut frame = Self {
-            at,
-            page,
-            pages_after,
-            state: State::Unknown,
-            is_mended: false,
-        };
-        if is_of_log && reckoned == *sums && page > 0 {
-            frame.state = State::Valid;
-        } else if is_of_log {
-            // Where only the frame's own numbers are damaged, the others say what they were.
-            let missing = before.missing_before(&bytes[FRAME_HEADER..], *sums);
-            let [page, pages_after] = [0, 4].map(|at| number32(&missing, at).unwrap_or_default());
-            let most = log.most_pages(at);
-            let makes_sense = |page: u32| (1..=most).contains(&page);
-            if makes_sense(page) && (pages_after == 0 || makes_sense(pages_after)) {
-                frame = Self {
-                    page,
-                    pages_after,
-                    state: State::Valid,
-                    is_mended: true,
-                    ..frame
-                };
-            } else if makes_sense(frame.page) {
-                frame.state = State::Lost;
-            }
-        }
-        frame
-    }
-
-    /// Counted from 0.
-    fn number(&self, length: usize) -> usize {
-        usize::try_from(self.at).unwrap_or(usize::MAX) / length
-    }
-
-    /// The index of the log may know whose it was.
-    fn named_by(self, index: Option<&Index>, length: usize) -> Self {
-        let named = index.and_then(|index| index.page(self.number(length)));
-        match (self.state, named) {
-            (State::Unknown, Some(page)) => Self {
-                page,
-                state: State::Lost,
-                ..self
-            },
-            _ => self,
-        }
-    }
-}
-
-impl Log {
     /// What no database has more pages than, as far as the log was read.
-    fn most_pages(&self, at: u64) -> u32 {
+    pub(super) fn most_pages(&self, at: u64) -> u32 {
         let frames = at / (FRAME_HEADER + self.page_size) as u64 + 1;
         let before = if self.pages == 0 {
             1 << 20
@@ -339,91 +402,22 @@ impl Log {
     }
 }
 
-/// How a log is to be read.
-#[derive(Clone, Copy, Debug)]
-struct Start {
-    page_size: usize,
-    salt: [u8; 8],
-    /// The checksum that the first frame goes on from.
-    sums: Sums,
-}
-
-impl Start {
-    /// None where the header is not valid.
-    fn told_by(header: &[u8; HEADER]) -> Option<Self> {
-        let magic = number32(header, 0)?;
-        if magic & !1 != MAGIC {
-            return None;
-        }
-        let mut sums = Sums {
-            is_big_endian: magic & 1 == 1,
-            first: 0,
-            second: 0,
-        };
-        sums.add(header.get(..24)?);
-        let expected = (number32(header, 24)?, number32(header, 28)?);
-        let page_size = usize::try_from(number32(header, 8)?).ok()?;
-        let is_valid = expected == (sums.first, sums.second) && is_page_size(page_size);
-        is_valid.then(|| Self {
-            page_size,
-            salt: salt_of(header, 16),
-            sums,
-        })
-    }
-
-    /// By the first frame that goes on from what is before it; none where there is no such.
-    fn guessed(mut file: &File, header: &[u8; HEADER]) -> io::Result<Option<Self>> {
-        for page_size in PAGE_SIZES {
-            for is_big_endian in [false, true] {
-                file.seek(SeekFrom::Start(HEADER as u64))?;
-                let mut reader = BufReader::with_capacity(1 << 18, file);
-                let mut bytes = vec![0; FRAME_HEADER + page_size];
-                let mut sums = Sums {
-                    is_big_endian,
-                    first: number32(header, 24).unwrap_or_default(),
-                    second: number32(header, 28).unwrap_or_default(),
-                };
-                let start = sums;
-                let mut before = salt_of(header, 16);
-                for _ in 0..SAMPLES {
-                    if !filled(&mut reader, &mut bytes)? {
-                        break;
-                    }
-                    let salt = salt_of(&bytes, 8);
-                    sums.add(&bytes[..8]);
-                    sums.add(&bytes[FRAME_HEADER..]);
-                    let [first, second] = [16, 20].map(|at| number32(&bytes, at).unwrap_or(0));
-                    let goes_on = salt == before && (sums.first, sums.second) == (first, second);
-                    // Zeros agree with zeros.
-                    if goes_on && number32(&bytes, 0) != Some(0) {
-                        return Ok(Some(Self {
-                            page_size,
-                            salt,
-                            sums: start,
-                        }));
-                    }
-                    before = salt;
-                    sums = Sums {
-                        first,
-                        second,
-                        ..sums
-                    };
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-fn salt_of(bytes: &[u8], at: usize) -> [u8; 8] {
-    let salt = bytes.get(at..at + 8).and_then(|salt| salt.try_into().ok());
-    salt.unwrap_or_default()
-}
-
 /// False where the file ends before.
-fn filled(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+pub(super) fn filled(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(buffer) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
         other => other.map(|()| true),
+    }
+}
+
+impl Opened {
+    /// Where there is no log, or nothing that makes sense as one. An index that knows of one may be left from before power
+    /// failed: it proves nothing.
+    fn without(path: &Path) -> Self {
+        let index = Index::beside(path).filter(|index| !index.is_all_copied());
+        Self {
+            log: None,
+            doubtful: index.map_or(0, |index| index.frames as u64),
+        }
     }
 }

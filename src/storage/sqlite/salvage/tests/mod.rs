@@ -4,4 +4,5 @@ mod damages;
 mod following;
 mod interruptions;
 mod logs;
+mod lost_logs;
 mod site;
