@@ -13,6 +13,8 @@ mod layers;
 mod local_api;
 #[path = "settings/program.rs"]
 mod program;
+#[path = "settings/proxy.rs"]
+mod proxy;
 #[path = "settings/refusals.rs"]
 mod refusals;
 #[path = "settings/secrets.rs"]

@@ -202,6 +202,7 @@ impl App {
             address = %settings.local_api.host,
             port,
             client_system = settings.client_system.api_url,
+            proxy = settings.client_system.proxy.as_ref().map(tracing::field::display),
             "the service has started"
         );
         Ok(Self {

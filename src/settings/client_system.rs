@@ -7,6 +7,7 @@ use awc::http::Uri;
 use secrecy::SecretString;
 
 use super::layers::Layer;
+use super::proxy::ProxySettings;
 use super::reader::Reader;
 
 const URL_ALLOWED: &str = "an address such as https://client.example.com, beginning with http:// or https://, with a host and without user name, query or fragment";
@@ -23,6 +24,8 @@ pub struct ClientSystemSettings {
     pub api_key: SecretString,
     /// How long one request may take.
     pub timeout: Duration,
+    /// The proxy that every request goes through; none also where NO_PROXY excepts the Client System.
+    pub proxy: Option<ProxySettings>,
 }
 
 impl ClientSystemSettings {
@@ -30,12 +33,29 @@ impl ClientSystemSettings {
         let api_url = read_url(reader);
         let api_key = read_key(reader);
         let timeout = reader.milliseconds("api_timeout", 1_000..=600_000);
+        let (host, port) = api_url
+            .as_deref()
+            .and_then(host_and_port)
+            .unwrap_or_default();
+        let proxy = ProxySettings::read(reader, &host, port);
         Some(Self {
             api_url: api_url?,
             api_key: api_key?,
             timeout: timeout?,
+            proxy: proxy?,
         })
     }
+}
+
+/// Where an address leads; an IPv6 address is in brackets.
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let of_scheme = if uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    Some((uri.host()?.to_owned(), uri.port_u16().unwrap_or(of_scheme)))
 }
 
 fn read_url(reader: &mut Reader) -> Option<String> {

@@ -6,6 +6,8 @@ pub(super) const KNOWN: &[&str] = &[
     "client_api_key",
     "client_api_key_file",
     "api_timeout",
+    "https_proxy",
+    "no_proxy",
     "sync_interval_minutes",
     "batch_size",
     "batch_size_max",
@@ -35,6 +37,9 @@ pub(super) const KNOWN: &[&str] = &[
 /// Keys whose values never appear in a message, not even when they are wrong.
 const SECRET: &[&str] = &["client_api_key", "local_postgres_password"];
 
+/// Keys whose values may hold a password; where they are wrong, nobody can tell which part that is.
+const SECRET_WHEN_WRONG: &[&str] = &["https_proxy"];
+
 /// A key that is part of the contract but has no function in this version.
 pub(super) struct Reserved {
     pub name: &'static str,
@@ -53,8 +58,6 @@ pub(super) const RESERVED: &[Reserved] = &[
     protection("local_tls_cert_file"),
     protection("local_tls_key_file"),
     convenience("cors_allowed_origins"),
-    convenience("https_proxy"),
-    convenience("no_proxy"),
 ];
 
 const fn protection(name: &'static str) -> Reserved {
@@ -73,6 +76,11 @@ const fn convenience(name: &'static str) -> Reserved {
 
 pub(super) fn is_secret(name: &str) -> bool {
     SECRET.contains(&name)
+}
+
+/// Whether a value that cannot be used must not be repeated.
+pub(super) fn is_secret_when_wrong(name: &str) -> bool {
+    is_secret(name) || SECRET_WHEN_WRONG.contains(&name)
 }
 
 pub(super) fn known(name: &str) -> Option<&'static str> {

@@ -11,7 +11,9 @@ mod keys;
 mod layers;
 mod local_api;
 mod logging;
+mod no_proxy;
 mod problem;
+mod proxy;
 mod reader;
 mod report;
 mod sync;
@@ -29,6 +31,7 @@ pub use layers::Layer;
 pub use local_api::LocalApiSettings;
 pub use logging::{LogFormat, LoggingSettings};
 pub use problem::{Problem, SettingsError};
+pub use proxy::ProxySettings;
 pub use report::{Report, ReportRow};
 pub use sync::SyncSettings;
 

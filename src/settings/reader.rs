@@ -198,7 +198,7 @@ fn boolean_word(text: &str) -> Option<bool> {
 }
 
 fn shown(name: &str, raw: &Raw) -> String {
-    if keys::is_secret(name) {
+    if keys::is_secret_when_wrong(name) {
         return "a value that is not shown".to_owned();
     }
     match raw {

@@ -3,6 +3,8 @@
 
 mod exchanges;
 mod knowledge;
+mod route;
+mod tunnel;
 mod upload;
 mod wire;
 

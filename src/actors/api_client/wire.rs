@@ -5,12 +5,13 @@ use std::{cell::RefCell, time::Duration};
 
 use actix_web::web::Bytes;
 use awc::{
-    Client, ClientRequest, Connector,
+    Client, ClientRequest,
     error::{ConnectError, PayloadError, SendRequestError},
     http::{Method, header::HeaderMap},
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use super::{route::Route, tunnel::TunnelFault};
 use crate::{
     clock::Clock,
     domain::request_budget::RequestAllowance,
@@ -19,11 +20,6 @@ use crate::{
     upstream::answer::{Answer, parse_rate_limit_reset, parse_retry_after},
 };
 
-/// The server closes idle connections after 5 s; giving them up a little earlier avoids sending into a
-/// connection that is being closed.
-const IDLE_CONNECTIONS_LIVE: Duration = Duration::from_secs(4);
-/// No connection takes longer to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// No answer to a call is read beyond this, decoded; a configuration of thousands of meters stays far below.
 const ANSWER_LIMIT: usize = 16 << 20;
 
@@ -79,7 +75,7 @@ impl Call {
 pub(super) struct Wire {
     /// Exchanged where its connections cannot be trusted any more.
     client: RefCell<Client>,
-    connect_timeout: Duration,
+    route: Route,
     base: String,
     api_key: Published<SecretString>,
     clock: Clock,
@@ -91,10 +87,18 @@ impl Wire {
         api_key: Published<SecretString>,
         clock: Clock,
     ) -> Self {
-        let connect_timeout = CONNECT_TIMEOUT.min(settings.timeout);
+        Self::over(Route::new(settings), settings, api_key, clock)
+    }
+
+    pub(super) fn over(
+        route: Route,
+        settings: &ClientSystemSettings,
+        api_key: Published<SecretString>,
+        clock: Clock,
+    ) -> Self {
         Self {
-            client: RefCell::new(new_client(connect_timeout)),
-            connect_timeout,
+            client: RefCell::new(route.client()),
+            route,
             base: settings.api_url.clone(),
             api_key,
             clock,
@@ -128,7 +132,7 @@ impl Wire {
         if response.status().is_informational() {
             // The client takes it for the answer. The real one is still to come, on a connection that would hand it to
             // whoever asks next.
-            self.client.replace(new_client(self.connect_timeout));
+            self.client.replace(self.route.client());
             return Err(NoAnswer::Broken(format!(
                 "{url} sent an interim answer ({status}) that nobody had asked for"
             )));
@@ -175,19 +179,6 @@ impl Wire {
     }
 }
 
-fn new_client(connect_timeout: Duration) -> Client {
-    let connector = Connector::new()
-        .timeout(connect_timeout)
-        .handshake_timeout(connect_timeout)
-        .conn_keep_alive(IDLE_CONNECTIONS_LIVE);
-    // A redirect would carry the key and the readings to an address that nobody configured.
-    Client::builder()
-        .connector(connector)
-        .disable_redirects()
-        .disable_timeout()
-        .finish()
-}
-
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
@@ -228,14 +219,22 @@ fn no_answer(error: &SendRequestError, url: &str) -> NoAnswer {
         SendRequestError::Connect(ConnectError::Disconnected) => {
             NoAnswer::Broken(format!("{url} closed the connection without an answer"))
         }
-        SendRequestError::Connect(cause) => {
-            NoAnswer::Unreachable(format!("{}: {}", connect_words(cause), url))
-        }
+        SendRequestError::Connect(cause) => NoAnswer::Unreachable(match tunnel_fault(cause) {
+            Some(fault) => fault.to_string(),
+            None => format!("{}: {}", connect_words(cause), url),
+        }),
         SendRequestError::Url(cause) => {
             NoAnswer::Unreachable(format!("{url} is no address that can be called: {cause}"))
         }
         SendRequestError::Timeout => NoAnswer::TimedOut(format!("no answer from {url} in time")),
         other => NoAnswer::Broken(format!("the exchange with {url} broke off: {other}")),
+    }
+}
+
+fn tunnel_fault(cause: &ConnectError) -> Option<&TunnelFault> {
+    match cause {
+        ConnectError::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
     }
 }
 

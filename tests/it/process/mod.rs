@@ -22,6 +22,7 @@ mod package;
 mod postgres_adoption;
 mod postgres_faults;
 mod postgres_site;
+mod proxy;
 mod quarantine;
 mod readme;
 mod replaced;

@@ -1,0 +1,71 @@
+//! How connections to the Client System come about: straight or through a proxy, and what TLS trusts.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use actix_tls::connect::rustls_0_23::webpki_roots_cert_store;
+use awc::{Client, Connector};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::tunnel::{Tunnel, TunnelConnector};
+use crate::settings::ClientSystemSettings;
+
+/// The server closes idle connections after 5 s; giving them up a little earlier avoids sending into a
+/// connection that is being closed.
+const IDLE_CONNECTIONS_LIVE: Duration = Duration::from_secs(4);
+/// No connection takes longer to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How connections come about.
+#[derive(Clone)]
+pub(super) struct Route {
+    pub(super) connect_timeout: Duration,
+    tls: Arc<ClientConfig>,
+    pub(super) tunnel: Option<Rc<Tunnel>>,
+}
+
+impl Route {
+    pub(super) fn new(settings: &ClientSystemSettings) -> Self {
+        Self::trusting(settings, trusted_roots())
+    }
+
+    /// A route that trusts certificates of these authorities.
+    pub(super) fn trusting(settings: &ClientSystemSettings, roots: RootCertStore) -> Self {
+        let connect_timeout = CONNECT_TIMEOUT.min(settings.timeout);
+        // Others give up at the same time, and would know less of the reason.
+        let patience = connect_timeout * 9 / 10;
+        let mut tls = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self {
+            connect_timeout,
+            tls: Arc::new(tls),
+            tunnel: settings
+                .proxy
+                .as_ref()
+                .map(|proxy| Rc::new(Tunnel::new(proxy, patience))),
+        }
+    }
+
+    /// A client with a pool of connections of its own.
+    pub(super) fn client(&self) -> Client {
+        let straight = Connector::new()
+            .timeout(self.connect_timeout)
+            .handshake_timeout(self.connect_timeout)
+            .conn_keep_alive(IDLE_CONNECTIONS_LIVE)
+            .rustls_0_23(self.tls.clone());
+        // A redirect would carry the key and the readings to an address that nobody configured.
+        let client = Client::builder().disable_redirects().disable_timeout();
+        match &self.tunnel {
+            None => client.connector(straight).finish(),
+            Some(tunnel) => client
+                .connector(straight.connector(TunnelConnector(tunnel.clone())))
+                .finish(),
+        }
+    }
+}
+
+/// The public authorities, as they are built in.
+pub(super) fn trusted_roots() -> RootCertStore {
+    webpki_roots_cert_store()
+}
