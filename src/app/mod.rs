@@ -1,6 +1,7 @@
 //! The only place that wires everything. [`App::build`] binds, [`App::run_until_stopped`] serves.
 
 mod database;
+pub mod diagnosis;
 pub mod import;
 pub mod migrations;
 mod reloading;

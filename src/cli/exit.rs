@@ -16,7 +16,7 @@ pub(super) enum Exit {
     /// The service cannot be reached, or what answers there does not answer as this service does.
     Unreachable = 4,
     /// Only of `status` and `connectivity`: the service runs, but its state is neither `ok` nor `syncing`, or the Client
-    /// System is not known to be reachable.
+    /// System is not known to be reachable; and of `diagnose`: something is wrong.
     NotWell = 5,
 }
 
@@ -40,7 +40,7 @@ impl Exit {
                 "the service cannot be reached (name not found, no answer in time), or what answers is not this service"
             }
             Self::NotWell => {
-                "only `status` and `connectivity`: the service runs, but its state is not ok or syncing, or the Client System is not known to be reachable"
+                "only `status` and `connectivity`: the service runs, but its state is not ok or syncing, or the Client System is not known to be reachable; `diagnose`: something is wrong"
             }
         }
     }

@@ -5,6 +5,7 @@ mod check_config;
 mod client;
 mod completions;
 mod demo;
+mod diagnose;
 mod duration;
 mod exit;
 mod import;
@@ -51,6 +52,16 @@ enum Command {
     Migrate(migrate::MigrateArguments),
     /// Move the queue of a site that outgrows SQLite into PostgreSQL; may be interrupted and run again
     Import(import::ImportArguments),
+    /// Find out why nothing is uploaded, and pack everything that whoever helps needs into one archive
+    ///
+    /// Tries the way to the Client System step by step (name, connection, proxy, TLS, health, API key, clocks), asks the
+    /// service for its status if it runs, looks at the queue without touching it, and says what is wrong, what it means and
+    /// what to do. It reads the settings as the service does: give it the same --config and environment.
+    ///
+    /// The archive holds all of this with the settings and the end of the log (of the unit meterit-sync), and neither keys
+    /// nor passwords. Two of the calls that the Client System allows are spent; none while it wants to be left alone.
+    #[command(after_long_help = exit::Exit::help())]
+    Diagnose(diagnose::DiagnoseArguments),
     /// Let an assistant (MCP over standard input and output) talk to the running service
     Mcp(mcp::McpArguments),
     /// Show everything at work: meters, the service and a Client System, all on this machine
@@ -89,6 +100,7 @@ impl Cli {
                 })
             }
             Command::Import(arguments) => import::execute(&arguments),
+            Command::Diagnose(arguments) => diagnose::execute(&arguments, self.config),
             Command::Mcp(arguments) => mcp::execute(&arguments, self.config),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Simulate(simulation) => simulate::execute(simulation),

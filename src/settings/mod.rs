@@ -16,6 +16,7 @@ mod problem;
 mod proxy;
 mod reader;
 mod report;
+mod secrets;
 mod sync;
 mod url;
 

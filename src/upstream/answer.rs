@@ -14,6 +14,8 @@ pub struct Answer {
     pub status: u16,
     /// The pause that the server asks for.
     pub retry_after: Option<Duration>,
+    /// When it was written, by the server's clock.
+    pub date: Option<DateTime<Utc>>,
     /// Whether it says that requests may come in Zstandard.
     pub offers_zstd: bool,
     /// The decoded body.
@@ -82,18 +84,23 @@ pub fn parse_retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
     Some(wish.min(LONGEST_PAUSE))
 }
 
+/// Reads a `Date` header (RFC 9110, section 6.6.1).
+pub fn parse_date(header: &str) -> Option<DateTime<Utc>> {
+    let date = DateTime::parse_from_rfc2822(header.trim()).ok()?;
+    Some(date.to_utc())
+}
+
 /// Reads `X-RateLimit-Reset`, in epoch seconds of the server's clock, as the time until then. The server's own `Date`
 /// makes it independent of our clock; both are cut to seconds, so that one more is added.
 pub fn parse_rate_limit_reset(
     reset: &str,
-    date: Option<&str>,
+    date: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Option<Duration> {
     let reset: i64 = reset.trim().parse().ok()?;
-    let server_now = date
-        .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
-        .map_or(now, |date| date.to_utc());
-    let seconds = reset.checked_sub(server_now.timestamp())?.checked_add(1)?;
+    let seconds = reset
+        .checked_sub(date.unwrap_or(now).timestamp())?
+        .checked_add(1)?;
     let left = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     Some(left.min(LONGEST_PAUSE))
 }
@@ -109,8 +116,9 @@ mod tests {
             .with_ymd_and_hms(2030, 1, 1, 0, 0, 0)
             .single()
             .expect("a time");
-        let left = |reset: &str, date: Option<&str>| parse_rate_limit_reset(reset, date, ours);
-        let noon = Some("Thu, 01 Jan 2026 12:00:00 GMT");
+        let left = |reset: &str, date| parse_rate_limit_reset(reset, date, ours);
+        let noon = parse_date("Thu, 01 Jan 2026 12:00:00 GMT");
+        assert!(noon.is_some());
         assert_eq!(left("1767269700", noon), Some(Duration::from_secs(901)));
         assert_eq!(left("1767268000", noon), Some(Duration::ZERO), "over");
         assert_eq!(left("9999999999999", noon), Some(LONGEST_PAUSE));

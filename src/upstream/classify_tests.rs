@@ -6,6 +6,7 @@ use super::*;
 
 fn answer(status: u16, body: &str) -> Answer {
     Answer {
+        date: None,
         offers_zstd: false,
         status,
         retry_after: None,

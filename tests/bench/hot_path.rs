@@ -193,6 +193,7 @@ fn sets_of_ids(repetitions: usize) {
 /// Seeing that an answer says that everything is stored, once for a batch.
 fn plain_success(repetitions: usize) {
     let answer = Answer {
+        date: None,
         offers_zstd: false,
         status: 200,
         retry_after: None,

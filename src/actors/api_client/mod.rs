@@ -1,8 +1,10 @@
 //! All HTTP to the Client System. Reports what every call shows about the link, keeps the pauses that the
 //! server asks for, and lets at most one exchange per batch be under way.
 
+mod certificate;
 mod exchanges;
 mod knowledge;
+mod probe;
 mod route;
 mod tunnel;
 mod upload;
@@ -14,7 +16,7 @@ use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture, Supervi
 use actix_web::web::Bytes;
 use secrecy::SecretString;
 
-pub use self::{exchanges::Exchanges, knowledge::ServerKnowledge};
+pub use self::{exchanges::Exchanges, knowledge::ServerKnowledge, probe::probe};
 use self::{
     upload::Uploader,
     wire::{Call, NoAnswer, Wire},
@@ -112,7 +114,7 @@ impl ApiClient {
 
 impl Line {
     fn new(parts: ApiClientParts) -> Self {
-        let wire = Wire::new(&parts.settings, parts.api_key.clone(), parts.clock.clone());
+        let wire = Wire::new(&parts.settings, parts.clock.clone()).with_key(parts.api_key.clone());
         Self { parts, wire }
     }
 

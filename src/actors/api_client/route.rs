@@ -19,6 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Route {
     pub(super) connect_timeout: Duration,
+    roots: Arc<RootCertStore>,
     tls: Arc<ClientConfig>,
     pub(super) tunnel: Option<Rc<Tunnel>>,
 }
@@ -33,18 +34,25 @@ impl Route {
         let connect_timeout = CONNECT_TIMEOUT.min(settings.timeout);
         // Others give up at the same time, and would know less of the reason.
         let patience = connect_timeout * 9 / 10;
+        let roots = Arc::new(roots);
         let mut tls = ClientConfig::builder()
-            .with_root_certificates(roots)
+            .with_root_certificates(roots.clone())
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Self {
             connect_timeout,
+            roots,
             tls: Arc::new(tls),
             tunnel: settings
                 .proxy
                 .as_ref()
                 .map(|proxy| Rc::new(Tunnel::new(proxy, patience))),
         }
+    }
+
+    /// Whose certificates are trusted.
+    pub(super) fn roots(&self) -> Arc<RootCertStore> {
+        self.roots.clone()
     }
 
     /// A client with a pool of connections of its own.

@@ -9,6 +9,7 @@ use awc::{
     error::{ConnectError, PayloadError, SendRequestError},
     http::{Method, header::HeaderMap},
 };
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{route::Route, tunnel::TunnelFault};
@@ -17,7 +18,7 @@ use crate::{
     domain::request_budget::RequestAllowance,
     settings::ClientSystemSettings,
     supervision::published::Published,
-    upstream::answer::{Answer, parse_rate_limit_reset, parse_retry_after},
+    upstream::answer::{Answer, parse_date, parse_rate_limit_reset, parse_retry_after},
 };
 
 /// No answer to a call is read beyond this, decoded; a configuration of thousands of meters stays far below.
@@ -82,27 +83,23 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(
-        settings: &ClientSystemSettings,
-        api_key: Published<SecretString>,
-        clock: Clock,
-    ) -> Self {
-        Self::over(Route::new(settings), settings, api_key, clock)
+    pub(super) fn new(settings: &ClientSystemSettings, clock: Clock) -> Self {
+        Self::over(Route::new(settings), settings, clock)
     }
 
-    pub(super) fn over(
-        route: Route,
-        settings: &ClientSystemSettings,
-        api_key: Published<SecretString>,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn over(route: Route, settings: &ClientSystemSettings, clock: Clock) -> Self {
         Self {
             client: RefCell::new(route.client()),
             route,
             base: settings.api_url.clone(),
-            api_key,
+            api_key: Published::new(settings.api_key.clone()),
             clock,
         }
+    }
+
+    /// The same with a key that may change.
+    pub(super) fn with_key(self, api_key: Published<SecretString>) -> Self {
+        Self { api_key, ..self }
     }
 
     /// Sends the call and reads the answer, all within the call's timeout.
@@ -139,11 +136,13 @@ impl Wire {
         }
         let retry_after = header(response.headers(), "retry-after")
             .and_then(|value| parse_retry_after(value, self.clock.now()));
-        let allowance = self.allowance(response.headers());
+        let date = header(response.headers(), "date").and_then(parse_date);
+        let allowance = self.allowance(response.headers(), date);
         let offers_zstd = offers_zstd(response.headers());
         let answer = |body| Answer {
             status,
             retry_after,
+            date,
             offers_zstd,
             body,
         };
@@ -155,8 +154,7 @@ impl Wire {
         }
     }
 
-    fn allowance(&self, headers: &HeaderMap) -> RequestAllowance {
-        let date = header(headers, "date");
+    fn allowance(&self, headers: &HeaderMap, date: Option<DateTime<Utc>>) -> RequestAllowance {
         let now = self.clock.now();
         RequestAllowance {
             limit: number(headers, "x-ratelimit-limit"),

@@ -28,6 +28,8 @@ pub(super) use self::{
     address::{ServiceAddress, ServiceUrl},
     failure::Failure,
     output::{note, print},
+    status::{StatusAnswer, ask_status},
+    text::counted,
 };
 use super::{duration, exit::Exit};
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    Asking,
+    Asking, ServiceAddress,
     failure::Failure,
+    service::Service,
     text::{
         NOTHING, bytes, counted, facts, lasting, lasting_about, one_line, or_nothing, shortened,
         word,
@@ -41,6 +42,29 @@ pub(super) async fn run(
     let status = service.status().await?;
     service.print(&status, page)?;
     Ok(exit_of(status.content.state))
+}
+
+/// What a running service says of itself.
+pub(in crate::cli) struct StatusAnswer {
+    pub(in crate::cli) status: ServiceStatus,
+    /// State and reason.
+    pub(in crate::cli) headline: String,
+    /// The same as it came.
+    pub(in crate::cli) document: String,
+}
+
+/// Asks the service at an address how it fares.
+pub(in crate::cli) async fn ask_status(
+    address: &ServiceAddress,
+    config_file: Option<PathBuf>,
+) -> Result<StatusAnswer, Failure> {
+    let service = Service::new(address.resolve(config_file)?, false, None);
+    let answer = service.status().await?;
+    Ok(StatusAnswer {
+        headline: headline(&answer.content),
+        status: answer.content,
+        document: answer.document,
+    })
 }
 
 /// What the state means to a script.

@@ -47,7 +47,7 @@ pub(super) fn word(value: &impl Serialize) -> String {
 }
 
 /// `1 reading`, `2 readings`.
-pub(super) fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
+pub(in crate::cli) fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
     match count.try_into().unwrap_or(u64::MAX) {
         1 => format!("1 {one}"),
         count => format!("{count} {many}"),

@@ -8,6 +8,7 @@ mod cleanup;
 mod facts;
 mod import;
 mod ingestion;
+mod inspection;
 mod limits;
 mod manifests;
 mod meters;

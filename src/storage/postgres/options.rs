@@ -48,6 +48,12 @@ const WRITER: [(&str, &str); 4] = [
 /// Building an index may take its time. Waiting for a lock may not: others would wait behind it.
 const PATIENT: [(&str, &str); 1] = [("statement_timeout", "0")];
 
+/// Whoever looks from outside must not keep others waiting.
+const LOOKING: [(&str, &str); 2] = [
+    ("default_transaction_read_only", "on"),
+    ("statement_timeout", "10s"),
+];
+
 /// A database on a server.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
@@ -77,6 +83,12 @@ impl Server {
     /// A connection for changing the tables themselves.
     pub(super) async fn connect_for_migrations(&self) -> Result<PgConnection, StoreError> {
         self.connect_with(self.options.clone().options(PATIENT))
+            .await
+    }
+
+    /// A connection for somebody who changes nothing.
+    pub(super) async fn connect_for_looking(&self) -> Result<PgConnection, StoreError> {
+        self.connect_with(self.options.clone().options(LOOKING))
             .await
     }
 

@@ -13,6 +13,7 @@ mod foreign_changes;
 mod full_disk;
 mod import;
 mod ingestion;
+mod inspection;
 mod instance_lock;
 mod log_room;
 mod manifests;

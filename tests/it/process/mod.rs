@@ -7,6 +7,7 @@ mod damage;
 mod damaged_log;
 mod demonstration;
 mod description;
+mod diagnose;
 mod disk_faults;
 mod durability;
 mod endings;

@@ -1,0 +1,180 @@
+//! What the other side shows when TLS is set up: noted down, also where it is not good enough; whether it is good enough
+//! is decided as it always is.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use tokio_rustls::TlsConnector;
+use x509_parser::{extensions::GeneralName, prelude::X509Certificate, time::ASN1Time};
+
+use super::route::Route;
+use crate::domain::{
+    link_probe::{Certificate, LinkFault},
+    timestamp::Timestamp,
+};
+
+/// Notes the certificate down, and leaves the judgement to the usual verifier.
+#[derive(Clone, Debug)]
+pub(super) struct Witness {
+    usual: Arc<WebPkiServerVerifier>,
+    seen: Arc<Mutex<Option<CertificateDer<'static>>>>,
+}
+
+impl Witness {
+    /// # Errors
+    /// In words, where nobody is trusted.
+    pub(super) fn new(route: &Route) -> Result<Self, String> {
+        let usual = WebPkiServerVerifier::builder(route.roots())
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            usual,
+            seen: Arc::default(),
+        })
+    }
+
+    pub(super) fn connector(&self) -> TlsConnector {
+        let config = ClientConfig::builder()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(self.clone()))
+            .with_no_client_auth();
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// What was shown, as far as it can be read.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        read(seen.as_ref()?)
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(certificate.clone().into_owned());
+        self.usual
+            .verify_server_cert(certificate, intermediates, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+fn read(der: &[u8]) -> Option<Certificate> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    Some(Certificate {
+        subject: certificate.subject().to_string(),
+        names: names(&certificate),
+        issuer: certificate.issuer().to_string(),
+        not_before: time(certificate.validity().not_before),
+        not_after: time(certificate.validity().not_after),
+    })
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = extension.value.general_names.iter();
+    names
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(bytes) => address(bytes),
+            _ => None,
+        })
+        .collect()
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
+        return Some(std::net::Ipv4Addr::from(bytes).to_string());
+    }
+    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    Some(std::net::Ipv6Addr::from(bytes).to_string())
+}
+
+fn time(time: ASN1Time) -> Option<Timestamp> {
+    chrono::DateTime::from_timestamp(time.timestamp(), 0).map(Timestamp)
+}
+
+/// What is wrong where TLS was not set up.
+pub(super) fn certificate_fault(
+    error: &io::Error,
+    at: String,
+    certificate: Option<&Certificate>,
+    now: Timestamp,
+) -> LinkFault {
+    let reason = error.get_ref().and_then(|reason| reason.downcast_ref());
+    let (Some(Error::InvalidCertificate(reason)), Some(certificate)) = (reason, certificate) else {
+        let words = error.to_string();
+        return LinkFault::Tls { at, words };
+    };
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            LinkFault::CertificateExpired {
+                at,
+                since: certificate.not_after,
+                now,
+            }
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            LinkFault::CertificateNotYetValid {
+                at,
+                from: certificate.not_before,
+                now,
+            }
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            LinkFault::CertificateForAnother {
+                at,
+                names: certificate.names.clone(),
+            }
+        }
+        CertificateError::UnknownIssuer => LinkFault::CertificateUntrusted {
+            at,
+            issuer: certificate.issuer.clone(),
+        },
+        other => LinkFault::Tls {
+            at,
+            words: other.to_string(),
+        },
+    }
+}

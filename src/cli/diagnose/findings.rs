@@ -1,0 +1,93 @@
+//! What is wrong, in the order in which it is worth looking after: the way to the Client System, the database, the service.
+
+use crate::{
+    app::diagnosis::DatabaseLook,
+    cli::client::Failure,
+    domain::{
+        finding::Finding,
+        link_probe::LinkProbe,
+        status::{ServiceStatus, State},
+        store::StoreError,
+    },
+};
+
+/// Everything that is wrong; empty where nothing is.
+pub(super) fn findings(
+    link: &LinkProbe,
+    database: &Result<DatabaseLook, StoreError>,
+    service: Result<&ServiceStatus, &Failure>,
+) -> Vec<Finding> {
+    let of_link = link.faults.iter().map(|fault| fault.finding());
+    of_link
+        .chain(of_database(database))
+        .chain(match service {
+            Ok(status) => of_state(status, !link.faults.is_empty()),
+            Err(failure) => of_silence(failure),
+        })
+        .collect()
+}
+
+fn of_database(database: &Result<DatabaseLook, StoreError>) -> Option<Finding> {
+    match database {
+        Ok(look) if look.migrations.missing.is_empty() => None,
+        Ok(_) => Some(Finding::new(
+            "the Sync Database is not in the shape that this version needs",
+            "it was last used by an older version, or only by other programs",
+            "start the service, which brings it there, or run `meterit-sync migrate`",
+        )),
+        Err(error) => Some(Finding::new(
+            error.to_string(),
+            "the service cannot take readings from there",
+            "check DATABASE_URL, the rights of this user, and whether the database is there; a service that is running waits for it",
+        )),
+    }
+}
+
+fn of_silence(failure: &Failure) -> Option<Finding> {
+    match failure {
+        Failure::NotRunning(url) => Some(Finding::new(
+            format!("the service does not run: nobody listens at {url}"),
+            "readings are kept in the Sync Database, and nothing is uploaded",
+            "start it (`systemctl start meterit-sync`, or `meterit-sync run`), or say with --url where it listens",
+        )),
+        // Nobody knows where it listens: that says nothing about it.
+        Failure::Arguments(_) | Failure::Settings(_) => None,
+        other => Some(Finding::new(
+            "the service does not tell how it fares",
+            other.to_string().trim_end_matches('.'),
+            "look at its log, and restart it if it does not recover",
+        )),
+    }
+}
+
+/// What the service says of the link itself is no news where the link was found to be at fault.
+fn of_state(status: &ServiceStatus, link_is_at_fault: bool) -> Option<Finding> {
+    let is_about_the_link = matches!(
+        status.state,
+        State::Offline | State::RateLimited | State::Unauthorized | State::Misconfigured
+    );
+    if is_about_the_link && link_is_at_fault {
+        return None;
+    }
+    let (means, remedy) = match status.state {
+        State::Ok | State::Syncing => return None,
+        State::Stopped => (
+            "an operator stopped the uploading; readings are kept",
+            "start it again with `meterit-sync sync start`",
+        ),
+        State::Degraded => (
+            "the service works, but something needs attention",
+            "read the reason; the log and the numbers in the archive tell more",
+        ),
+        State::Offline | State::RateLimited | State::Unauthorized | State::Misconfigured => (
+            "the service has met something on the way to the Client System that is not there now",
+            "wait, it tries again by itself; if it lasts, the log in the archive tells more",
+        ),
+    };
+    let reason = status.reason.trim_end_matches('.');
+    Some(Finding::new(
+        format!("the service says: {reason}"),
+        means,
+        remedy,
+    ))
+}

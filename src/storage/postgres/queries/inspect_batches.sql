@@ -1,0 +1,16 @@
+SELECT
+    state,
+    count(*),
+    sum(reading_count)::BIGINT,
+    min(claimed_at),
+    max(attempts)::BIGINT,
+    (
+        SELECT last_error
+        FROM upload_manifests AS worst
+        WHERE worst.state = upload_manifests.state
+        ORDER BY attempts DESC, id
+        LIMIT 1
+    )
+FROM upload_manifests
+GROUP BY state
+ORDER BY state

@@ -1,0 +1,1 @@
+SELECT count(*) FROM meter_readings WHERE is_synchronized
