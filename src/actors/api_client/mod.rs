@@ -6,6 +6,8 @@ mod exchanges;
 mod knowledge;
 mod probe;
 mod route;
+#[cfg(test)]
+mod testing;
 mod tunnel;
 mod upload;
 mod wire;

@@ -34,13 +34,9 @@ pub async fn probe(
     held_until: Option<Timestamp>,
     clock: Clock,
 ) -> LinkProbe {
-    let mut probe = Probe::new(settings, clock);
-    if let Ok(stream) = probe.connect().await
-        && probe.encrypt(stream).await.is_ok()
-    {
-        probe.call(held_until).await;
-    }
-    probe.found
+    Probe::over(Route::new(settings), settings, clock)
+        .run(held_until)
+        .await
 }
 
 /// A step failed; why is on record.
@@ -59,7 +55,7 @@ struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    fn new(settings: &'a ClientSystemSettings, clock: Clock) -> Self {
+    fn over(route: Route, settings: &'a ClientSystemSettings, clock: Clock) -> Self {
         // The settings have seen to it that this is an address.
         let uri: Uri = settings.api_url.parse().unwrap_or_default();
         let is_encrypted = uri.scheme_str() == Some("https");
@@ -69,7 +65,7 @@ impl<'a> Probe<'a> {
         Self {
             settings,
             clock,
-            route: Route::new(settings),
+            route,
             patience: LONGEST_STEP.min(settings.timeout),
             is_encrypted,
             host: uri.host().unwrap_or_default().to_owned(),
@@ -80,6 +76,15 @@ impl<'a> Probe<'a> {
                 ..LinkProbe::default()
             },
         }
+    }
+
+    async fn run(mut self, held_until: Option<Timestamp>) -> LinkProbe {
+        if let Ok(stream) = self.connect().await
+            && self.encrypt(stream).await.is_ok()
+        {
+            self.call(held_until).await;
+        }
+        self.found
     }
 
     fn at(&self) -> String {
@@ -223,7 +228,7 @@ impl<'a> Probe<'a> {
             self.failed("health", began, LinkFault::RateLimited { until });
             return;
         }
-        let wire = Wire::new(self.settings, self.clock.clone());
+        let wire = Wire::over(self.route.clone(), self.settings, self.clock.clone());
         let health = Call {
             authenticated: false,
             ..Call::get("/health", self.patience)
@@ -322,3 +327,7 @@ async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>
             Err(io::Error::new(io::ErrorKind::TimedOut, words))
         })
 }
+
+#[cfg(test)]
+#[path = "probe_tests.rs"]
+mod tests;

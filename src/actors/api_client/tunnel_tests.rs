@@ -6,16 +6,15 @@ use std::{
     time::Duration,
 };
 
-use rustls::{RootCertStore, ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     actors::api_client::{
         route::{Route, trusted_roots},
+        testing::{certificate_for, tls_server},
         wire::{Call, NoAnswer, Wire},
     },
     clock::Clock,
@@ -214,36 +213,9 @@ async fn calls_share_a_tunnel_and_the_key_stays_inside() {
     assert!(!head.contains("the-key"), "{head}");
 }
 
-/// Answers every connection with a 204 over TLS, with a certificate for `name`.
-async fn tls_server(name: &str) -> (u16, RootCertStore) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).expect("a certificate");
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("a pair");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    actix::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            if let Ok(mut stream) = acceptor.accept(stream).await {
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
-                let _ = stream.shutdown().await;
-            }
-        }
-    });
-    (port, roots)
-}
-
 #[actix::test]
 async fn tls_is_spoken_with_the_client_system_itself() {
-    let (port, roots) = tls_server(NAME).await;
+    let (port, roots) = tls_server(&certificate_for(NAME)).await;
     let proxy = Proxy::start(Conduct::Connect(port)).await;
     let settings = settings(
         &format!("https://{NAME}/api"),
@@ -267,7 +239,7 @@ async fn tls_is_spoken_with_the_client_system_itself() {
         &settings,
         Clock::system(),
     );
-    let (port, roots) = tls_server("another.invalid").await;
+    let (port, roots) = tls_server(&certificate_for("another.invalid")).await;
     let other = Proxy::start(Conduct::Connect(port)).await;
     let settings = self::settings(
         &format!("https://{NAME}/api"),
