@@ -43,12 +43,12 @@ const NAMES: [(&str, &str, &str); 4] = [
     (
         "/connectivity",
         "consecutiveFailures downtime isConnected lastCheckTime lastFailedConnection lastSuccessfulConnection uptime",
-        "heldUntil lastError url",
+        "heldUntil lastError nextCheckTime url",
     ),
     (
         "/queue",
         "disk_free_bytes drain_rate_per_s eta_s hours_until_full in_flight oldest_pending_at pending quarantined",
-        "disk_full_since parked_batches possibly_doubled_uploads",
+        "disk_full_since log_kept_bytes parked_batches possibly_doubled_uploads",
     ),
 ];
 

@@ -144,6 +144,9 @@ fn it_is_installed_upgraded_and_purged_without_touching_the_queue() {
         package("0.1.1-1", folder.path()),
     );
     let debian = Debian::new();
+    let readme = include_str!("../../../README.md");
+    let as_written = "```sh\ncargo deb --profile distribution\nsudo dpkg --install target/debian/meterit-sync_*.deb\n```";
+    assert!(readme.contains(as_written), "this is what is tried here");
 
     let said = debian.install(&first);
     assert!(said.contains("client_api_url"), "{said}");
