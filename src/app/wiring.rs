@@ -167,11 +167,11 @@ pub(super) async fn wire(
             events: events.clone(),
             published: database.clone(),
             totals: sync_status.clone(),
+            metrics: metrics.clone(),
             progress: Progress::new(longest_standstill),
             failure_points: failure_points.clone(),
         }),
     );
-    let observed = metrics.clone();
     supervisor.start(
         api,
         ApiClient::new(ApiClientParts {
@@ -189,7 +189,7 @@ pub(super) async fn wire(
             evidence: monitor_address.clone().recipient(),
             remember: writer_address.clone().recipient(),
             published: api_snapshot.clone(),
-            observer: Rc::new(move |class, took| observed.observe_upload(class, took)),
+            metrics: metrics.clone(),
             progress: Progress::new(longest_standstill),
             failure_points: failure_points.clone(),
         }),

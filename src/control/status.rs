@@ -89,6 +89,11 @@ impl Control {
         }
     }
 
+    /// All actors, each with the number of pieces of work that it has begun and not ended.
+    pub fn work_in_hand(&self) -> Vec<(ActorStatus, usize)> {
+        self.parts.board.work_in_hand()
+    }
+
     /// The snapshot ages; the times that it counts are brought up to now.
     pub(super) fn with_current_times(&self, status: ConnectivityStatus) -> ConnectivityStatus {
         let now = self.now();

@@ -2,9 +2,10 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::progress::Progress;
 use crate::{
     clock::Clock,
     domain::status::{ActorState, ActorStatus},
@@ -17,8 +18,13 @@ pub type RestartListener = Arc<dyn Fn(Cow<'static, str>, &str) + Send + Sync>;
 #[derive(Clone)]
 pub struct Board {
     clock: Clock,
-    entries: Arc<Mutex<Vec<ActorStatus>>>,
+    entries: Arc<Mutex<Vec<Entry>>>,
     listener: RestartListener,
+}
+
+struct Entry {
+    status: ActorStatus,
+    progress: Progress,
 }
 
 impl Board {
@@ -33,22 +39,28 @@ impl Board {
 
     /// All actors, in the order in which they were started.
     pub fn actors(&self) -> Vec<ActorStatus> {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let entries = self.entries();
+        entries.iter().map(|entry| entry.status.clone()).collect()
     }
 
-    pub(super) fn enter(&self, name: &'static str) -> usize {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.push(ActorStatus {
+    /// All actors, each with the number of pieces of work that it has in hand.
+    pub fn work_in_hand(&self) -> Vec<(ActorStatus, usize)> {
+        let entries = self.entries();
+        let work = |entry: &Entry| (entry.status.clone(), entry.progress.pieces_in_hand());
+        entries.iter().map(work).collect()
+    }
+
+    pub(super) fn enter(&self, name: &'static str, progress: Progress) -> usize {
+        let status = ActorStatus {
             name: Cow::Borrowed(name),
             state: ActorState::Running,
             restarts: 0,
             generation: 1,
             last_failure: None,
             last_failure_at: None,
-        });
+        };
+        let mut entries = self.entries();
+        entries.push(Entry { status, progress });
         entries.len() - 1
     }
 
@@ -74,10 +86,13 @@ impl Board {
         seat: usize,
         change: impl FnOnce(&mut ActorStatus),
     ) -> Option<Cow<'static, str>> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.get_mut(seat).map(|entry| {
-            change(entry);
-            entry.name.clone()
+        self.entries().get_mut(seat).map(|entry| {
+            change(&mut entry.status);
+            entry.status.name.clone()
         })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -64,6 +64,11 @@ impl Progress {
         self.longest.map_or(wanted, |longest| wanted.min(longest))
     }
 
+    /// How many pieces of work are in hand.
+    pub fn pieces_in_hand(&self) -> usize {
+        self.in_hand().pieces.len()
+    }
+
     /// Begins a piece of work that takes no longer than `allowed`.
     pub fn begin(&self, what: &'static str, allowed: Duration) -> Work {
         let piece = self.piece(what, allowed);
@@ -189,7 +194,9 @@ mod tests {
         assert!(words.contains("a short piece"), "{words}");
         assert_eq!(progress.take_overdue(), None, "told once");
         work.step("another short piece", Duration::ZERO);
+        assert_eq!(progress.pieces_in_hand(), 1);
         drop(work);
+        assert_eq!(progress.pieces_in_hand(), 0);
         assert_eq!(progress.take_overdue(), None, "done");
     }
 

@@ -102,7 +102,7 @@ impl Supervisor {
     pub fn start<A: SupervisedActor>(&self, seat: Seat<A>, actor: A) {
         let progress = actor.progress();
         let future = seat.0.into_future(actor);
-        let place = self.board.enter(A::NAME);
+        let place = self.board.enter(A::NAME, progress.clone());
         let task = actix::spawn(self.clone().keep_alive(future, place, progress));
         self.tasks
             .lock()

@@ -48,6 +48,7 @@ use crate::{
         ask::tell, failure_points::FailurePoints, progress::Progress, published::Published,
         supervisor::SupervisedActor,
     },
+    telemetry::metrics::Metrics,
     upstream::{
         answer::Answer,
         configuration::parse_configuration,
@@ -57,9 +58,6 @@ use crate::{
 
 /// A health check tells about the link, so it must not take as long as an upload may.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Told about every exchange: class of the outcome, and how long it took.
-pub type ExchangeObserver = Rc<dyn Fn(&'static str, Duration)>;
 
 /// What the API client is built from.
 #[derive(Clone)]
@@ -86,8 +84,8 @@ pub struct ApiClientParts {
     pub remember: Recipient<Remember>,
     /// Where the snapshot is published.
     pub published: Published<ApiClientSnapshot>,
-    /// Who counts exchanges.
-    pub observer: ExchangeObserver,
+    /// Where uploads are counted.
+    pub metrics: Metrics,
     /// What it has in hand.
     pub progress: Progress,
     /// Planned failures.

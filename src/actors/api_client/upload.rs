@@ -47,7 +47,8 @@ impl Uploader {
         let begun = clock.elapsed();
         let outcome = self.upload_in_time().instrument(span.clone()).await;
         let took = clock.elapsed().saturating_sub(begun);
-        (self.line.parts.observer)(outcome.class(), took);
+        let metrics = &self.line.parts.metrics;
+        metrics.observe_upload(outcome.class(), self.message.readings, took);
         span.in_scope(|| {
             tracing::debug!(
                 outcome = outcome.class(),

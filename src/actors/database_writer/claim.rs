@@ -25,6 +25,10 @@ impl WriteOperation for ClaimBatches {
         true
     }
 
+    fn kind(&self) -> &'static str {
+        "claim"
+    }
+
     async fn apply(
         &self,
         transaction: &mut dyn StoreTransaction,

@@ -74,6 +74,7 @@ impl Cleaner {
 
     async fn clean_some(&self) -> Result<u64, StoreError> {
         let mut transaction = self.parts.store.begin().await?;
+        let _transaction = self.parts.metrics.time_transaction("clean_up");
         let deleted = self.delete(transaction.as_mut()).await?;
         transaction.commit().await?;
         Ok(deleted)

@@ -58,6 +58,8 @@ pub(super) trait Pending {
     fn weight(&self) -> usize;
     /// Whether it brings something in that was not there, which a full disk has no room for.
     fn adds(&self) -> bool;
+    /// What it writes, in a word.
+    fn kind(&self) -> &'static str;
     /// Carries it out within the transaction and keeps the reply.
     async fn apply(
         &mut self,
@@ -101,6 +103,10 @@ impl<M: WriteOperation> Pending for Work<M> {
 
     fn adds(&self) -> bool {
         self.message.adds()
+    }
+
+    fn kind(&self) -> &'static str {
+        self.message.kind()
     }
 
     async fn apply(
@@ -191,7 +197,10 @@ async fn write(
     group: &mut [Box<dyn Pending>],
 ) -> Result<Changes, StoreError> {
     let alone = group.len() == 1;
+    let waiting = parts.metrics.time_database_wait();
     let mut transaction = parts.store.begin().await?;
+    drop(waiting);
+    let _transaction = parts.metrics.time_transaction(kind_of(group));
     let mut changes = Changes::default();
     for pending in group {
         if !alone {
@@ -207,7 +216,20 @@ async fn write(
         parts.failure_points.pass("database_writer.apply");
     }
     parts.failure_points.pass("database_writer.before_commit");
+    let commit = parts.metrics.time_commit();
     transaction.commit().await?;
+    drop(commit);
     parts.failure_points.pass("database_writer.after_commit");
     Ok(changes)
+}
+
+/// What a group writes, in a word.
+fn kind_of(group: &[Box<dyn Pending>]) -> &'static str {
+    let mut kinds = group.iter().map(|pending| pending.kind());
+    let first = kinds.next().unwrap_or("other");
+    if kinds.all(|kind| kind == first) {
+        first
+    } else {
+        "mixed"
+    }
 }

@@ -51,6 +51,7 @@ use crate::{
         failure_points::FailurePoints, progress::Progress, published::Published,
         supervisor::SupervisedActor,
     },
+    telemetry::metrics::Metrics,
 };
 
 /// What the database writer is built from.
@@ -80,6 +81,8 @@ pub struct DatabaseWriterParts {
     pub published: Published<DatabaseSnapshot>,
     /// Where the totals since the start of the process are kept: they count when a commit does.
     pub totals: Published<SyncStatus>,
+    /// Where what the database takes its time for is counted.
+    pub metrics: Metrics,
     /// What it has in hand.
     pub progress: Progress,
     /// Planned failures.
@@ -139,7 +142,7 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     let lock_clock = Clock::system();
     let in_hand = |what| parts.progress.begin(what, LONGEST_STEP);
     loop {
-        while let Some(group) = take_group(&desk) {
+        while let Some(group) = take_group(&parts, &desk) {
             let _in_hand = in_hand("a change of the Sync Database");
             parts
                 .failure_points
@@ -199,7 +202,7 @@ fn is_draining(changes: &Changes) -> bool {
     changes.delivered > 0 || changes.claimed_through.is_some()
 }
 
-fn take_group(desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
+fn take_group(parts: &DatabaseWriterParts, desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
     /// Changes and rows that share a transaction at the most: it has to stay short, for other programs insert
     /// between our commits.
     const MOST_CHANGES: usize = 16;
@@ -215,6 +218,7 @@ fn take_group(desk: &Desk) -> Option<Vec<Box<dyn Pending>>> {
         rows += next.weight();
         group.extend(waiting.pop_front());
     }
+    parts.metrics.note_waiting_changes(waiting.len());
     // Nobody has been answered yet, so nobody can tell the order.
     group.sort_by_key(|pending| !pending.goes_first());
     (!group.is_empty()).then_some(group)
@@ -294,7 +298,9 @@ where
             refuse_as_busy(slot.clone(), context);
         } else {
             let work = Work::new(message, slot.clone());
-            self.desk.waiting.borrow_mut().push_back(Box::new(work));
+            let mut waiting = self.desk.waiting.borrow_mut();
+            waiting.push_back(Box::new(work));
+            self.parts.metrics.note_waiting_changes(waiting.len());
             self.desk.arrived.notify_one();
         }
         Deferred(slot)

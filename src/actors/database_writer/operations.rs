@@ -40,6 +40,11 @@ pub trait WriteOperation: 'static {
         false
     }
 
+    /// What it writes, in a word: one of few, for a metric's label.
+    fn kind(&self) -> &'static str {
+        "other"
+    }
+
     /// Carries the change out within a transaction that others may share.
     async fn apply(
         &self,
@@ -67,6 +72,10 @@ impl WriteOperation for InsertReadings {
 
     fn adds(&self) -> bool {
         true
+    }
+
+    fn kind(&self) -> &'static str {
+        "insert"
     }
 
     async fn apply(
@@ -116,6 +125,10 @@ impl WriteOperation for TakeOver {
 #[async_trait(?Send)]
 impl WriteOperation for BeginAttempt {
     type Reply = Option<Batch>;
+
+    fn kind(&self) -> &'static str {
+        "repeat"
+    }
 
     async fn apply(
         &self,

@@ -27,6 +27,10 @@ use crate::{
 impl WriteOperation for SettleBatch {
     type Reply = Settled;
 
+    fn kind(&self) -> &'static str {
+        "settle"
+    }
+
     async fn apply(
         &self,
         transaction: &mut dyn StoreTransaction,

@@ -1,5 +1,5 @@
 //! Programs of others that meet the service in tests, as `tests/run prepare` installs them: the official clients of the
-//! protocol of assistants, a browser, and a tester of described interfaces.
+//! protocol of assistants, a browser, a tester of described interfaces, and Prometheus.
 
 use std::{
     fs,
@@ -51,6 +51,19 @@ pub fn interface_tester(description: &str, account: &Path) -> Command {
         .env("SCHEMATHESIS_HOOKS", "hooks")
         .env("ACCOUNT", account);
     command
+}
+
+/// A program of Prometheus, about to do what it is told.
+pub fn prometheus(program: &str) -> Command {
+    let program: PathBuf = [ROOT, "target/peers/prometheus/usr/bin", program]
+        .iter()
+        .collect();
+    assert!(
+        program.exists(),
+        "{} is missing: run `tests/run prepare`",
+        program.display()
+    );
+    Command::new(program)
 }
 
 fn script(name: &str) -> PathBuf {

@@ -19,6 +19,7 @@ mod late_database;
 mod main_job;
 mod migrating;
 mod neighbours;
+mod observation;
 mod package;
 mod postgres_adoption;
 mod postgres_faults;

@@ -356,6 +356,7 @@ impl Desk {
             hold: nobody.recipient(),
             published: Default::default(),
             totals: Default::default(),
+            metrics: meterit_sync::telemetry::metrics::Metrics::new().expect("metrics"),
             failure_points: failure_points.clone(),
         };
         let writer = DatabaseWriter::new(parts).start();
