@@ -55,7 +55,7 @@ pub(super) fn execute(arguments: &DemoArguments) -> ExitCode {
         filter: "error,actix_http=off,actix_server=off".to_owned(),
         format: LogFormat::Readable,
     };
-    if let Err(error) = telemetry::logging::install(&logging) {
+    if let Err(error) = telemetry::logging::install(&logging, None) {
         return failed(error);
     }
     match actix::System::new().block_on(demonstrate(arguments)) {

@@ -13,7 +13,7 @@ use super::{NEEDS_A_PERSON, failed, reading_again::ReadAgain, vital_signs};
 use crate::{
     app::{App, Ending, StartError, Surroundings},
     settings::{Loaded, Settings},
-    telemetry,
+    telemetry::{self, traces::Traces},
 };
 
 #[derive(Debug, Default, Args)]
@@ -29,7 +29,14 @@ pub(super) fn execute(
     config_file: Option<PathBuf>,
     loaded: Loaded,
 ) -> ExitCode {
-    let log = match telemetry::logging::install(&loaded.settings.logging) {
+    let traces = match Traces::begin(&loaded.settings.tracing) {
+        Ok(traces) => traces,
+        Err(error) => {
+            eprintln!("meterit-sync: {error}");
+            return ExitCode::from(NEEDS_A_PERSON);
+        }
+    };
+    let log = match telemetry::logging::install(&loaded.settings.logging, traces.as_ref()) {
         Ok(log) => log,
         Err(error) => return failed(error),
     };
@@ -44,7 +51,14 @@ pub(super) fn execute(
     };
     surroundings.effective_settings = (&loaded.report).into();
     let again = ReadAgain { config_file, log };
-    actix::System::new().block_on(serve(loaded.settings, surroundings, again))
+    actix::System::new().block_on(async {
+        let sending = traces.map(Traces::send);
+        let code = serve(loaded.settings, surroundings, again).await;
+        if let Some(sending) = sending {
+            sending.finish().await;
+        }
+        code
+    })
 }
 
 async fn serve(settings: Settings, surroundings: Surroundings, again: ReadAgain) -> ExitCode {

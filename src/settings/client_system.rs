@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use awc::http::Uri;
 use secrecy::SecretString;
 
 use super::layers::Layer;
 use super::proxy::ProxySettings;
 use super::reader::Reader;
+use super::url::base_url;
 
 const URL_ALLOWED: &str = "an address such as https://client.example.com, beginning with http:// or https://, with a host and without user name, query or fragment";
 const KEY_ALLOWED: &str = "the key issued by the Client System, in printable ASCII on one line";
@@ -59,31 +59,11 @@ fn host_and_port(url: &str) -> Option<(String, u16)> {
 }
 
 fn read_url(reader: &mut Reader) -> Option<String> {
-    let url = reader.text("client_api_url", URL_ALLOWED, base_url)?;
+    let url = reader.text("client_api_url", URL_ALLOWED, |text| {
+        base_url(text, "the key is CLIENT_API_KEY")
+    })?;
     reader.show_given("client_api_url", url.clone());
     Some(url)
-}
-
-fn base_url(text: &str) -> Result<String, String> {
-    let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err("it does not begin with http:// or https://".to_owned());
-    }
-    let Some(authority) = uri.authority().filter(|found| !found.host().is_empty()) else {
-        return Err("it has no host".to_owned());
-    };
-    if authority.as_str().contains('@') {
-        return Err(
-            "user name and password do not belong here, the key is CLIENT_API_KEY".to_owned(),
-        );
-    }
-    if authority.as_str() != authority.host() && !matches!(authority.port_u16(), Some(1..)) {
-        return Err("its port is not a number from 1 to 65535".to_owned());
-    }
-    if uri.query().is_some() || text.contains('#') {
-        return Err("it has a query or a fragment".to_owned());
-    }
-    Ok(text.trim_end_matches('/').to_owned())
 }
 
 fn read_key(reader: &mut Reader) -> Option<SecretString> {

@@ -32,6 +32,7 @@ pub(super) const KNOWN: &[&str] = &[
     "local_api_port",
     "log_level",
     "log_format",
+    "otlp_endpoint",
 ];
 
 /// Keys whose values never appear in a message, not even when they are wrong.

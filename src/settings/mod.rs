@@ -18,11 +18,13 @@ mod reader;
 mod report;
 mod secrets;
 mod sync;
+mod tracing;
 mod url;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use self::tracing::TracingSettings;
 pub use client_system::ClientSystemSettings;
 pub use config_download::ConfigDownloadSettings;
 pub use connectivity::ConnectivitySettings;
@@ -58,6 +60,8 @@ pub struct Settings {
     pub local_api: LocalApiSettings,
     /// How much is logged, and in which form.
     pub logging: LoggingSettings,
+    /// Where traces go.
+    pub tracing: TracingSettings,
 }
 
 /// What the layers are read from.
@@ -178,6 +182,7 @@ impl Settings {
         let database = DatabaseSettings::read(reader);
         let local_api = LocalApiSettings::read(reader);
         let logging = LoggingSettings::read(reader);
+        let tracing = TracingSettings::read(reader);
         Some(Self {
             client_system: client_system?,
             sync: sync?,
@@ -187,6 +192,7 @@ impl Settings {
             database: database?,
             local_api: local_api?,
             logging: logging?,
+            tracing: tracing?,
         })
     }
 }

@@ -1,6 +1,8 @@
-//! The little that settings need to know about URLs: hiding what is secret in them, and composing them.
+//! The little that settings need to know about URLs: reading them, hiding what is secret in them, and composing them.
 
 use std::fmt::Write;
+
+use awc::http::Uri;
 
 const MASK: &str = "***";
 
@@ -34,6 +36,28 @@ fn masked_parameter(parameter: &str) -> String {
         Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}={MASK}"),
         _ => parameter.to_owned(),
     }
+}
+
+/// Reads the address of a server to which paths are appended; without a slash at its end. `hint` tells whoever writes a
+/// user name into it where that belongs.
+pub(super) fn base_url(text: &str, hint: &str) -> Result<String, String> {
+    let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err("it does not begin with http:// or https://".to_owned());
+    }
+    let Some(authority) = uri.authority().filter(|found| !found.host().is_empty()) else {
+        return Err("it has no host".to_owned());
+    };
+    if authority.as_str().contains('@') {
+        return Err(format!("user name and password do not belong here, {hint}"));
+    }
+    if authority.as_str() != authority.host() && !matches!(authority.port_u16(), Some(1..)) {
+        return Err("its port is not a number from 1 to 65535".to_owned());
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return Err("it has a query or a fragment".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Escapes everything that could have a meaning of its own in a URL.

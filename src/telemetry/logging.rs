@@ -5,9 +5,12 @@ use std::{io::IsTerminal, sync::Arc};
 
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, reload};
 
+use super::traces::Traces;
 use crate::settings::{LogFormat, LoggingSettings};
 
 /// The log could not be set up.
@@ -24,13 +27,13 @@ pub enum LoggingError {
     AlreadySet(#[from] TryInitError),
 }
 
-/// Sets up the log of this process, once.
+/// Sets up the log of this process, once; what passes its filter is traced as well, where there are traces.
 ///
 /// # Errors
 /// When the filter is not understood, or when the log is set up already.
-pub fn install(settings: &LoggingSettings) -> Result<Log, LoggingError> {
+pub fn install(settings: &LoggingSettings, traces: Option<&Traces>) -> Result<Log, LoggingError> {
     let colours = std::io::stderr().is_terminal();
-    let (subscriber, log) = subscriber(settings, std::io::stderr, colours)?;
+    let (subscriber, log) = subscriber(settings, std::io::stderr, colours, traces)?;
     subscriber.try_init()?;
     Ok(log)
 }
@@ -57,6 +60,7 @@ pub fn subscriber<W>(
     settings: &LoggingSettings,
     writer: W,
     colours: bool,
+    traces: Option<&Traces>,
 ) -> Result<(Box<dyn Subscriber + Send + Sync>, Log), LoggingError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -74,7 +78,7 @@ where
                 .with_filter_reloading();
             let handle = builder.reload_handle();
             let log = Log(Arc::new(move |filter| handle.reload(filter)));
-            (Box::new(builder.finish()), log)
+            (traced(builder.finish(), traces), log)
         }
         LogFormat::Readable => {
             let builder = fmt()
@@ -84,9 +88,19 @@ where
                 .with_filter_reloading();
             let handle = builder.reload_handle();
             let log = Log(Arc::new(move |filter| handle.reload(filter)));
-            (Box::new(builder.finish()), log)
+            (traced(builder.finish(), traces), log)
         }
     })
+}
+
+fn traced<S>(subscriber: S, traces: Option<&Traces>) -> Box<dyn Subscriber + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+{
+    match traces {
+        Some(traces) => Box::new(subscriber.with(traces.layer())),
+        None => Box::new(subscriber),
+    }
 }
 
 /// The protocol of assistants would log three lines for every request; whoever wants them names `rmcp` in the filter.
@@ -135,7 +149,7 @@ mod tests {
             let buffer = buffer.clone();
             move || buffer.clone()
         };
-        let (subscriber, log) = subscriber(&settings, writer, false).unwrap();
+        let (subscriber, log) = subscriber(&settings, writer, false, None).unwrap();
         change(&log);
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("request", id = 7);

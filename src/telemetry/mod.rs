@@ -3,3 +3,8 @@
 pub mod logging;
 pub mod metrics;
 pub mod panics;
+#[cfg(feature = "otlp")]
+pub mod traces;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_traces.rs"]
+pub mod traces;

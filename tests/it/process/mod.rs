@@ -37,6 +37,7 @@ mod site;
 mod small_disk;
 mod soak;
 mod systemd;
+mod traces;
 mod waiting;
 
 pub use self::site::Site;
