@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use awc::http::Uri;
 use secrecy::SecretString;
 
 use super::layers::Layer;
