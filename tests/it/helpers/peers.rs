@@ -27,12 +27,18 @@ pub fn typescript() -> Command {
 
 /// A browser, about to open the page at an address.
 pub fn browser(address: &str) -> Command {
+    in_browser("browser.mjs", address)
+}
+
+/// A person with a browser before the dashboard at an address, about to do what is said.
+pub fn viewer(address: &str) -> Command {
+    in_browser("dashboard.mjs", address)
+}
+
+fn in_browser(name: &str, address: &str) -> Command {
     let folder = installed("node", "package.json");
     let mut command = Command::new("node");
-    command
-        .arg(script("browser.mjs"))
-        .arg(address)
-        .env("PEERS", folder);
+    command.arg(script(name)).arg(address).env("PEERS", folder);
     command
 }
 

@@ -5,6 +5,7 @@ mod commands;
 mod crashes;
 mod damage;
 mod damaged_log;
+mod dashboard;
 mod demonstration;
 mod description;
 mod diagnose;
