@@ -231,10 +231,6 @@ fn a_million_readings_are_shown_as_well_as_none() {
     viewer.reads("#figures", "nothing waits");
     viewer.reads("#meters-list", "No active meter is known yet");
     viewer.reads("#quarantine-list", "Nothing is set aside");
-    viewer.reads(
-        "[data-chart=queue] .summary",
-        "nothing is known of this time yet",
-    );
     viewer.finds_no_barrier();
     viewer.photographs("empty");
 
