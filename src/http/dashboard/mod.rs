@@ -71,6 +71,8 @@ enum Part {
     Meters,
     /// The quarantine.
     Quarantine,
+    /// The settings in force.
+    Settings,
 }
 
 impl Part {
@@ -79,6 +81,7 @@ impl Part {
             "now" => Some(Self::Now),
             "meters" => Some(Self::Meters),
             "quarantine" => Some(Self::Quarantine),
+            "settings" => Some(Self::Settings),
             _ => None,
         }
     }
@@ -130,6 +133,7 @@ async fn show_part(
         Part::Now => now_part(&control),
         Part::Meters => meters(&control, &view).await,
         Part::Quarantine => quarantine(&control, &view).await,
+        Part::Settings => settings::settings(&control.settings()),
     };
     Ok(html_answer(markup.into_string()))
 }

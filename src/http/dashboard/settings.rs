@@ -12,6 +12,7 @@ pub(super) fn settings(settings: &EffectiveSettings) -> Markup {
         warnings,
     } = settings;
     html! {
+        div #settings-list data-part {
         @for warning in warnings { p .trouble { (warning) } }
         details {
             summary {
@@ -39,6 +40,7 @@ pub(super) fn settings(settings: &EffectiveSettings) -> Markup {
                     }
                 }
             }
+        }
         }
     }
 }

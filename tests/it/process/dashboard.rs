@@ -217,6 +217,7 @@ fn buttons_do_what_they_say_and_tell_how_it_went() {
     viewer.waits_until("location.search.includes('hours=168')");
     viewer.clicks("#settings summary");
     viewer.reads("#settings details[open]", "client_api_url");
+    viewer.reads("#settings details[open]", "<redacted>");
     viewer.finds_no_barrier();
     viewer.leaves();
     service.stop();

@@ -28,7 +28,10 @@ function become(old, fresh) {
     old.nodeValue = fresh.nodeValue;
     return;
   }
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name } of [...old.attributes]) {
+    // What the viewer has opened stays open.
+    if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  }
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
@@ -117,6 +120,7 @@ const looks = {
   now: paced(() => load("now")),
   meters: paced(() => load("meters")),
   quarantine: paced(() => load("quarantine")),
+  settings: paced(() => load("settings")),
 };
 const refresh = (part) => looks[part]();
 
@@ -187,4 +191,5 @@ setInterval(() => refresh("now"), PULSE);
 setInterval(() => {
   refreshUnlessInUse("meters");
   refreshUnlessInUse("quarantine");
+  refresh("settings");
 }, LISTS_EVERY);
