@@ -183,6 +183,14 @@ pub(super) fn replaced(queue: &QueueStatus) -> String {
 }
 
 pub(super) fn disk_full(queue: &QueueStatus) -> String {
+    if let Some(bytes) = queue.log_lacks_bytes {
+        return format!(
+            "The disk under the Sync Database is full: {}, and the log of the database cannot be emptied, for which {} MB are missing{}; make that room on the disk, for until then uploading may stand still as well, and new readings are refused (507); all goes on by itself then.",
+            waiting(queue),
+            bytes.div_ceil(1_000_000),
+            kept_log(queue)
+        );
+    }
     format!(
         "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading has a reserve of its own, goes on by itself and frees room. If this lasts, make room on that disk{}.",
         waiting(queue),

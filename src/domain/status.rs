@@ -150,6 +150,10 @@ pub struct QueueStatus {
     /// worth a word. Only SQLite has such a log.
     #[serde(default)]
     pub log_kept_bytes: Option<u64>,
+    /// Bytes that the disk lacks for that log to be emptied into the database, without which little or nothing can be written;
+    /// none where it lacks nothing.
+    #[serde(default)]
+    pub log_lacks_bytes: Option<u64>,
     /// Batches that failed in several passes and were set back.
     pub parked_batches: u64,
     /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice; over restarts, and

@@ -185,6 +185,10 @@ pub trait SyncStore: Send + Sync {
     fn log_kept_by_readers(&self) -> Option<u64> {
         None
     }
+    /// Bytes that the disk lacks for that log to be emptied, without which nothing can be written; none where it lacks nothing.
+    fn log_lacks_bytes(&self) -> Option<u64> {
+        None
+    }
     /// Goes after a database whose file was removed or replaced, to what is there now; tells whether it has just done so,
     /// so that nothing known of the queue holds any more. Due with every look at the queue.
     async fn follow(&self) -> Result<bool, StoreError> {

@@ -199,6 +199,10 @@ impl SyncStore for WaitingStore {
         }
     }
 
+    fn log_lacks_bytes(&self) -> Option<u64> {
+        self.store().ok()?.log_lacks_bytes()
+    }
+
     fn log_kept_by_readers(&self) -> Option<u64> {
         self.store().ok()?.log_kept_by_readers()
     }

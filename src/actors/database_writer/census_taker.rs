@@ -282,7 +282,7 @@ impl CensusTaker {
         self.note_disk(self.parts.store.disk_free_bytes().await);
         let reserve = self.parts.store.keep_reserve().await;
         self.note_reserve(reserve);
-        self.note_log(self.parts.store.log_kept_by_readers());
+        self.note_log();
         // Until there is room again nothing is taken in.
         let is_kept = reserve == Reserve::Kept;
         self.disk_at = self.taken_at + if is_kept { DISK_AT_REST } else { EVERY };
@@ -320,10 +320,20 @@ impl CensusTaker {
         }
     }
 
-    fn note_log(&self, kept: Option<u64>) {
-        let published = &self.parts.published;
-        if published.read(|snapshot| snapshot.queue.log_kept_bytes) != kept {
-            published.update(|snapshot| snapshot.queue.log_kept_bytes = kept);
+    fn note_log(&self) {
+        let (store, published) = (&self.parts.store, &self.parts.published);
+        let now = (store.log_kept_by_readers(), store.log_lacks_bytes());
+        let told = published.read(|snapshot| {
+            let queue = &snapshot.queue;
+            (queue.log_kept_bytes, queue.log_lacks_bytes)
+        });
+        if now != told {
+            published.update(|snapshot| {
+                (
+                    snapshot.queue.log_kept_bytes,
+                    snapshot.queue.log_lacks_bytes,
+                ) = now;
+            });
         }
     }
 

@@ -1,6 +1,7 @@
 //! The room that is left under the database.
 
 use std::{
+    fs::Metadata,
     io,
     path::{Path, PathBuf},
 };
@@ -35,4 +36,17 @@ pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Bytes of the disk that a file holds.
+#[cfg(unix)]
+pub(super) fn allocated(file: &Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    file.blocks() * 512
+}
+
+/// Not known on this kind of system.
+#[cfg(not(unix))]
+pub(super) fn allocated(file: &Metadata) -> u64 {
+    file.len()
 }

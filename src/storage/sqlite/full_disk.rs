@@ -16,17 +16,16 @@ const HARDLY_ANYTHING: u64 = 1 << 20;
 impl SqliteStore {
     /// Keeps the reserve where there is room for it.
     pub(super) async fn keep_or_regain_reserve(&self) -> Reserve {
-        let looked = self.look_after_log().await;
-        if let Err(error) = &looked {
-            tracing::debug!(%error, "the log of the database could not be looked after");
-        }
+        let is_short = self.is_short_of_log_room().await;
         if !self.reserve.is_in_use() {
-            if matches!(looked, Err(StoreError::Full(_))) {
-                // What anybody adds would only make it worse.
-                self.use_reserve().await;
-                return Reserve::InUse;
+            if !is_short {
+                return self.keep_reserve_untouched().await;
             }
-            return self.keep_reserve_untouched().await;
+            // What anybody adds would only make it worse, and a log that can be emptied is worth more than what else the
+            // reserve is for.
+            self.use_reserve().await;
+            self.is_short_of_log_room().await;
+            return Reserve::InUse;
         }
         match self.regain_reserve().await {
             Ok(reserve) => reserve,
@@ -35,6 +34,14 @@ impl SqliteStore {
                 Reserve::InUse
             }
         }
+    }
+
+    async fn is_short_of_log_room(&self) -> bool {
+        let looked = self.look_after_log().await;
+        if let Err(error) = &looked {
+            tracing::debug!(%error, "the log of the database could not be looked after");
+        }
+        matches!(looked, Err(StoreError::Full(_)))
     }
 
     async fn keep_reserve_untouched(&self) -> Reserve {

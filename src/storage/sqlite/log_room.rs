@@ -33,6 +33,8 @@ pub(super) struct LogRoom {
     file: PathBuf,
     /// Bytes of log that a reader kept from being emptied, at the last look.
     kept_by_readers: AtomicU64,
+    /// Bytes that were missing for emptying it, at the last look.
+    lacking: AtomicU64,
 }
 
 impl LogRoom {
@@ -43,12 +45,19 @@ impl LogRoom {
             log: place::log_of(database),
             file: disk::beside(database, ".log-reserve"),
             kept_by_readers: AtomicU64::new(0),
+            lacking: AtomicU64::new(0),
         }
     }
 
     /// Bytes of log that a reader keeps from being emptied; none where they are too few to matter.
     pub(super) fn kept_by_readers(&self) -> Option<u64> {
         let bytes = self.kept_by_readers.load(Ordering::Relaxed);
+        (bytes > 0).then_some(bytes)
+    }
+
+    /// Bytes that the disk lacks for the log to be emptied; none where it lacks nothing.
+    pub(super) fn lacking(&self) -> Option<u64> {
+        let bytes = self.lacking.load(Ordering::Relaxed);
         (bytes > 0).then_some(bytes)
     }
 
@@ -83,18 +92,37 @@ impl LogRoom {
             .await?;
         let missing = pages
             .unsigned_abs()
-            .saturating_sub(length(&self.database))
-            .next_multiple_of(PIECE);
-        if missing == length(&self.file) {
+            .saturating_sub(allocated(&self.database))
+            .next_multiple_of(PIECE)
+            // The file system's own books grow as well.
+            + PIECE;
+        let held = length(&self.file);
+        if missing == held {
+            self.lacking.store(0, Ordering::Relaxed);
             return Ok(());
         }
         let file = self.file.clone();
-        let held = disk::blocking(move || room::hold(&file, missing)).await;
-        held.map_err(|error| {
-            StoreError::Full(format!(
-                "the log of the database could not be emptied any more ({error})"
-            ))
-        })
+        let done = disk::blocking(move || room::hold(&file, missing)).await;
+        let Err(error) = done else {
+            self.lacking.store(0, Ordering::Relaxed);
+            return Ok(());
+        };
+        if held == 0 {
+            self.give_up().await;
+        }
+        let free = disk::free_bytes(&self.database).await.unwrap_or(0);
+        let lacking = missing.saturating_sub(held).saturating_sub(free).max(1);
+        self.lacking.store(lacking, Ordering::Relaxed);
+        Err(StoreError::Full(format!(
+            "the log of the database could not be emptied any more ({error})"
+        )))
+    }
+
+    /// After the last connection: where that has emptied the log, nothing has to be held.
+    pub(super) async fn give_up_unless_needed(&self) {
+        if length(&self.log) == 0 {
+            self.give_up().await;
+        }
     }
 
     /// Gives the room to whoever takes it first.
@@ -113,6 +141,11 @@ fn length(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |file| file.len())
 }
 
+/// What a file holds of the disk: one that was written in places only holds less than its length.
+fn allocated(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |file| file.len().min(disk::allocated(&file)))
+}
+
 impl SqliteStore {
     /// Empties a log that has become long as far as readers let it, and holds the room that the rest of it needs.
     ///
@@ -123,6 +156,7 @@ impl SqliteStore {
         let is_tight = room.is_tight().await;
         if !is_tight && length(&room.log) <= LONGER_THAN_BURSTS {
             room.kept_by_readers.store(0, Ordering::Relaxed);
+            room.lacking.store(0, Ordering::Relaxed);
             if room.is_held() {
                 room.give_up().await;
             }
@@ -151,8 +185,11 @@ impl SqliteStore {
             room.give_up().await;
             left = checkpoint(connection, PASSIVE).await;
         }
-        if let Ok(left) = left {
-            self.note_readers(left);
+        match left {
+            Ok(left) => self.note_readers(left),
+            // Where the room is missing no reader is in the way.
+            Err(StoreError::Full(_)) => self.note_readers(0),
+            Err(_) => {}
         }
         if !is_tight {
             return left.map(drop);
@@ -190,4 +227,39 @@ async fn checkpoint(
         .await?;
     // Both are negative where another connection was just at it.
     Ok((frames.max(0) - emptied.max(0)).max(0).unsigned_abs() * page.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_was_written_in_places_holds_less_than_its_length() {
+        use std::{io::Write, os::unix::fs::FileExt};
+
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(&[1; 4096]).expect("a page");
+        file.as_file()
+            .write_all_at(&[1; 4096], 1 << 20)
+            .expect("a page further on");
+        let held = allocated(file.path());
+        assert!((8192..1 << 20).contains(&held), "{held}");
+        assert_eq!(length(file.path()), (1 << 20) + 4096);
+        assert_eq!(allocated(&file.path().join("missing")), 0);
+    }
+
+    #[test]
+    fn the_file_goes_once_there_is_no_log() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("sync.db");
+        let room = LogRoom::beside(&database);
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        fs::write(&room.file, [0; 10]).expect("the file");
+        fs::write(&room.log, [0; 10]).expect("the log");
+        runtime.block_on(room.give_up_unless_needed());
+        assert!(room.is_held());
+        fs::remove_file(&room.log).expect("no log");
+        runtime.block_on(room.give_up_unless_needed());
+        assert!(!room.is_held());
+    }
 }

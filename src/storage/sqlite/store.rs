@@ -216,9 +216,14 @@ impl SyncStore for SqliteStore {
         self.log_room.kept_by_readers()
     }
 
+    fn log_lacks_bytes(&self) -> Option<u64> {
+        self.log_room.lacking()
+    }
+
     async fn close(&self) {
         if let Ok(connections) = self.connections() {
             connections.close().await;
+            self.log_room.give_up_unless_needed().await;
         }
         // While it is being replaced nobody else may begin; the end of the process ends that, and the lock with it.
         if self.replacing.try_lock().is_ok() {

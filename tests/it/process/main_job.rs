@@ -48,7 +48,7 @@ const NAMES: [(&str, &str, &str); 4] = [
     (
         "/queue",
         "disk_free_bytes drain_rate_per_s eta_s hours_until_full in_flight oldest_pending_at pending quarantined",
-        "disk_full_since log_kept_bytes parked_batches possibly_doubled_uploads",
+        "disk_full_since log_kept_bytes log_lacks_bytes parked_batches possibly_doubled_uploads",
     ),
 ];
 

@@ -162,6 +162,8 @@ fn the_table_of_the_fleet_is_what_the_command_prints() {
 fn every_command_of_the_readme_is_tried_somewhere() {
     let tried_here = [
         "sudo install",
+        // By the test of the package.
+        "cargo deb",
         "simulate client-system",
         "meterit-sync import",
         "meterit-sync sync trigger",
