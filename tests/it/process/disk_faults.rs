@@ -173,13 +173,14 @@ fn a_disk_that_a_log_has_filled_empties_itself_once_its_reader_is_gone() {
         reason.contains("been reading from the Sync Database for long")
             && status["queue"]["log_kept_bytes"].as_u64() > Some(8 << 20)
     });
-    // Not even what is filled up by others besides.
-    let mut ballast = std::fs::File::create(disk.path().join("ballast")).unwrap();
-    while ballast.write_all(&[1; 4096]).is_ok() {}
+    // From the reserve.
     site.client_system.set_down(false);
     wait_until("the first to arrive while it reads", || {
         site.client_system.delivered().1 > 0
     });
+    // What is held for the log is not taken by programs that fill the disk, either.
+    let mut ballast = std::fs::File::create(disk.path().join("ballast")).unwrap();
+    while ballast.write_all(&[1; 4096]).is_ok() {}
     drop(reader);
     wait_until("everything to arrive", || {
         site.client_system.delivered().1 >= accepted
