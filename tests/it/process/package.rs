@@ -162,6 +162,10 @@ fn it_is_installed_upgraded_and_purged_without_touching_the_queue() {
         debian.permissions("etc/meterit-sync"),
         "750 root meterit-sync"
     );
+    assert_eq!(
+        debian.permissions("etc/meterit-sync/settings.toml"),
+        "640 root meterit-sync"
+    );
     let unset = as_root(&[
         "chroot",
         &debian.path(""),
