@@ -3,12 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{
-    Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised,
-};
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised};
 use tokio::sync::oneshot;
 
-use super::{STANDSTILL_MARGIN, after, when_done};
+use super::{STANDSTILL_MARGIN, after, after_instead, when_done};
 use crate::{
     clock::Clock,
     domain::{
@@ -125,9 +123,6 @@ impl ConfigDownloader {
 
     /// There is one download ahead at the most.
     fn schedule(&mut self, context: &mut Context<Self>) {
-        if let Some(previous) = self.timer.take() {
-            context.cancel_future(previous);
-        }
         let delay = self.parts.seed.until_due(
             "config_download",
             self.parts.settings.read(|settings| settings.interval),
@@ -147,7 +142,14 @@ impl ConfigDownloader {
             }
             downloader.schedule(context);
         };
-        self.timer = Some(after(&self.parts.clock, delay, context, act));
+        let previous = self.timer.take();
+        self.timer = Some(after_instead(
+            previous,
+            &self.parts.clock,
+            delay,
+            context,
+            act,
+        ));
     }
 
     fn offline(&self) -> bool {

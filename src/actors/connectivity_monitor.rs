@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use actix::{
-    Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised,
-};
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised};
 use tokio::sync::oneshot;
 
-use super::{STANDSTILL_MARGIN, after, when_done};
+use super::{STANDSTILL_MARGIN, after_instead, when_done};
 use crate::{
     clock::Clock,
     domain::{
@@ -136,15 +134,13 @@ impl ConnectivityMonitor {
 
     /// There is one check ahead at any time.
     fn check_after(&mut self, delay: Duration, context: &mut Context<Self>) {
-        if let Some(previous) = self.state.timer.take() {
-            context.cancel_future(previous);
-        }
         let next = Timestamp(self.parts.clock.now() + delay);
         self.state.next_check = Some(next);
         self.parts
             .published
             .update(|status| status.next_check_time = Some(next));
-        self.state.timer = Some(after(
+        self.state.timer = Some(after_instead(
+            self.state.timer.take(),
             &self.parts.clock,
             delay,
             context,

@@ -2,12 +2,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use actix::{
-    Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised,
-};
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture, SpawnHandle, Supervised};
 use tokio::sync::oneshot;
 
-use super::{STANDSTILL_MARGIN, after, when_done};
+use super::{STANDSTILL_MARGIN, after_instead, when_done};
 use crate::{
     clock::Clock,
     domain::{
@@ -78,9 +76,6 @@ impl Heartbeat {
 
     /// There is one heartbeat ahead at any time.
     fn schedule(&mut self, context: &mut Context<Self>) {
-        if let Some(previous) = self.timer.take() {
-            context.cancel_future(previous);
-        }
         let delay = self.parts.seed.until_due(
             "heartbeat",
             self.parts.settings.read(|settings| settings.interval),
@@ -94,7 +89,14 @@ impl Heartbeat {
             }
             heartbeat.schedule(context);
         };
-        self.timer = Some(after(&self.parts.clock, delay, context, act));
+        let previous = self.timer.take();
+        self.timer = Some(after_instead(
+            previous,
+            &self.parts.clock,
+            delay,
+            context,
+            act,
+        ));
     }
 
     /// While the link is down its own probes find its return; heartbeats would only add to them.

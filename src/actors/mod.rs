@@ -32,6 +32,23 @@ where
     context.spawn(sleeping.map(move |(), actor, context| act(actor, context)))
 }
 
+/// The same in the place of an earlier one, if any, that has not come about yet.
+fn after_instead<A>(
+    previous: Option<SpawnHandle>,
+    clock: &Clock,
+    delay: Duration,
+    context: &mut Context<A>,
+    act: impl FnOnce(&mut A, &mut Context<A>) + 'static,
+) -> SpawnHandle
+where
+    A: Actor<Context = Context<A>>,
+{
+    if let Some(previous) = previous {
+        context.cancel_future(previous);
+    }
+    after(clock, delay, context, act)
+}
+
 /// Lets an actor wait for something and then act on what came of it. Ends with the actor's present life.
 fn when_done<A, T: 'static>(
     work: impl Future<Output = T> + 'static,

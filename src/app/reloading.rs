@@ -73,7 +73,7 @@ impl Reloader {
     pub fn apply(&self, loaded: &Loaded) -> Reloaded {
         let told = EffectiveSettings::from(&loaded.report);
         let before = self.live.effective.get();
-        let mut reloaded = self.differences(&before, &told);
+        let mut reloaded = differences(&before, &told);
         if self.take_key(&loaded.settings.client_system) {
             reloaded.applied.insert(0, "client_api_key".to_owned());
         }
@@ -83,24 +83,6 @@ impl Reloader {
             .set(in_force(&before, told, &reloaded.at_next_start));
         for listener in &self.listeners {
             tell(listener, SettingsChanged);
-        }
-        reloaded
-    }
-
-    fn differences(&self, before: &EffectiveSettings, now: &EffectiveSettings) -> Reloaded {
-        let mut keys: Vec<&str> = before.settings.iter().map(|row| row.key.as_str()).collect();
-        keys.extend(now.settings.iter().map(|row| row.key.as_str()));
-        let mut reloaded = Reloaded::default();
-        for (place, key) in keys.iter().enumerate() {
-            let is_known = keys[..place].contains(key);
-            if is_known || value(before, key) == value(now, key) {
-                continue;
-            }
-            if AT_ONCE.contains(key) {
-                reloaded.applied.push((*key).to_owned());
-            } else {
-                reloaded.at_next_start.push((*key).to_owned());
-            }
         }
         reloaded
     }
@@ -138,6 +120,24 @@ impl Reloader {
             .config_download
             .set(settings.config_download.clone());
     }
+}
+
+fn differences(before: &EffectiveSettings, now: &EffectiveSettings) -> Reloaded {
+    let mut keys: Vec<&str> = before.settings.iter().map(|row| row.key.as_str()).collect();
+    keys.extend(now.settings.iter().map(|row| row.key.as_str()));
+    let mut reloaded = Reloaded::default();
+    for (place, key) in keys.iter().enumerate() {
+        let is_known = keys[..place].contains(key);
+        if is_known || value(before, key) == value(now, key) {
+            continue;
+        }
+        if AT_ONCE.contains(key) {
+            reloaded.applied.push((*key).to_owned());
+        } else {
+            reloaded.at_next_start.push((*key).to_owned());
+        }
+    }
+    reloaded
 }
 
 fn value<'a>(settings: &'a EffectiveSettings, key: &str) -> Option<&'a str> {

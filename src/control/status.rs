@@ -97,14 +97,9 @@ impl Control {
     /// The snapshot ages; the times that it counts are brought up to now.
     pub(super) fn with_current_times(&self, status: ConnectivityStatus) -> ConnectivityStatus {
         let now = self.now();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "whole, never negative seconds"
-        )]
         let lasted = status
             .since
-            .map_or(0, |since| now.seconds_since(since) as u64);
+            .map_or(0, |since| now.whole_seconds_since(since));
         let known_down = status.is_known_down();
         ConnectivityStatus {
             uptime: if status.is_connected { lasted } else { 0 },

@@ -107,14 +107,9 @@ impl Link {
         held_until: Option<Timestamp>,
         now: Timestamp,
     ) -> ConnectivityStatus {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "whole, never negative seconds"
-        )]
         let lasted = self
             .changed_at
-            .map_or(0, |since| now.seconds_since(since) as u64);
+            .map_or(0, |since| now.whole_seconds_since(since));
         ConnectivityStatus {
             is_connected: self.is_connected(),
             last_check_time: self.last_check,

@@ -92,6 +92,13 @@ impl Timestamp {
             .to_std()
             .map_or(0.0, |duration| duration.as_secs_f64())
     }
+
+    /// Whole seconds from `earlier` to this point, never negative.
+    pub fn whole_seconds_since(self, earlier: Self) -> u64 {
+        (self.0 - earlier.0)
+            .to_std()
+            .map_or(0, |duration| duration.as_secs())
+    }
 }
 
 /// Writes so many decimal digits of a number.

@@ -10,10 +10,13 @@ use super::{
     query::Query,
     routing::{Api, INVALID, described},
 };
-use crate::{control::Control, domain::history::History};
+use crate::{
+    control::Control,
+    domain::history::{History, KEPT_MINUTES},
+};
 
 /// As long as samples are kept.
-const MOST_HOURS: u32 = 720;
+const MOST_HOURS: u32 = (KEPT_MINUTES / 60) as u32;
 
 pub(super) fn routes(api: &mut Api) {
     api.resource([described::<__path_show>(web::to(show)).refuses([INVALID])]);

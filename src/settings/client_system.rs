@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use awc::http::Uri;
 use secrecy::SecretString;
 
 use super::layers::Layer;
 use super::proxy::ProxySettings;
 use super::reader::Reader;
-use super::url::base_url;
+use super::url::{base_url, host_and_port, is_encrypted};
 
 const URL_ALLOWED: &str = "an address such as https://client.example.com, beginning with http:// or https://, with a host and without user name, query or fragment";
 const KEY_ALLOWED: &str = "the key issued by the Client System, in printable ASCII on one line";
@@ -30,6 +29,17 @@ pub struct ClientSystemSettings {
 }
 
 impl ClientSystemSettings {
+    /// Where the base address leads; an IPv6 address is in brackets.
+    pub fn host_and_port(&self) -> (String, u16) {
+        // What was read has both.
+        host_and_port(&self.api_url).unwrap_or_default()
+    }
+
+    /// Whether TLS protects what goes there.
+    pub fn is_encrypted(&self) -> bool {
+        is_encrypted(&self.api_url)
+    }
+
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let api_url = read_url(reader);
         let api_key = read_key(reader);
@@ -46,17 +56,6 @@ impl ClientSystemSettings {
             proxy: proxy?,
         })
     }
-}
-
-/// Where an address leads; an IPv6 address is in brackets.
-fn host_and_port(url: &str) -> Option<(String, u16)> {
-    let uri: Uri = url.parse().ok()?;
-    let of_scheme = if uri.scheme_str() == Some("https") {
-        443
-    } else {
-        80
-    };
-    Some((uri.host()?.to_owned(), uri.port_u16().unwrap_or(of_scheme)))
 }
 
 fn read_url(reader: &mut Reader) -> Option<String> {

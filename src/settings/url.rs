@@ -38,6 +38,19 @@ fn masked_parameter(parameter: &str) -> String {
     }
 }
 
+/// Whether an address asks for TLS.
+pub(super) fn is_encrypted(url: &str) -> bool {
+    url.parse()
+        .is_ok_and(|uri: Uri| uri.scheme_str() == Some("https"))
+}
+
+/// Where an address leads; an IPv6 address is in brackets.
+pub(super) fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let of_scheme = if is_encrypted(url) { 443 } else { 80 };
+    Some((uri.host()?.to_owned(), uri.port_u16().unwrap_or(of_scheme)))
+}
+
 /// Reads the address of a server to which paths are appended; without a slash at its end. `hint` tells whoever writes a
 /// user name into it where that belongs.
 pub(super) fn base_url(text: &str, hint: &str) -> Result<String, String> {

@@ -43,6 +43,10 @@ pub fn install(settings: &LoggingSettings, traces: Option<&Traces>) -> Result<Lo
 pub struct Log(Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
 
 impl Log {
+    fn of<S: 'static>(filter: reload::Handle<EnvFilter, S>) -> Self {
+        Self(Arc::new(move |new| filter.reload(new)))
+    }
+
     /// Writes other events from now on.
     ///
     /// # Errors
@@ -76,8 +80,7 @@ where
                 .with_writer(writer)
                 .with_env_filter(filter)
                 .with_filter_reloading();
-            let handle = builder.reload_handle();
-            let log = Log(Arc::new(move |filter| handle.reload(filter)));
+            let log = Log::of(builder.reload_handle());
             (traced(builder.finish(), traces), log)
         }
         LogFormat::Readable => {
@@ -86,8 +89,7 @@ where
                 .with_writer(writer)
                 .with_env_filter(filter)
                 .with_filter_reloading();
-            let handle = builder.reload_handle();
-            let log = Log(Arc::new(move |filter| handle.reload(filter)));
+            let log = Log::of(builder.reload_handle());
             (traced(builder.finish(), traces), log)
         }
     })

@@ -4,7 +4,6 @@
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
 use actix_web::web::Bytes;
-use awc::http::Uri;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
@@ -56,19 +55,14 @@ struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     fn over(route: Route, settings: &'a ClientSystemSettings, clock: Clock) -> Self {
-        // The settings have seen to it that this is an address.
-        let uri: Uri = settings.api_url.parse().unwrap_or_default();
-        let is_encrypted = uri.scheme_str() == Some("https");
-        let port = uri
-            .port_u16()
-            .unwrap_or(if is_encrypted { 443 } else { 80 });
+        let (host, port) = settings.host_and_port();
         Self {
             settings,
             clock,
             route,
             patience: LONGEST_STEP.min(settings.timeout),
-            is_encrypted,
-            host: uri.host().unwrap_or_default().to_owned(),
+            is_encrypted: settings.is_encrypted(),
+            host,
             port,
             found: LinkProbe {
                 url: settings.api_url.clone(),

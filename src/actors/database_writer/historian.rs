@@ -73,12 +73,7 @@ impl Historian {
             .parts
             .connectivity
             .read(ConnectivityStatus::is_known_down);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "whole seconds are enough, and it is never negative"
-        )]
-        let age = |oldest: Timestamp| now.seconds_since(oldest) as u64;
+        let age = |oldest: Timestamp| now.whole_seconds_since(oldest);
         Some(Sample {
             at: beginning_of(minute),
             pending,

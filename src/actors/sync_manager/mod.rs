@@ -21,7 +21,7 @@ use self::{
     kit::{Interruption, PassKit, Progress as PassProgress, longest_step},
     pass::Pass,
 };
-use super::{after, when_done};
+use super::{after, after_instead, when_done};
 use crate::{
     clock::Clock,
     domain::{

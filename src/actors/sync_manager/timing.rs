@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use actix::{AsyncContext, Context};
+use actix::Context;
 use tracing::Span;
 
-use super::{SyncManager, after, answer_all, when_done};
+use super::{SyncManager, after, after_instead, answer_all, when_done};
 use crate::{
     domain::{
         backoff::{Backoff, extend},
@@ -162,10 +162,14 @@ impl SyncManager {
         context: &mut Context<Self>,
         act: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
     ) {
-        if let Some(previous) = self.state.retry.take() {
-            context.cancel_future(previous);
-        }
-        self.state.retry = Some(after(&self.parts.clock, delay, context, act));
+        let previous = self.state.retry.take();
+        self.state.retry = Some(after_instead(
+            previous,
+            &self.parts.clock,
+            delay,
+            context,
+            act,
+        ));
     }
 
     /// Tries the key while uploading pauses. As long as the pause lasts, another try always lies ahead.
@@ -207,14 +211,12 @@ impl SyncManager {
     }
 
     pub(super) fn arm_schedule(&mut self, context: &mut Context<Self>) {
-        if let Some(previous) = self.state.schedule.take() {
-            context.cancel_future(previous);
-        }
         let delay = self
             .parts
             .seed
             .until_due("sync", self.interval(), self.parts.clock.now());
-        self.state.schedule = Some(after(
+        self.state.schedule = Some(after_instead(
+            self.state.schedule.take(),
             &self.parts.clock,
             delay,
             context,

@@ -191,11 +191,7 @@ pub(super) fn link_in_words(history: &History) -> Option<String> {
     let percent = (percent * 100.0).floor() / 100.0;
     Some(format!(
         "up {percent} % of the time; {}, the longest {}",
-        words::counted(
-            words::whole(seconds(u64::try_from(outages.len()).unwrap_or(u64::MAX))),
-            "outage",
-            "outages"
-        ),
+        words::counted(outages.len() as u64, "outage", "outages"),
         words::lasting(longest)
     ))
 }

@@ -132,7 +132,7 @@ pub(super) fn sentence(text: &str) -> Markup {
 
 /// Whole seconds from `at` to `now`, never negative.
 pub(super) fn age(at: Timestamp, now: Timestamp) -> u64 {
-    whole(now.seconds_since(at))
+    now.whole_seconds_since(at)
 }
 
 /// The whole part, never negative.

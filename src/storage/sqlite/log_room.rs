@@ -97,12 +97,12 @@ impl LogRoom {
             // The file system's own books grow as well.
             + PIECE;
         let held = length(&self.file);
-        if missing == held {
-            self.lacking.store(0, Ordering::Relaxed);
-            return Ok(());
-        }
-        let file = self.file.clone();
-        let done = disk::blocking(move || room::hold(&file, missing)).await;
+        let done = if missing == held {
+            Ok(())
+        } else {
+            let file = self.file.clone();
+            disk::blocking(move || room::hold(&file, missing)).await
+        };
         let Err(error) = done else {
             self.lacking.store(0, Ordering::Relaxed);
             return Ok(());
@@ -208,7 +208,7 @@ impl SqliteStore {
         if kept > 0 && before == 0 {
             tracing::warn!(
                 bytes = kept,
-                "a program that has been reading from the sync database for long keeps its log from being emptied; it takes                  room on the disk until that program ends its transaction"
+                "a program that has been reading from the sync database for long keeps its log from being emptied; it takes room on the disk until that program ends its transaction"
             );
         }
     }

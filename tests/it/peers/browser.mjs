@@ -3,24 +3,9 @@
 //   node browser.mjs ADDRESS
 //
 // Names under `.example` lead to this machine, as a name does that an attacker lets point here.
-import { createRequire } from "node:module";
-import path from "node:path";
+import { launch } from "./chromium.mjs";
 
-const packages = createRequire(path.join(process.env.PEERS, "package.json"));
-const { chromium } = packages("playwright-core");
-
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP *.example 127.0.0.1",
-  ],
-});
+const browser = await launch("--host-resolver-rules=MAP *.example 127.0.0.1");
 try {
   const page = await browser.newPage();
   page.on("console", (message) => console.error(message.text()));

@@ -4,26 +4,15 @@
 //
 // Reads one JSON command a line from standard input and prints one JSON answer a line. Ends with its input.
 import fs from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
 import readline from "node:readline";
 
-const packages = createRequire(path.join(process.env.PEERS, "package.json"));
-const { chromium } = packages("playwright-core");
+import { launch, packages } from "./chromium.mjs";
+
 const AXE = fs.readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
 const PATIENCE = 45_000;
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch();
 const address = process.argv[2];
 
 // What went wrong or elsewhere, and how much came over the network.
