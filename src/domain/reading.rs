@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{arrival::Arrival, timestamp::Timestamp, value::ReadingValue};
+use super::{timestamp::Timestamp, value::ReadingValue};
 
 /// The most characters that the Client System keeps of a meter's external id.
 pub const METER_EXTERNAL_ID_MAX: usize = 255;
@@ -104,8 +104,8 @@ pub struct RawReading {
     pub value: RawCell,
     /// Column `unit`.
     pub unit: RawCell,
-    /// Column `created_at`, where the row was read to be claimed.
-    pub arrival: Arrival,
+    /// Which transaction wrote the row as it is, where the engine tells and the row was read to be claimed.
+    pub writer: Option<u32>,
 }
 
 /// Why a row cannot be put into a batch: one column that no serialisation exists for.
@@ -204,7 +204,7 @@ mod tests {
             data_point: RawCell::Text("energy_total".into()),
             value: RawCell::Real(1.5),
             unit: RawCell::Null,
-            arrival: Arrival::Unknown,
+            writer: None,
         }
     }
 

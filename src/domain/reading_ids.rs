@@ -1,40 +1,16 @@
-//! A set of reading ids in ascending order, held as runs: a batch of neighbours costs a few bytes. With it goes when the
-//! rows came in that the ids mean, since ids may be given anew.
+//! A set of reading ids in ascending order, held as runs: a batch of neighbours costs a few bytes.
 
 use std::ops::RangeInclusive;
 
-use super::{
-    arrival::{Arrival, Arrivals},
-    reading::ReadingId,
-};
+use super::reading::ReadingId;
 
 /// Ascending, distinct ids. The n-th id belongs to the n-th reading of a batch's body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadingIds {
     runs: Vec<RangeInclusive<ReadingId>>,
-    arrivals: Option<Arrivals>,
 }
 
-/// Comes between the ids and when their rows came in.
-const ARRIVALS: char = '@';
-
 impl ReadingIds {
-    /// Whether a row with one of the ids, which came in then, is among those that are meant.
-    pub fn mean(&self, arrival: Arrival) -> bool {
-        let arrivals = self.arrivals.as_ref();
-        arrivals.is_none_or(|arrivals| arrivals.cover(arrival))
-    }
-
-    /// The same ids, meaning rows only that came in then; all rows with these ids where nothing is known.
-    pub fn that_came_in(self, arrivals: Option<Arrivals>) -> Self {
-        Self { arrivals, ..self }
-    }
-
-    /// When the rows came in; none where the ids mean whatever row has them.
-    pub fn arrivals(&self) -> Option<&Arrivals> {
-        self.arrivals.as_ref()
-    }
-
     /// How many ids.
     pub fn len(&self) -> usize {
         self.runs
@@ -58,6 +34,20 @@ impl ReadingIds {
         &self.runs
     }
 
+    /// Few stretches of ids that cover all of these, and none that is further than `gap` from one; ascending.
+    pub fn stretches(&self, gap: i64) -> Vec<RangeInclusive<ReadingId>> {
+        let mut stretches: Vec<RangeInclusive<ReadingId>> = Vec::new();
+        for run in &self.runs {
+            match stretches.last_mut() {
+                Some(last) if run.start().saturating_sub(*last.end()) <= gap => {
+                    *last = *last.start()..=*run.end();
+                }
+                _ => stretches.push(run.clone()),
+            }
+        }
+        stretches
+    }
+
     /// The run that holds `id`, if any.
     pub fn run_containing(&self, id: ReadingId) -> Option<&RangeInclusive<ReadingId>> {
         let next = self.runs.partition_point(|run| *run.end() < id);
@@ -67,23 +57,20 @@ impl ReadingIds {
     /// The ids at the given positions of the batch's body; positions outside are passed over.
     pub fn at(&self, positions: &[usize]) -> Self {
         let ids: Vec<_> = self.iter().collect();
-        let chosen: Self = positions
+        positions
             .iter()
             .filter_map(|position| ids.get(*position).copied())
-            .collect();
-        chosen.that_came_in(self.arrivals.clone())
+            .collect()
     }
 
     /// All but those in another set.
     pub fn without(&self, others: &Self) -> Self {
-        let rest: Self = self
-            .iter()
+        self.iter()
             .filter(|id| others.run_containing(*id).is_none())
-            .collect();
-        rest.that_came_in(self.arrivals.clone())
+            .collect()
     }
 
-    /// Written as `1-1000,1005`, and behind it when the rows came in, where that is known.
+    /// Written as `1-1000,1005`.
     pub fn encode(&self) -> String {
         let runs = self.runs.iter().map(|run| {
             if run.start() == run.end() {
@@ -92,21 +79,13 @@ impl ReadingIds {
                 format!("{}-{}", run.start(), run.end())
             }
         });
-        let mut text = runs.collect::<Vec<_>>().join(",");
-        let arrivals = self.arrivals.as_ref();
-        if let Some(Ok(arrivals)) = arrivals.map(serde_json::to_string) {
-            text.push(ARRIVALS);
-            text.push_str(&arrivals);
-        }
-        text
+        runs.collect::<Vec<_>>().join(",")
     }
 
     /// Reads what [`ReadingIds::encode`] wrote; none where the text is something else.
     pub fn decode(text: &str) -> Option<Self> {
-        let (text, arrivals) = match text.split_once(ARRIVALS) {
-            Some((text, arrivals)) => (text, Some(serde_json::from_str(arrivals).ok()?)),
-            None => (text, None),
-        };
+        // Versions before 2026-11-26 wrote behind it when the rows came in.
+        let text = text.split_once('@').map_or(text, |(ids, _)| ids);
         let mut runs: Vec<RangeInclusive<ReadingId>> = Vec::new();
         for part in text.split(',').filter(|part| !part.is_empty()) {
             // Ids may be negative, so the dash that separates is never the first character.
@@ -128,7 +107,7 @@ impl ReadingIds {
             }
             runs.push(start..=end);
         }
-        Some(Self { runs, arrivals })
+        Some(Self { runs })
     }
 }
 
@@ -144,10 +123,7 @@ impl FromIterator<ReadingId> for ReadingIds {
                 _ => runs.push(id..=id),
             }
         }
-        Self {
-            runs,
-            arrivals: None,
-        }
+        Self { runs }
     }
 }
 
@@ -170,30 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn when_the_rows_came_in_survives_being_written_down() {
-        for (between, some_unsaid) in [
-            (Some(("2026-01-01 00:00:00", "2026-01-01 @ \"1\"")), false),
-            (Some(("", "")), true),
-            (None, true),
-        ] {
-            let between = between.map(|(first, last)| (first.to_owned(), last.to_owned()));
-            let arrivals = Some(Arrivals {
-                between,
-                some_unsaid,
-            });
-            let ids = ReadingIds::decode("1-10,12").expect("ids");
-            let set = ids.that_came_in(arrivals.clone());
-            assert_eq!(ReadingIds::decode(&set.encode()), Some(set.clone()));
-            assert_eq!(set.at(&[2]).arrivals(), arrivals.as_ref());
-            assert_eq!(set.without(&set.at(&[2])).arrivals(), arrivals.as_ref());
+    fn nonsense_is_no_set() {
+        for text in ["x", "1-", "5-1", "3,1", "1-5,5", "x@"] {
+            assert_eq!(ReadingIds::decode(text), None, "{text}");
         }
     }
 
     #[test]
-    fn nonsense_is_no_set() {
-        for text in ["x", "1-", "5-1", "3,1", "1-5,5", "1-5@", "1@[1]"] {
-            assert_eq!(ReadingIds::decode(text), None, "{text}");
-        }
+    fn neighbours_lie_in_one_stretch() {
+        let ids = ReadingIds::decode("1-10,13,100-110").expect("ids");
+        assert_eq!(ids.stretches(3), [1..=13, 100..=110]);
+        assert_eq!(ids.stretches(2), ids.runs());
+        assert_eq!(ids.stretches(i64::MAX), [1..=110]);
     }
 
     #[test]

@@ -22,7 +22,6 @@ use std::ops::Range;
 use async_trait::async_trait;
 
 use crate::domain::{
-    arrival::{Arrival, Arrivals},
     batch::{Batch, ClaimOrder, IdempotencyKey, Manifest, ManifestState},
     census::{KnownStretch, Stretch},
     history::Sample,
@@ -47,16 +46,6 @@ pub struct QuarantineEntry {
     pub message: String,
     /// The batch in which it was refused.
     pub key: Option<IdempotencyKey>,
-    /// When the row came in; none where it is whichever has the id.
-    pub arrivals: Option<Arrivals>,
-}
-
-impl QuarantineEntry {
-    /// Whether a row with the id, which came in then, is the one that is meant.
-    fn means(&self, arrival: Arrival) -> bool {
-        let arrivals = self.arrivals.as_ref();
-        arrivals.is_none_or(|arrivals| arrivals.cover(arrival))
-    }
 }
 
 /// Stays the same for as long as nobody but this instance commits anything. Says nothing else.
@@ -66,6 +55,15 @@ pub struct ForeignMark {
     pub connection: u64,
     /// What it counts.
     pub version: i64,
+}
+
+/// By what an engine may tell that nobody has touched certain rows since they were read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowVersions {
+    /// Nobody has touched any row for as long as the mark stays as it was then.
+    AllAt(ForeignMark),
+    /// The transactions that wrote them, ascending: whoever touches a row since is another one.
+    WrittenBy(Vec<u32>),
 }
 
 /// What an engine knows of the number of pending readings.
@@ -254,6 +252,16 @@ pub trait StoreTransaction: Send {
     async fn manifest(&mut self, key: &IdempotencyKey) -> Result<Option<Manifest>, StoreError>;
     /// The same with its body.
     async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
+    /// Whether all of these rows are certainly there as they were when this was noted. No is no proof of the contrary.
+    async fn are_as_read(
+        &mut self,
+        _ids: &ReadingIds,
+        _versions: &RowVersions,
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    /// The rows that have these ids now, ascending, whatever they hold and whoever put them there.
+    async fn rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError>;
     /// This instance's manifests in a state, without bodies; of one root only where given.
     async fn manifests_in(
         &mut self,
@@ -264,21 +272,21 @@ pub trait StoreTransaction: Send {
     async fn update_manifest(&mut self, manifest: &Manifest) -> Result<(), StoreError>;
     /// Removes a manifest; its readings are pending again unless they are taken out as well.
     async fn remove_manifest(&mut self, key: &IdempotencyKey) -> Result<(), StoreError>;
-    /// Removes a manifest of this instance and hands it over; none, and nothing removed, once it is settled or has changed
-    /// hands since this epoch.
-    async fn take_manifest(
+    /// Removes a manifest of this instance and hands it over with its body; none, and nothing removed, once it is settled or
+    /// has changed hands since this epoch.
+    async fn take_batch(
         &mut self,
         key: &IdempotencyKey,
         epoch: u32,
-    ) -> Result<Option<Manifest>, StoreError> {
-        let manifest = self.manifest(key).await?;
-        let Some(manifest) = manifest.filter(|manifest| manifest.epoch == epoch) else {
+    ) -> Result<Option<Batch>, StoreError> {
+        let batch = self.batch(key).await?;
+        let Some(batch) = batch.filter(|batch| batch.manifest.epoch == epoch) else {
             return Ok(None);
         };
         self.remove_manifest(key).await?;
-        Ok(Some(manifest))
+        Ok(Some(batch))
     }
-    /// Deletes readings: rows with these ids that came in when the set says, as with all that acts by a set of ids.
+    /// Deletes readings: whatever has these ids, as with all that acts by a set of ids.
     async fn delete_readings(&mut self, ids: &ReadingIds) -> Result<(), StoreError>;
     /// Marks readings as synchronized.
     async fn mark_synchronized(

@@ -36,6 +36,11 @@ pub fn encode(readings: &[Reading]) -> Vec<u8> {
     encode_any(readings)
 }
 
+/// The JSON of one reading, as it lies in a body.
+pub fn encode_one(reading: &Reading) -> String {
+    serde_json::to_string(reading).unwrap_or_default()
+}
+
 fn encode_any<T: Serialize>(readings: &[T]) -> Vec<u8> {
     let mut json = Vec::with_capacity(readings.len() * LIKELY_BYTES);
     // Serialising plain strings and numbers into memory has no way to fail.
@@ -149,6 +154,16 @@ pub fn split(json: &[u8], parts: &[Vec<usize>]) -> Result<Vec<Vec<u8>>, DamagedB
     Ok(parts.iter().map(part).collect())
 }
 
+/// The JSON of every reading in the body, in order.
+///
+/// # Errors
+/// When `json` is not a body that [`encode`] made.
+pub fn each(json: &[u8]) -> Result<Vec<String>, DamagedBody> {
+    let kept = parse(json)?;
+    let texts = kept.readings.iter().map(|raw| raw.get().to_owned());
+    Ok(texts.collect())
+}
+
 /// The meter of every reading in the body, in order.
 ///
 /// # Errors
@@ -216,6 +231,11 @@ mod tests {
             encode(&[reading("a", "1.500"), reading("c", "-0")])
         );
         assert_eq!(meters(&json).expect("own body"), ["a", "b", "c"]);
+        assert_eq!(
+            each(&json).expect("own body"),
+            [("a", "1.500"), ("b", "123456789012.345"), ("c", "-0")]
+                .map(|(meter, value)| encode_one(&reading(meter, value)))
+        );
     }
 
     #[test]

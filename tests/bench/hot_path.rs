@@ -32,7 +32,6 @@ use std::{
 use meterit_sync::{
     control::{BodyFormat, parse_readings},
     domain::{
-        arrival::Arrival,
         compression::Compression,
         reading::{RawCell, RawReading, Reading},
         reading_ids::ReadingIds,
@@ -224,7 +223,7 @@ fn rows() -> Vec<RawReading> {
             data_point: RawCell::Text(reading.point().name.to_owned()),
             value: RawCell::Real(reading.thousandths as f64 / 1000.0),
             unit: RawCell::Text(reading.point().unit.to_owned()),
-            arrival: Arrival::text(b"2026-03-01 12:00:00.125"),
+            writer: None,
         })
         .collect()
 }

@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use super::DatabaseWriterParts;
 use crate::{
     domain::{
-        arrival::Arrivals,
         compression::Compression,
         quarantine::QuarantineReason,
         reading::{RawReading, ReadingId},
@@ -31,6 +30,8 @@ pub(super) struct Built {
     pub(super) rows: usize,
     /// The readings in the body.
     pub(super) reading_ids: ReadingIds,
+    /// The transactions that wrote their rows, ascending; none where the engine does not tell.
+    pub(super) writers: Option<Vec<u32>>,
     /// The compressed body.
     pub(super) body: Arc<[u8]>,
     /// Rows that cannot be sent.
@@ -48,14 +49,14 @@ pub(super) async fn build(
 fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
     let read = rows.len();
     let (mut reading_ids, mut readings) = (Vec::with_capacity(read), Vec::with_capacity(read));
-    let mut arrivals = Vec::with_capacity(read);
+    let mut writers = Some(Vec::new());
     let mut unreadable = Vec::new();
     for row in rows {
-        let (reading_id, arrival) = (row.id, row.arrival);
+        let (reading_id, writer) = (row.id, row.writer);
         match row.parse() {
             Ok(reading) => {
                 reading_ids.push(reading_id);
-                arrivals.push(arrival);
+                note_writer(&mut writers, writer);
                 readings.push(reading);
             }
             Err(reason) => unreadable.push(QuarantineEntry {
@@ -64,17 +65,31 @@ fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
                 status: None,
                 message: reason.to_string(),
                 key: None,
-                arrivals: None,
             }),
         }
     }
-    let reading_ids: ReadingIds = reading_ids.into_iter().collect();
     Built {
         rows: read,
-        reading_ids: reading_ids.that_came_in(Arrivals::of(arrivals)),
+        reading_ids: reading_ids.into_iter().collect(),
+        writers: writers.map(sorted),
         body: body::compress(&body::encode(&readings), compression).into(),
         unreadable,
     }
+}
+
+/// Neighbours mostly have the same.
+fn note_writer(writers: &mut Option<Vec<u32>>, writer: Option<u32>) {
+    match (writers.as_mut(), writer) {
+        (Some(writers), Some(writer)) if writers.last() != Some(&writer) => writers.push(writer),
+        (Some(_), None) => *writers = None,
+        _ => {}
+    }
+}
+
+fn sorted(mut writers: Vec<u32>) -> Vec<u32> {
+    writers.sort_unstable();
+    writers.dedup();
+    writers
 }
 
 /// Who has written so long ago is likely to write again.

@@ -14,7 +14,7 @@ use crate::{
         store::StoreError,
     },
     messages::database_writer::{ClaimBatches, Claimed},
-    storage::{ForeignMark, StoreTransaction},
+    storage::{ForeignMark, RowVersions, StoreTransaction},
 };
 
 #[async_trait(?Send)]
@@ -34,15 +34,14 @@ impl WriteOperation for ClaimBatches {
         transaction: &mut dyn StoreTransaction,
         parts: &DatabaseWriterParts,
     ) -> Result<(Claimed, Changes), StoreError> {
-        let mark = match self.order {
-            ClaimOrder::Oldest => transaction.foreign_mark().await?,
-            ClaimOrder::After(_) => None,
-        };
+        let mark = transaction.foreign_mark().await?;
+        let mark_ahead = mark.filter(|_| self.order == ClaimOrder::Oldest);
         let mut claim = Claim {
+            mark,
             unreadable: 0,
             changes: Changes::default(),
         };
-        let mut built = match mark {
+        let mut built = match mark_ahead {
             Some(mark) => {
                 let now = parts.clock.elapsed();
                 parts.ahead.take(transaction, self, mark, now).await?
@@ -52,7 +51,7 @@ impl WriteOperation for ClaimBatches {
         if built.is_empty() {
             built.extend(claim.build(self, transaction, parts).await?);
         }
-        if let (Some(last), Some(mark)) = (built.last(), mark) {
+        if let (Some(last), Some(mark)) = (built.last(), mark_ahead) {
             read_on(self, last, mark, parts);
         }
         let mut batches = Vec::with_capacity(built.len());
@@ -69,6 +68,7 @@ impl WriteOperation for ClaimBatches {
 
 /// What a claim has brought so far.
 struct Claim {
+    mark: Option<ForeignMark>,
     unreadable: u64,
     changes: Changes,
 }
@@ -128,6 +128,10 @@ impl Claim {
             body: built.body,
         };
         transaction.insert_manifest(&batch).await?;
+        let marked = self.mark.map(RowVersions::AllAt);
+        if let Some(versions) = marked.or(built.writers.map(RowVersions::WrittenBy)) {
+            parts.as_read.note(batch.manifest.key.clone(), versions);
+        }
         self.changes.bookkeeping = true;
         self.changes.claimed_through = batch.manifest.reading_ids.iter().last();
         Ok(batch)

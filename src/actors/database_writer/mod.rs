@@ -2,6 +2,7 @@
 //! answer is given only after the commit is durable.
 
 mod ahead;
+mod as_read;
 mod attendance;
 mod census_taker;
 mod claim;
@@ -22,7 +23,7 @@ use actix::{
 };
 use tokio::sync::Notify;
 
-pub use self::ahead::Ahead;
+pub use self::{ahead::Ahead, as_read::AsRead};
 use self::{
     attendance::attend_forever,
     census_taker::CensusTaker,
@@ -67,6 +68,8 @@ pub struct DatabaseWriterParts {
     pub store: Arc<dyn SyncStore>,
     /// The batches that are likely to be claimed next; none at first.
     pub ahead: Rc<Ahead>,
+    /// The rows of the batches on their way, as they were when they were claimed; none at first.
+    pub as_read: Rc<AsRead>,
     /// Who wants to know that readings came in.
     pub fresh_readings: Recipient<FreshReadings>,
     /// Who keeps to pauses that the Client System asked other instances for.

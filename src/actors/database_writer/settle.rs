@@ -1,8 +1,6 @@
 //! What the outcome of a batch means for its readings. All of it in one transaction: readings, manifest,
 //! quarantine and operation log agree at any moment, whenever the power fails.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use super::{
@@ -37,21 +35,21 @@ impl WriteOperation for SettleBatch {
         parts: &DatabaseWriterParts,
     ) -> Result<(Settled, Changes), StoreError> {
         parts.failure_points.pass("database_writer.settle");
-        let manifest = if self.settlement == Settlement::Stored {
+        let batch = if self.settlement == Settlement::Stored {
             // The usual outcome, and the only one that needs nothing more of the manifest than its readings.
-            transaction.take_manifest(&self.key, self.epoch).await?
+            transaction.take_batch(&self.key, self.epoch).await?
         } else {
-            let manifest = transaction.manifest(&self.key).await?;
-            manifest.filter(|manifest| manifest.epoch == self.epoch)
+            let batch = transaction.batch(&self.key).await?;
+            batch.filter(|batch| batch.manifest.epoch == self.epoch)
         };
-        let Some(manifest) = manifest else {
+        let Some(batch) = batch else {
             // An earlier asker has settled it, or another instance took it over and will.
             return Ok((Settled::default(), Changes::default()));
         };
         let mut settling = Settling {
             transaction,
             parts,
-            manifest,
+            batch,
             settled: Settled::default(),
             changes: Changes::default(),
         };
@@ -65,7 +63,7 @@ impl WriteOperation for SettleBatch {
 struct Settling<'a> {
     transaction: &'a mut dyn StoreTransaction,
     parts: &'a DatabaseWriterParts,
-    manifest: Manifest,
+    batch: Batch,
     settled: Settled,
     changes: Changes,
 }
@@ -94,16 +92,20 @@ impl Settling<'_> {
         }
     }
 
-    fn ids(&self) -> ReadingIds {
-        self.manifest.reading_ids.clone()
+    /// Its readings that are in the queue as they were sent: what becomes of the batch concerns no others.
+    async fn present(&mut self) -> Result<ReadingIds, StoreError> {
+        let as_read = &self.parts.as_read;
+        as_read.present(self.transaction, &self.batch).await
     }
 
     /// The manifest was removed when it was read.
     async fn stored(&mut self) -> Result<(), StoreError> {
-        let ids = self.ids();
+        let ids = self.present().await?;
+        self.parts.as_read.forget(&self.batch.manifest.key);
         self.take_out(&ids).await?;
-        self.settled.delivered = ids.len() as u64;
-        self.log(ids.len(), None).await
+        let delivered = self.batch.len();
+        self.settled.delivered = delivered as u64;
+        self.log(delivered, None).await
     }
 
     async fn partly_stored(
@@ -115,27 +117,29 @@ impl Settling<'_> {
         let reason = if possibly_stored {
             QuarantineReason::PossiblyStored
         } else {
-            reason_of_refusal(&self.manifest)
+            reason_of_refusal(&self.batch.manifest)
         };
-        let all = self.ids();
+        let present = self.present().await?;
+        let all = self.batch.manifest.reading_ids.clone();
         let ids: Vec<_> = all.iter().collect();
         let named = rejected
             .iter()
             .filter_map(|rejected| Some((*ids.get(rejected.position)?, rejected.words.clone())));
-        let entries: Vec<_> = named
+        let mut entries: Vec<_> = named
             .map(|(reading_id, message)| self.entry(reading_id, reason, status, message))
             .collect();
+        let refused: ReadingIds = entries.iter().map(|entry| entry.reading_id).collect();
+        entries.retain(|entry| present.run_containing(entry.reading_id).is_some());
         self.set_aside(&entries).await?;
-        let set_aside: ReadingIds = entries.iter().map(|entry| entry.reading_id).collect();
-        let rest = all.without(&set_aside);
-        self.take_out(&rest).await?;
-        self.settled.delivered = rest.len() as u64;
-        if !rest.is_empty() {
-            self.log(rest.len(), None).await?;
+        self.take_out(&present.without(&refused)).await?;
+        let delivered = all.len() - refused.len();
+        self.settled.delivered = delivered as u64;
+        if delivered > 0 {
+            self.log(delivered, None).await?;
         }
-        let words = in_words(set_aside.len(), reason, first_words(rejected));
-        self.log(set_aside.len(), Some(&words)).await?;
-        self.transaction.remove_manifest(&self.manifest.key).await
+        let words = in_words(refused.len(), reason, first_words(rejected));
+        self.log(refused.len(), Some(&words)).await?;
+        self.remove_manifest().await
     }
 
     /// The parts carry the very bytes that the whole carried, under new keys: the whole was refused for good.
@@ -146,38 +150,40 @@ impl Settling<'_> {
         status: u16,
         words: &str,
     ) -> Result<(), StoreError> {
-        let damaged = |damage: body::DamagedBody| StoreError::Failed(damage.to_string());
-        let Some(whole) = self.transaction.batch(&self.manifest.key).await? else {
-            return Ok(());
-        };
-        let json = body::decompress(&whole.body).map_err(damaged)?;
-        self.transaction.remove_manifest(&self.manifest.key).await?;
-        let bodies = body::split(&json, parts).map_err(damaged)?;
-        for (positions, part) in parts.iter().zip(&bodies) {
+        let json = body::decompress(&self.batch.body).map_err(damaged)?;
+        for (positions, part) in parts.iter().zip(split(&json, parts)?) {
             let manifest = self.part(positions, ManifestState::Part, status, words);
             self.settled.parts.push(manifest.key.clone());
-            self.transaction
-                .insert_manifest(&Batch {
-                    manifest,
-                    body: body::compress(part, self.parts.compression()).into(),
-                })
-                .await?;
+            self.insert_part(manifest, &part).await?;
         }
-        for suspect in suspects {
-            let manifest = self.part(
-                &[suspect.position],
-                ManifestState::Suspect,
-                status,
-                &suspect.words,
-            );
+        // A suspect is judged, never sent; by its body it is known.
+        let positions: Vec<_> = suspects
+            .iter()
+            .map(|suspect| vec![suspect.position])
+            .collect();
+        for (suspect, part) in suspects.iter().zip(split(&json, &positions)?) {
+            let positions = &[suspect.position];
+            let manifest = self.part(positions, ManifestState::Suspect, status, &suspect.words);
             self.settled.suspects += 1;
-            // A suspect is judged, never sent, so it needs no body.
-            let body = Arc::from([]);
-            self.transaction
-                .insert_manifest(&Batch { manifest, body })
-                .await?;
+            self.insert_part(manifest, &part).await?;
         }
-        self.log(self.manifest.reading_ids.len(), Some(words)).await
+        self.remove_manifest().await?;
+        self.log(self.batch.len(), Some(words)).await
+    }
+
+    async fn insert_part(&mut self, manifest: Manifest, json: &[u8]) -> Result<(), StoreError> {
+        let as_read = &self.parts.as_read;
+        as_read.note_part(&self.batch.manifest.key, &manifest.key);
+        let body = body::compress(json, self.parts.compression()).into();
+        self.transaction
+            .insert_manifest(&Batch { manifest, body })
+            .await
+    }
+
+    async fn remove_manifest(&mut self) -> Result<(), StoreError> {
+        let key = &self.batch.manifest.key;
+        self.parts.as_read.forget(key);
+        self.transaction.remove_manifest(key).await
     }
 
     fn part(
@@ -187,7 +193,7 @@ impl Settling<'_> {
         status: u16,
         words: &str,
     ) -> Manifest {
-        let whole = &self.manifest;
+        let whole = &self.batch.manifest;
         Manifest {
             key: new_key(),
             root: whole.root.clone(),
@@ -208,7 +214,7 @@ impl Settling<'_> {
     }
 
     async fn suspect(&mut self, status: u16, words: &str) -> Result<(), StoreError> {
-        let manifest = &mut self.manifest;
+        let manifest = &mut self.batch.manifest;
         manifest.state = ManifestState::Suspect;
         manifest.last_status = Some(status);
         manifest.last_error = Some(words.to_owned());
@@ -217,21 +223,22 @@ impl Settling<'_> {
     }
 
     async fn give_up(&mut self, words: &str, park: bool) -> Result<(), StoreError> {
-        let ids = self.ids();
-        self.changes.given_up = ids.len() as u64;
+        let ids = self.present().await?;
         self.transaction.increment_retry_count(&ids).await?;
-        let manifest = &mut self.manifest;
+        let size = self.batch.len();
+        self.changes.given_up = size as u64;
+        let manifest = &mut self.batch.manifest;
         manifest.failed_passes += 1;
         manifest.last_error = Some(words.to_owned());
         if park {
             manifest.state = ManifestState::Parked;
         }
         self.transaction.update_manifest(manifest).await?;
-        self.log(ids.len(), Some(words)).await
+        self.log(size, Some(words)).await
     }
 
     async fn postpone(&mut self, words: Option<&str>, sent: bool) -> Result<(), StoreError> {
-        let manifest = &mut self.manifest;
+        let manifest = &mut self.batch.manifest;
         if !sent {
             // This try certainly stored nothing, so it does not count among those that may have.
             manifest.attempts = manifest.attempts.saturating_sub(1);
@@ -239,7 +246,7 @@ impl Settling<'_> {
         manifest.last_error = words.map(ToOwned::to_owned).or(manifest.last_error.take());
         self.transaction.update_manifest(manifest).await?;
         match words {
-            Some(words) => self.log(self.manifest.reading_ids.len(), Some(words)).await,
+            Some(words) => self.log(self.batch.len(), Some(words)).await,
             None => Ok(()),
         }
     }
@@ -283,8 +290,7 @@ impl Settling<'_> {
             reason,
             status: Some(status),
             message,
-            key: Some(self.manifest.key.clone()),
-            arrivals: self.manifest.reading_ids.arrivals().cloned(),
+            key: Some(self.batch.manifest.key.clone()),
         }
     }
 
@@ -293,6 +299,14 @@ impl Settling<'_> {
             .append_sync_log(size, error, now(self.parts))
             .await
     }
+}
+
+fn split(json: &[u8], parts: &[Vec<usize>]) -> Result<Vec<Vec<u8>>, StoreError> {
+    body::split(json, parts).map_err(damaged)
+}
+
+fn damaged(damage: body::DamagedBody) -> StoreError {
+    StoreError::Failed(damage.to_string())
 }
 
 /// Why a reading is set aside that the server refused by itself. An answer is about its own sending: where an earlier one had
@@ -344,18 +358,24 @@ async fn condemn(
     let suspects = transaction
         .manifests_in(ManifestState::Suspect, root)
         .await?;
-    let entries: Vec<_> = suspects.iter().flat_map(entries_of).collect();
-    let Some(first) = entries.first() else {
+    if suspects.is_empty() {
         return Ok((Settled::default(), Changes::default()));
-    };
-    let words = in_words(entries.len(), first.reason, &first.message);
-    let quarantined = transaction.quarantine(&entries, now(parts)).await?;
-    for suspect in &suspects {
-        transaction.remove_manifest(&suspect.key).await?;
     }
-    transaction
-        .append_sync_log(entries.len(), Some(&words), now(parts))
-        .await?;
+    let mut entries = Vec::with_capacity(suspects.len());
+    for suspect in &suspects {
+        if let Some(batch) = transaction.take_batch(&suspect.key, suspect.epoch).await? {
+            let present = parts.as_read.present(transaction, &batch).await?;
+            parts.as_read.forget(&suspect.key);
+            entries.extend(entries_of(suspect, &present));
+        }
+    }
+    let quarantined = transaction.quarantine(&entries, now(parts)).await?;
+    if let Some(first) = entries.first() {
+        let words = in_words(entries.len(), first.reason, &first.message);
+        transaction
+            .append_sync_log(entries.len(), Some(&words), now(parts))
+            .await?;
+    }
     let removed = suspects
         .into_iter()
         .map(|suspect| suspect.reading_ids)
@@ -375,7 +395,7 @@ async fn condemn(
     ))
 }
 
-fn entries_of(suspect: &Manifest) -> Vec<QuarantineEntry> {
+fn entries_of(suspect: &Manifest, present: &ReadingIds) -> Vec<QuarantineEntry> {
     let message = suspect
         .last_error
         .clone()
@@ -386,9 +406,8 @@ fn entries_of(suspect: &Manifest) -> Vec<QuarantineEntry> {
         status: suspect.last_status,
         message: message.clone(),
         key: Some(suspect.key.clone()),
-        arrivals: suspect.reading_ids.arrivals().cloned(),
     };
-    suspect.reading_ids.iter().map(entry).collect()
+    present.iter().map(entry).collect()
 }
 
 async fn release(transaction: &mut dyn StoreTransaction) -> Result<(Settled, Changes), StoreError> {

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta};
 use sqlx::{Decode, Postgres, Row, Type, ValueRef, postgres::PgRow};
 
 use crate::{
-    domain::{arrival::Arrival, reading::RawCell, timestamp::Timestamp},
+    domain::{reading::RawCell, timestamp::Timestamp},
     storage::{StoreError, errors},
 };
 
@@ -53,15 +53,10 @@ pub(super) fn time(row: &PgRow, index: usize) -> Result<RawCell, StoreError> {
     })
 }
 
-/// When a row came in, by a column that other programs may have made in a way of their own.
-pub(super) fn arrival(row: &PgRow, index: usize) -> Result<Arrival, StoreError> {
-    let Some(bytes) = bytes(row, index)? else {
-        return Ok(Arrival::Unsaid);
-    };
-    let microseconds = bytes.try_into().map(i64::from_be_bytes).ok();
-    Ok(microseconds
-        .and_then(point_in_time)
-        .map_or(Arrival::Unknown, Arrival::Time))
+/// A transaction's number, an `xid`; none for anything else.
+pub(super) fn transaction(row: &PgRow, index: usize) -> Result<Option<u32>, StoreError> {
+    let bytes = bytes(row, index)?.and_then(|bytes| bytes.try_into().ok());
+    Ok(bytes.map(u32::from_be_bytes))
 }
 
 /// A point in time, where it is one.

@@ -6,7 +6,6 @@ use sqlx::{PgConnection, postgres::PgRow};
 use super::{cells, presence, queue::Cursors};
 use crate::{
     domain::{
-        arrival::Arrival,
         batch::ClaimOrder,
         reading::{RawReading, ReadingId},
         reading_ids::ReadingIds,
@@ -82,6 +81,19 @@ async fn lock_and_read_held(
     Ok(HeldIds::new(&held))
 }
 
+/// The rows that have these ids, ascending.
+pub(super) async fn rows(
+    connection: &mut PgConnection,
+    ids: &ReadingIds,
+) -> Result<Vec<RawReading>, StoreError> {
+    let ids: Vec<ReadingId> = ids.iter().collect();
+    let rows = sqlx::query(include_str!("queries/readings_by_id.sql"))
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(raw_reading).collect()
+}
+
 struct Queue<'a>(&'a mut PgConnection);
 
 #[async_trait]
@@ -102,7 +114,7 @@ impl PendingRows for Queue<'_> {
 
 fn claimed_reading(row: &PgRow) -> Result<RawReading, StoreError> {
     Ok(RawReading {
-        arrival: cells::arrival(row, 6)?,
+        writer: cells::transaction(row, 6)?,
         ..raw_reading(row)?
     })
 }
@@ -116,6 +128,6 @@ pub(super) fn raw_reading(row: &PgRow) -> Result<RawReading, StoreError> {
         data_point: cells::text(row, 3)?,
         value: cells::decimal(row, 4)?,
         unit: cells::text(row, 5)?,
-        arrival: Arrival::Unknown,
+        writer: None,
     })
 }

@@ -51,9 +51,7 @@ async fn set_chunk_aside(
     let mut moved = Vec::with_capacity(rows.len());
     for row in &rows {
         let id: ReadingId = cells::get(row, 0)?;
-        if let Some(entry) = entries.get(&id)
-            && entry.means(cells::arrival(row, 7)?)
-        {
+        if let Some(entry) = entries.get(&id) {
             values.push(quarantine_values(row, entry)?);
             moved.push(id);
         }

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     domain::{
-        arrival::Arrival,
         quarantine::QuarantineFilter,
         reading::{RawReading, Reading},
         timestamp::Timestamp,
@@ -66,7 +65,7 @@ fn candidate(row: &PgRow) -> Result<Candidate, StoreError> {
             data_point: cells::text(row, 3)?,
             value: cells::text(row, 4)?,
             unit: cells::text(row, 5)?,
-            arrival: Arrival::Unknown,
+            writer: None,
         },
         reason: quarantine::reason(row, 6)?,
         retry_count: cells::get(row, 7)?,

@@ -1,15 +1,14 @@
 //! Takes readings out of the queue, or notes that their turn failed: all of a batch with one statement for its long
-//! runs of ids each, and one for the rest. A row that came in at another time than those that are meant only has the same
-//! id, and stays as it is.
+//! runs of ids each, and one for the rest.
 
-use chrono::{NaiveDateTime, TimeDelta};
+use std::ops::RangeInclusive;
+
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 
+use super::cells;
 use crate::{
-    domain::{
-        arrival::Arrivals, reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp,
-    },
-    storage::{StoreError, errors},
+    domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
+    storage::StoreError,
 };
 
 /// From this length on a run is worth a statement of its own.
@@ -59,28 +58,60 @@ pub(super) async fn increment_retry_count(
     apply(connection, &COUNT_RETRY, ids, None).await
 }
 
+/// How many rows have one of the ids and were written by one of these transactions.
+pub(super) async fn count_written_by(
+    connection: &mut PgConnection,
+    ids: &ReadingIds,
+    writers: &[u32],
+) -> Result<u64, StoreError> {
+    let writers: Vec<String> = writers.iter().map(ToString::to_string).collect();
+    let (runs, scattered) = long_runs(ids);
+    let mut count = 0;
+    for run in runs {
+        let row = sqlx::query(include_str!("queries/count_written_run.sql"))
+            .bind(*run.start())
+            .bind(*run.end())
+            .bind(&writers)
+            .fetch_one(&mut *connection)
+            .await?;
+        count += cells::count::<u64>(&row, 0)?;
+    }
+    if !scattered.is_empty() {
+        let row = sqlx::query(include_str!("queries/count_written_list.sql"))
+            .bind(scattered)
+            .bind(&writers)
+            .fetch_one(connection)
+            .await?;
+        count += cells::count::<u64>(&row, 0)?;
+    }
+    Ok(count)
+}
+
+/// The runs that are worth a statement each, and the ids in all others.
+fn long_runs(ids: &ReadingIds) -> (Vec<&RangeInclusive<ReadingId>>, Vec<ReadingId>) {
+    let is_long =
+        |run: &&RangeInclusive<ReadingId>| run.end().saturating_sub(*run.start()) >= LONG_RUN;
+    let (long, short): (Vec<_>, Vec<_>) = ids.runs().iter().partition(is_long);
+    (long, short.into_iter().flat_map(Clone::clone).collect())
+}
+
 async fn apply(
     connection: &mut PgConnection,
     action: &Action,
     ids: &ReadingIds,
     time: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    let mut scattered: Vec<ReadingId> = Vec::new();
-    for run in ids.runs() {
-        if run.end().saturating_sub(*run.start()) < LONG_RUN {
-            scattered.extend(run.clone());
-            continue;
-        }
+    let (runs, scattered) = long_runs(ids);
+    for run in runs {
         let query = sqlx::query(action.on_run)
             .bind(*run.start())
             .bind(*run.end());
-        execute(connection, query, ids.arrivals(), time).await?;
+        execute(connection, query, time).await?;
     }
     if !scattered.is_empty() {
         execute(
             connection,
             sqlx::query(action.on_list).bind(scattered),
-            ids.arrivals(),
             time,
         )
         .await?;
@@ -91,33 +122,12 @@ async fn apply(
 async fn execute(
     connection: &mut PgConnection,
     query: Query<'_, Postgres, PgArguments>,
-    arrivals: Option<&Arrivals>,
     time: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    let bounds = arrivals.map(bounds).transpose()?;
-    let (first, last) = bounds.unzip();
-    let query = query
-        .bind(first)
-        .bind(last)
-        .bind(arrivals.is_some_and(|arrivals| arrivals.some_unsaid));
     let query = match time {
         Some(time) => query.bind(time.0.naive_utc()),
         None => query,
     };
     query.execute(connection).await?;
     Ok(())
-}
-
-/// Where no row says when it came in, no time is between these.
-fn bounds(arrivals: &Arrivals) -> Result<(NaiveDateTime, NaiveDateTime), StoreError> {
-    let Some((first, last)) = &arrivals.between else {
-        let epoch = NaiveDateTime::default();
-        return Ok((epoch + TimeDelta::days(1), epoch));
-    };
-    let time = |text: &str| {
-        Timestamp::parse_stored(text)
-            .map(|time| time.0.naive_utc())
-            .ok_or_else(|| errors::nonsense("upload_manifests.reading_ids"))
-    };
-    Ok((time(first)?, time(last)?))
 }

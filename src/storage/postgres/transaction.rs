@@ -20,7 +20,8 @@ use crate::{
         timestamp::Timestamp,
     },
     storage::{
-        Fact, Ingested, QuarantineActionResult, QuarantineEntry, StoreError, StoreTransaction,
+        Fact, Ingested, QuarantineActionResult, QuarantineEntry, RowVersions, StoreError,
+        StoreTransaction,
     },
 };
 
@@ -122,6 +123,23 @@ impl StoreTransaction for PostgresTransaction {
         let walk = self.noted(result)?;
         self.walked_through = walk.through;
         Ok(walk.found)
+    }
+
+    async fn are_as_read(
+        &mut self,
+        ids: &ReadingIds,
+        versions: &RowVersions,
+    ) -> Result<bool, StoreError> {
+        let RowVersions::WrittenBy(writers) = versions else {
+            return Ok(false);
+        };
+        let result = settlement::count_written_by(self.connection()?, ids, writers).await;
+        Ok(self.noted(result)? == ids.len() as u64)
+    }
+
+    async fn rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError> {
+        let result = claims::rows(self.connection()?, ids).await;
+        self.noted(result)
     }
 
     async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError> {

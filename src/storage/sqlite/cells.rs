@@ -3,7 +3,7 @@
 use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef, sqlite::SqliteRow};
 
 use crate::{
-    domain::{arrival::Arrival, reading::RawCell, timestamp::Timestamp},
+    domain::{reading::RawCell, timestamp::Timestamp},
     storage::{StoreError, errors},
 };
 
@@ -60,15 +60,6 @@ pub(super) fn required_count<T: TryFrom<i64>>(
 /// A truth value; none for anything else.
 pub(super) fn boolean(row: &SqliteRow, index: usize) -> Result<Option<bool>, StoreError> {
     Ok(integer(row, index)?.map(|number| number != 0))
-}
-
-/// When a row came in, by a column that other programs may fill in their own way.
-pub(super) fn arrival(row: &SqliteRow, index: usize) -> Result<Arrival, StoreError> {
-    Ok(match cell(row, index)? {
-        RawCell::Null => Arrival::Unsaid,
-        RawCell::Text(text) => Arrival::text(text.as_bytes()),
-        _ => Arrival::Unknown,
-    })
 }
 
 /// A point in time; none for anything else.

@@ -1,6 +1,6 @@
 //! Finds the readings that are nobody's yet.
 
-use std::ops::DerefMut;
+use std::ops::{DerefMut, RangeInclusive};
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqliteConnection, Transaction, pool::PoolConnection, sqlite::SqliteRow};
@@ -9,7 +9,6 @@ use tokio::runtime::Handle;
 use super::{cells, options, plain_rows, queue, transaction::lost};
 use crate::{
     domain::{
-        arrival::Arrival,
         batch::ClaimOrder,
         census::Stretch,
         reading::{RawReading, ReadingId},
@@ -72,6 +71,23 @@ pub(super) async fn are_claimable(
     Ok(pending == ids.len() as u64)
 }
 
+/// Ids that lie closer together are read with one question, and those between them passed over.
+const GAP: i64 = 64;
+
+/// The rows that have these ids, ascending. The transaction is gone afterwards where nobody waited for the end.
+pub(super) async fn rows(
+    transaction: &mut Option<Transaction<'static, Sqlite>>,
+    ids: &ReadingIds,
+) -> Result<Vec<RawReading>, StoreError> {
+    let mut rows = Vec::with_capacity(ids.len());
+    for stretch in ids.stretches(GAP) {
+        let all = within(transaction, Question::Between(stretch)).await?;
+        let meant = |row: &RawReading| ids.run_containing(row.id).is_some();
+        rows.extend(all.into_iter().filter(meant));
+    }
+    Ok(rows)
+}
+
 /// Changes whenever another connection than this one, or its predecessor, has committed something.
 pub(super) async fn foreign_mark(
     connection: &mut SqliteConnection,
@@ -91,7 +107,8 @@ pub(super) async fn pending_after(
     after: ReadingId,
     limit: usize,
 ) -> Result<Vec<RawReading>, StoreError> {
-    read_aside(reader, after, limit).await?.1
+    let question = Question::PendingAfter(after, limit);
+    read_aside(reader, question).await?.1
 }
 
 struct Queue<'a>(&'a mut Option<Transaction<'static, Sqlite>>);
@@ -103,25 +120,47 @@ impl PendingRows for Queue<'_> {
         after: ReadingId,
         limit: usize,
     ) -> Result<Vec<RawReading>, StoreError> {
-        let transaction = self.0.take().ok_or_else(lost)?;
-        let (transaction, rows) = read_aside(transaction, after, limit).await?;
-        *self.0 = Some(transaction);
-        rows
+        within(self.0, Question::PendingAfter(after, limit)).await
     }
+}
+
+/// Which rows are read.
+enum Question {
+    /// So many pending ones with ids above this.
+    PendingAfter(ReadingId, usize),
+    /// All with ids in the stretch.
+    Between(RangeInclusive<ReadingId>),
+}
+
+/// Within the transaction, which is gone where that fails.
+async fn within(
+    transaction: &mut Option<Transaction<'static, Sqlite>>,
+    question: Question,
+) -> Result<Vec<RawReading>, StoreError> {
+    let taken = transaction.take().ok_or_else(lost)?;
+    let (taken, rows) = read_aside(taken, question).await?;
+    *transaction = Some(taken);
+    rows
 }
 
 /// On a thread that may block, for a disk may. The connection is gone where that fails.
 async fn read_aside<C>(
     mut connection: C,
-    after: ReadingId,
-    limit: usize,
+    question: Question,
 ) -> Result<(C, Result<Vec<RawReading>, StoreError>), StoreError>
 where
     C: DerefMut<Target = SqliteConnection> + Send + 'static,
 {
     let runtime = Handle::current();
     at_workbench(move || {
-        let rows = runtime.block_on(plain_rows::pending(&mut connection, after, limit));
+        let rows = runtime.block_on(async {
+            match question {
+                Question::PendingAfter(after, limit) => {
+                    plain_rows::pending(&mut connection, after, limit).await
+                }
+                Question::Between(ids) => plain_rows::between(&mut connection, ids).await,
+            }
+        });
         (connection, rows)
     })
     .await
@@ -136,6 +175,6 @@ pub(super) fn raw_reading(row: &SqliteRow) -> Result<RawReading, StoreError> {
         data_point: cells::cell(row, 3)?,
         value: cells::cell(row, 4)?,
         unit: cells::cell(row, 5)?,
-        arrival: Arrival::Unknown,
+        writer: None,
     })
 }

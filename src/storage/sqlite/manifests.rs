@@ -76,7 +76,8 @@ pub(super) async fn one(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
 ) -> Result<Option<Manifest>, StoreError> {
-    by_key(connection, include_str!("queries/manifest.sql"), key).await
+    let row = by_key(connection, include_str!("queries/manifest.sql"), key).await?;
+    row.as_ref().map(manifest).transpose()
 }
 
 /// One with its body; none once it is settled.
@@ -84,17 +85,8 @@ pub(super) async fn batch(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
 ) -> Result<Option<Batch>, StoreError> {
-    let row = sqlx::query(include_str!("queries/batch.sql"))
-        .bind(key.0.clone())
-        .fetch_optional(connection)
-        .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    Ok(Some(Batch {
-        manifest: manifest(&row)?,
-        body: row.try_get::<Vec<u8>, _>(9)?.into(),
-    }))
+    let row = by_key(connection, include_str!("queries/batch.sql"), key).await?;
+    row.as_ref().map(with_body).transpose()
 }
 
 /// Overwrites what may change.
@@ -126,28 +118,37 @@ pub(super) async fn remove(
     Ok(())
 }
 
-/// Removes one and hands it over without its body; none once it is settled.
+/// Removes one and hands it over; none once it is settled.
 pub(super) async fn take(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
-) -> Result<Option<Manifest>, StoreError> {
-    by_key(connection, include_str!("queries/take_manifest.sql"), key).await
+) -> Result<Option<Batch>, StoreError> {
+    let row = by_key(connection, include_str!("queries/take_batch.sql"), key).await?;
+    row.as_ref().map(with_body).transpose()
 }
 
 async fn by_key(
     connection: &mut SqliteConnection,
     statement: &'static str,
     key: &IdempotencyKey,
-) -> Result<Option<Manifest>, StoreError> {
+) -> Result<Option<SqliteRow>, StoreError> {
     let row = sqlx::query(statement)
         .bind(key.0.clone())
         .fetch_optional(connection)
         .await?;
-    row.as_ref().map(manifest).transpose()
+    Ok(row)
+}
+
+/// A row whose columns are the manifest's and the body.
+pub(super) fn with_body(row: &SqliteRow) -> Result<Batch, StoreError> {
+    Ok(Batch {
+        manifest: manifest(row)?,
+        body: row.try_get::<Vec<u8>, _>(9)?.into(),
+    })
 }
 
 /// A row whose first columns are the manifest's, all but the body.
-pub(super) fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
+fn manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
     let ids = cells::required_text(row, 8)?;
     Ok(Manifest {
         key: IdempotencyKey(cells::required_text(row, 0)?),

@@ -12,6 +12,7 @@
 use std::{
     ffi::{CStr, c_char, c_int},
     marker::PhantomData,
+    ops::RangeInclusive,
     ptr::{self, NonNull},
     slice,
 };
@@ -26,10 +27,7 @@ use sqlx::{SqliteConnection, sqlite::LockedSqliteHandle};
 
 use super::result_codes;
 use crate::{
-    domain::{
-        arrival::Arrival,
-        reading::{RawCell, RawReading, ReadingId},
-    },
+    domain::reading::{RawCell, RawReading, ReadingId},
     storage::StoreError,
 };
 
@@ -39,11 +37,36 @@ pub(super) async fn pending(
     after: ReadingId,
     limit: usize,
 ) -> Result<Vec<RawReading>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    read(
+        connection,
+        include_str!("queries/claim.sql"),
+        [after, limit],
+    )
+    .await
+}
+
+/// All rows with these ids, ascending. Blocks while SQLite reads.
+pub(super) async fn between(
+    connection: &mut SqliteConnection,
+    ids: RangeInclusive<ReadingId>,
+) -> Result<Vec<RawReading>, StoreError> {
+    let query = include_str!("queries/readings_between.sql");
+    read(connection, query, [*ids.start(), *ids.end()]).await
+}
+
+/// Rows whose columns are the id and the reading's five fields.
+async fn read(
+    connection: &mut SqliteConnection,
+    query: &'static str,
+    parameters: [i64; 2],
+) -> Result<Vec<RawReading>, StoreError> {
     let mut handle = connection.lock_handle().await?;
-    let mut statement = Statement::prepare(&mut handle, include_str!("queries/claim.sql"))?;
-    statement.bind(1, after)?;
-    statement.bind(2, i64::try_from(limit).unwrap_or(i64::MAX))?;
-    let mut rows = Vec::with_capacity(limit.min(LIKELY_ROWS));
+    let mut statement = Statement::prepare(&mut handle, query)?;
+    for (parameter, value) in (1..).zip(parameters) {
+        statement.bind(parameter, value)?;
+    }
+    let mut rows = Vec::with_capacity(LIKELY_ROWS);
     while statement.step()? {
         rows.push(RawReading {
             id: statement.integer(0),
@@ -52,7 +75,7 @@ pub(super) async fn pending(
             data_point: statement.cell(3),
             value: statement.cell(4),
             unit: statement.cell(5),
-            arrival: statement.arrival(6),
+            writer: None,
         });
     }
     Ok(rows)
@@ -136,35 +159,19 @@ impl<'handle> Statement<'handle> {
         }
     }
 
-    /// When the row came in.
-    fn arrival(&self, column: c_int) -> Arrival {
-        // SAFETY: as above.
-        match unsafe { sqlite3_column_type(self.statement.as_ptr(), column) } {
-            SQLITE_NULL => Arrival::Unsaid,
-            SQLITE_TEXT => self.bytes(column).map_or(Arrival::Unknown, Arrival::text),
-            _ => Arrival::Unknown,
-        }
-    }
-
     /// Text that is no UTF-8 is as unreadable as binary data.
     fn text(&self, column: c_int) -> RawCell {
-        let text = self.bytes(column).map(std::str::from_utf8);
-        match text {
-            Some(Ok(text)) => RawCell::Text(text.to_owned()),
-            _ => RawCell::Blob,
-        }
-    }
-
-    /// The bytes of a column that is text.
-    fn bytes(&self, column: c_int) -> Option<&[u8]> {
         // SAFETY: the column is of this type, and the length is asked for after the text, as it has to be. The bytes stay
-        // where they are until the next step, for which the statement must not be borrowed.
-        unsafe {
+        // where they are until the next step, and are copied here.
+        let bytes = unsafe {
             let start = sqlite3_column_text(self.statement.as_ptr(), column);
             let length = sqlite3_column_bytes(self.statement.as_ptr(), column);
-            let length = usize::try_from(length).ok()?;
-            (!start.is_null()).then(|| slice::from_raw_parts(start, length))
-        }
+            match (start.is_null(), usize::try_from(length)) {
+                (false, Ok(length)) => slice::from_raw_parts(start, length),
+                _ => return RawCell::Blob,
+            }
+        };
+        std::str::from_utf8(bytes).map_or(RawCell::Blob, |text| RawCell::Text(text.to_owned()))
     }
 }
 

@@ -1,12 +1,9 @@
-//! Takes readings out of the queue, or notes that their turn failed: by runs of ids, never one by one. A row that came in
-//! at another time than those that are meant only has the same id, and stays as it is.
+//! Takes readings out of the queue, or notes that their turn failed: by runs of ids, never one by one.
 
 use sqlx::SqliteConnection;
 
 use crate::{
-    domain::{
-        arrival::Arrivals, reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp,
-    },
+    domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
     storage::StoreError,
 };
 
@@ -74,11 +71,11 @@ async fn apply(
         let query = sqlx::query(action.on_run)
             .bind(*run.start())
             .bind(*run.end());
-        execute(connection, query, ids.arrivals(), time).await?;
+        execute(connection, query, time).await?;
     }
     for list in scattered.chunks(LIST) {
         let query = sqlx::query(action.on_list).bind(id_list(list));
-        execute(connection, query, ids.arrivals(), time).await?;
+        execute(connection, query, time).await?;
     }
     Ok(())
 }
@@ -86,17 +83,8 @@ async fn apply(
 async fn execute(
     connection: &mut SqliteConnection,
     query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
-    arrivals: Option<&Arrivals>,
     time: Option<&str>,
 ) -> Result<(), StoreError> {
-    // Where no row says when it came in, nothing is between these.
-    let nothing = || ("b".to_owned(), "a".to_owned());
-    let bounds = arrivals.map(|arrivals| arrivals.between.clone().unwrap_or_else(nothing));
-    let (first, last) = bounds.unzip();
-    let query = query
-        .bind(first)
-        .bind(last)
-        .bind(arrivals.is_some_and(|arrivals| arrivals.some_unsaid));
     let query = match time {
         Some(time) => query.bind(time.to_owned()),
         None => query,

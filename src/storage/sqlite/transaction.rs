@@ -20,8 +20,8 @@ use crate::{
         timestamp::Timestamp,
     },
     storage::{
-        Fact, ForeignMark, Ingested, QuarantineActionResult, QuarantineEntry, StoreError,
-        StoreTransaction,
+        Fact, ForeignMark, Ingested, QuarantineActionResult, QuarantineEntry, RowVersions,
+        StoreError, StoreTransaction,
     },
 };
 
@@ -30,6 +30,8 @@ pub(super) struct SqliteTransaction {
     /// None once it was lost with a thread that read from it.
     transaction: Option<Transaction<'static, Sqlite>>,
     has_savepoint: bool,
+    /// Asked for once: nobody else commits before this transaction ends.
+    mark: Option<ForeignMark>,
     damage: Arc<Damage>,
     place: Arc<Place>,
     log_room: Arc<LogRoom>,
@@ -54,6 +56,7 @@ impl SqliteTransaction {
             log_room,
             adds: false,
             has_savepoint: false,
+            mark: None,
             is_lost: false,
         }
     }
@@ -130,12 +133,32 @@ impl StoreTransaction for SqliteTransaction {
     }
 
     async fn foreign_mark(&mut self) -> Result<Option<ForeignMark>, StoreError> {
-        let done = claims::foreign_mark(self.connection()?).await;
-        self.damage.note(done).map(Some)
+        if self.mark.is_none() {
+            let done = claims::foreign_mark(self.connection()?).await;
+            self.mark = Some(self.damage.note(done)?);
+        }
+        Ok(self.mark)
     }
 
     async fn are_claimable(&mut self, ids: &ReadingIds) -> Result<bool, StoreError> {
         let done = claims::are_claimable(self.connection()?, ids).await;
+        self.damage.note(done)
+    }
+
+    async fn are_as_read(
+        &mut self,
+        _ids: &ReadingIds,
+        versions: &RowVersions,
+    ) -> Result<bool, StoreError> {
+        match versions {
+            RowVersions::AllAt(mark) => Ok(self.foreign_mark().await? == Some(*mark)),
+            RowVersions::WrittenBy(_) => Ok(false),
+        }
+    }
+
+    async fn rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError> {
+        self.connection()?;
+        let done = claims::rows(&mut self.transaction, ids).await;
         self.damage.note(done)
     }
 
@@ -178,11 +201,11 @@ impl StoreTransaction for SqliteTransaction {
         self.damage.note(done)
     }
 
-    async fn take_manifest(
+    async fn take_batch(
         &mut self,
         key: &IdempotencyKey,
         epoch: u32,
-    ) -> Result<Option<Manifest>, StoreError> {
+    ) -> Result<Option<Batch>, StoreError> {
         if epoch != manifests::EPOCH {
             return Ok(None);
         }

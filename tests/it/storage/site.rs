@@ -265,7 +265,6 @@ pub fn entry(reading_id: i64, reason: QuarantineReason) -> QuarantineEntry {
         status: Some(400),
         message: "value out of range".to_owned(),
         key: Some(key("batch")),
-        arrivals: None,
     }
 }
 

@@ -1,4 +1,1 @@
-UPDATE meter_readings SET retry_count = coalesce(retry_count, 0) + 1
-WHERE
-    id = ANY ($1::BIGINT [])
-    AND (created_at BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP OR $2 IS NULL OR ($4::BOOLEAN AND created_at IS NULL))
+UPDATE meter_readings SET retry_count = coalesce(retry_count, 0) + 1 WHERE id = ANY ($1::BIGINT [])

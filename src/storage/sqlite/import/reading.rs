@@ -1,12 +1,11 @@
 //! Reads what is to be moved, the oldest of each kind first.
 
-use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Connection, SqliteConnection, sqlite::SqliteRow};
 
 use super::super::{cells, claims, manifests, settlement};
 use crate::{
     domain::{
-        batch::Batch,
-        reading::{RawCell, RawReading, ReadingId},
+        reading::{RawCell, ReadingId},
         sync_log::SyncLogEntry,
     },
     storage::{
@@ -83,18 +82,13 @@ async fn batch(connection: &mut SqliteConnection) -> Result<Option<Chunk>, Store
     let Some(row) = row else {
         return Ok(None);
     };
-    let batch = Batch {
-        manifest: manifests::manifest(&row)?,
-        body: row.try_get::<Vec<u8>, _>(9)?.into(),
-    };
+    let batch = manifests::with_body(&row)?;
     let ids: Vec<ReadingId> = batch.manifest.reading_ids.iter().collect();
     let rows = sqlx::query(include_str!("../queries/import_batch_readings.sql"))
         .bind(settlement::id_list(&ids))
         .fetch_all(connection)
         .await?;
-    let mut readings = each(&rows, moved_reading)?;
-    // What only has the same id leaves later, as the pending reading that it is.
-    readings.retain(|reading| batch.manifest.reading_ids.mean(reading.contents.arrival));
+    let readings = each(&rows, moved_reading)?;
     Ok(Some(Chunk::Batch { batch, readings }))
 }
 
@@ -149,10 +143,7 @@ fn each<T>(
 
 fn moved_reading(row: &SqliteRow) -> Result<MovedReading, StoreError> {
     Ok(MovedReading {
-        contents: RawReading {
-            arrival: cells::arrival(row, 8)?,
-            ..claims::raw_reading(row)?
-        },
+        contents: claims::raw_reading(row)?,
         // Whatever is not exactly this is pending, for the service as for the other programs.
         is_synchronized: cells::cell(row, 6)? == RawCell::Integer(1),
         retry_count: cells::integer(row, 7)?.unwrap_or_default(),

@@ -2,13 +2,12 @@
 
 use meterit_sync::{
     domain::{
-        arrival::Arrivals,
         batch::{ClaimOrder, ManifestState},
         census::{KnownStretch, Stretch},
         quarantine::QuarantineReason::Refused,
         reading_ids::ReadingIds,
     },
-    storage::{QuarantineEntry, QueueBounds, QueueLength, SyncStore},
+    storage::{QueueBounds, QueueLength, RowVersions, SyncStore},
 };
 
 use crate::storage::site::*;
@@ -51,102 +50,78 @@ pub async fn ids_are_never_given_twice(site: &dyn Site) {
     assert_eq!(pending(&*database).await, "11");
 }
 
-/// How a set means just the rows that a claim finds, all of them.
-async fn claimed_ids(database: &dyn SyncStore) -> ReadingIds {
+/// Long runs of ids and scattered ones, which are asked for in different ways.
+const GAPS: &str = "DELETE FROM meter_readings WHERE id > 100 AND id % 2 = 0";
+
+/// What a claim finds, and by what the engine tells that nobody has touched it since.
+async fn claim(database: &dyn SyncStore) -> (ReadingIds, RowVersions) {
     let mut transaction = database.begin().await.unwrap();
     let rows = transaction
         .claimable(ClaimOrder::Oldest, 1000)
         .await
         .unwrap();
-    let claimed: ReadingIds = rows.iter().map(|row| row.id).collect();
-    claimed.that_came_in(Arrivals::of(rows.iter().map(|row| row.arrival)))
+    let mark = transaction.foreign_mark().await.unwrap();
+    transaction.commit().await.unwrap();
+    let writers: std::collections::BTreeSet<_> = rows.iter().filter_map(|row| row.writer).collect();
+    let versions = mark.map_or_else(
+        || RowVersions::WrittenBy(writers.into_iter().collect()),
+        RowVersions::AllAt,
+    );
+    (rows.iter().map(|row| row.id).collect(), versions)
 }
 
-/// Long runs of ids and scattered ones, which are written in different ways.
-const GAPS: &str = "DELETE FROM meter_readings WHERE id > 100 AND id % 2 = 0";
-
-/// Another program empties the table while a batch is on its way, lets the ids begin anew and inserts what has nothing to
-/// do with it.
-async fn fill_anew(site: &dyn Site) {
-    site.execute(site.beginning_anew()).await;
-    let rows: Vec<_> = (0..120)
-        .map(|number| format!("('NEW', '2026-03-01 00:00:00', 'energy', {number})"))
-        .collect();
-    let columns = "meter_external_id, timestamp, data_point, value";
-    site.execute(&format!(
-        "INSERT INTO meter_readings ({columns}) VALUES {}",
-        rows.join(",")
-    ))
-    .await;
-    let count = site.ask("SELECT count(*) FROM meter_readings WHERE id BETWEEN 1 AND 120");
-    assert_eq!(count.await.as_deref(), Some("120"));
+async fn are_as_read(database: &dyn SyncStore, ids: &ReadingIds, versions: &RowVersions) -> bool {
+    let mut transaction = database.begin().await.unwrap();
+    transaction.are_as_read(ids, versions).await.unwrap()
 }
 
-pub async fn other_rows_with_the_ids_of_a_batch_stay(site: &dyn Site) {
-    let database = site.open().await;
-    store(&*database, &readings(120)).await;
-    site.execute(GAPS).await;
-    let claimed = claimed_ids(&*database).await;
-    let mut on_its_way = batch("a", "1", ManifestState::Live);
-    on_its_way.manifest.reading_ids = claimed;
-    let mut transaction = database.begin().await.unwrap();
-    transaction.insert_manifest(&on_its_way).await.unwrap();
-    transaction.commit().await.unwrap();
-    fill_anew(site).await;
-
-    database.close().await;
-    let database = site.open().await;
-    let mut transaction = database.begin().await.unwrap();
-    transaction.take_over().await.unwrap();
-    let manifest = transaction.manifest(&key("a")).await.unwrap().unwrap();
-    let old = manifest.reading_ids;
-    assert_eq!(old, on_its_way.manifest.reading_ids);
-    transaction.remove_manifest(&key("a")).await.unwrap();
-    transaction.increment_retry_count(&old).await.unwrap();
-    transaction.mark_synchronized(&old, now()).await.unwrap();
-    let entries = [7, 101].map(|id| QuarantineEntry {
-        arrivals: old.arrivals().cloned(),
-        ..entry(id, Refused)
-    });
-    let moved = transaction.quarantine(&entries, now()).await.unwrap();
-    assert_eq!(moved, 0);
-    transaction.delete_readings(&old).await.unwrap();
-    transaction.commit().await.unwrap();
-    assert_eq!(pending(&*database).await, "1-120");
-    let retried = "SELECT count(*) FROM meter_readings WHERE retry_count > 0";
-    assert_eq!(site.ask(retried).await.as_deref(), Some("0"));
-
-    // They go under ids of their own claim.
-    let new = claimed_ids(&*database).await;
-    let mut transaction = database.begin().await.unwrap();
-    transaction.delete_readings(&new).await.unwrap();
-    transaction.commit().await.unwrap();
-    assert_eq!(pending(&*database).await, "");
-}
-
-pub async fn an_edited_row_is_still_the_one_that_was_claimed(site: &dyn Site) {
-    let database = site.open().await;
-    store(&*database, &readings(120)).await;
-    for edit in [
-        GAPS,
-        "UPDATE meter_readings SET created_at = NULL WHERE id IN (3, 103)",
-        "UPDATE meter_readings SET created_at = '2026-02-02 02:02:02.25' WHERE id IN (4, 104)",
+pub async fn rows_that_others_touch_are_told_from_those_that_were_claimed(site: &dyn Site) {
+    for touch in [
+        "UPDATE meter_readings SET value = 7 WHERE id = 3",
+        "UPDATE meter_readings SET unit = NULL WHERE id = 103",
+        "DELETE FROM meter_readings WHERE id = 50",
     ] {
-        site.execute(edit).await;
+        let database = site.open().await;
+        store(&*database, &readings(120)).await;
+        site.execute(GAPS).await;
+        let (ids, versions) = claim(&*database).await;
+        // What this instance does in the meantime is none of these rows.
+        store(&*database, &readings(3)).await;
+        assert!(are_as_read(&*database, &ids, &versions).await);
+        site.execute(touch).await;
+        assert!(!are_as_read(&*database, &ids, &versions).await, "{touch}");
+        site.execute(site.beginning_anew()).await;
+        database.close().await;
     }
-    let claimed = claimed_ids(&*database).await;
-    assert!(claimed.arrivals().is_some());
-    site.execute("UPDATE meter_readings SET value = 7, unit = NULL, retry_count = 9")
+}
+
+pub async fn other_rows_with_the_ids_of_a_batch_are_told_from_its_own(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(120)).await;
+    let (ids, versions) = claim(&*database).await;
+    site.execute(site.beginning_anew()).await;
+    // The very same readings, as far as anyone can see.
+    store(&*database, &readings(120)).await;
+    assert_eq!(pending(&*database).await, ids.encode());
+    assert!(!are_as_read(&*database, &ids, &versions).await);
+}
+
+pub async fn rows_are_read_by_their_ids(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(300)).await;
+    let wanted = ids("1-3,5,150-260,400-410");
+    site.execute("UPDATE meter_readings SET is_synchronized = TRUE WHERE id = 5")
         .await;
     let mut transaction = database.begin().await.unwrap();
-    let entry = QuarantineEntry {
-        arrivals: claimed.arrivals().cloned(),
-        ..entry(4, Refused)
-    };
-    assert_eq!(transaction.quarantine(&[entry], now()).await.unwrap(), 1);
-    transaction.delete_readings(&claimed).await.unwrap();
-    transaction.commit().await.unwrap();
-    assert_eq!(pending(&*database).await, "");
+    let rows = transaction.rows(&wanted).await.unwrap();
+    let found: Vec<_> = rows.iter().map(|row| row.id).collect();
+    assert_eq!(
+        found,
+        ids("1-3,5,150-260").iter().collect::<Vec<_>>(),
+        "ascending, pending or not"
+    );
+    let parsed = rows[3].clone().parse().unwrap();
+    assert_eq!(parsed, readings(5)[4]);
 }
 
 pub async fn marked_readings_leave_the_queue(site: &dyn Site) {

@@ -37,8 +37,6 @@ pub struct Reading {
 pub struct Batch {
     /// In the body's order.
     pub readings: Vec<Number>,
-    /// A suspect that was split off needs no body: it is judged, never sent.
-    pub has_body: bool,
     pub name: usize,
     /// The batch of which this is a part; its own name where it is whole.
     pub root: usize,
@@ -153,7 +151,6 @@ impl Queue {
             let (name, readings) = (self.batches_made, chosen.to_vec());
             self.batches.push(Batch {
                 readings,
-                has_body: true,
                 name,
                 root: name,
                 state: Live,
@@ -242,7 +239,6 @@ impl Queue {
                 for (readings, state) in pieces {
                     self.batches_made += 1;
                     self.batches.push(Batch {
-                        has_body: state != Suspect,
                         readings,
                         state,
                         name: self.batches_made,

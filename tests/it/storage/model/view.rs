@@ -70,11 +70,7 @@ fn expected(queue: &Queue, keeps_length: bool) -> View {
             .min()
     };
     let batches = queue.batches.iter().map(|batch| {
-        let sent = if batch.has_body {
-            batch.readings.clone()
-        } else {
-            Vec::new()
-        };
+        let sent = batch.readings.clone();
         let viewed = ViewedBatch {
             root: lowest(batch.root).unwrap_or(NOTHING),
             state: batch.state,

@@ -1,3 +1,0 @@
-DELETE FROM upload_manifests
-WHERE key = ?1
-RETURNING key, root, state, attempts, failed_passes, last_error, last_status, claimed_at, reading_ids
