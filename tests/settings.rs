@@ -5,6 +5,8 @@
     reason = "a failed helper is a failed test, and clippy excuses only the test functions themselves"
 )]
 
+#[path = "settings/client_tls.rs"]
+mod client_tls;
 #[path = "settings/database.rs"]
 mod database;
 #[path = "settings/layers.rs"]

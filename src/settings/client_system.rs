@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::client_tls::ClientTlsSettings;
 use super::layers::Layer;
 use super::proxy::ProxySettings;
 use super::reader::Reader;
-use super::url::{base_url, host_and_port, is_encrypted};
+use super::url::{base_url, host_and_port, is_encrypted, is_of_this_machine};
 
 const URL_ALLOWED: &str = "an address such as https://client.example.com, beginning with http:// or https://, with a host and without user name, query or fragment";
+const UNENCRYPTED: &str = "over plain http, everybody on the way to another machine could read the key and change the readings: write https://, or set client_api_allow_http = true where something else protects the way, such as a VPN";
 const KEY_ALLOWED: &str = "the key issued by the Client System, in printable ASCII on one line";
 const KEY_FILE_ALLOWED: &str =
     "the path of a readable file that holds nothing but the key, in printable ASCII on one line";
@@ -18,10 +20,12 @@ const KEY_FILE_ALLOWED: &str =
 /// How to reach the Client System.
 #[derive(Clone, Debug)]
 pub struct ClientSystemSettings {
-    /// The base address, `http` or `https`, without a trailing slash; paths are appended to it.
+    /// The base address, `https`, or `http` where that is allowed, without a trailing slash; paths are appended to it.
     pub api_url: String,
     /// The key that goes with every request; fit for an HTTP header.
     pub api_key: SecretString,
+    /// Whom TLS trusts, and as whom the service introduces itself.
+    pub tls: ClientTlsSettings,
     /// How long one request may take.
     pub timeout: Duration,
     /// The proxy that every request goes through; none also where NO_PROXY excepts the Client System.
@@ -43,6 +47,7 @@ impl ClientSystemSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let api_url = read_url(reader);
         let api_key = read_key(reader);
+        let tls = ClientTlsSettings::read(reader);
         let timeout = reader.milliseconds("api_timeout", 1_000..=600_000);
         let (host, port) = api_url
             .as_deref()
@@ -52,6 +57,7 @@ impl ClientSystemSettings {
         Some(Self {
             api_url: api_url?,
             api_key: api_key?,
+            tls: tls?,
             timeout: timeout?,
             proxy: proxy?,
         })
@@ -59,8 +65,13 @@ impl ClientSystemSettings {
 }
 
 fn read_url(reader: &mut Reader) -> Option<String> {
+    let allows_http = reader.boolean("client_api_allow_http");
     let url = reader.text("client_api_url", URL_ALLOWED, |text| {
-        base_url(text, "the key is CLIENT_API_KEY")
+        let url = base_url(text, "the key is CLIENT_API_KEY")?;
+        if allows_http == Some(false) && !is_encrypted(&url) && !is_of_this_machine(&url) {
+            return Err(UNENCRYPTED.to_owned());
+        }
+        Ok(url)
     })?;
     reader.show_given("client_api_url", url.clone());
     Some(url)

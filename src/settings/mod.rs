@@ -3,6 +3,7 @@
 //! `settings/default.toml` documents every key.
 
 mod client_system;
+mod client_tls;
 mod config_download;
 mod connectivity;
 mod database;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 pub use self::tracing::TracingSettings;
 pub use client_system::ClientSystemSettings;
+pub use client_tls::ClientTlsSettings;
 pub use config_download::ConfigDownloadSettings;
 pub use connectivity::ConnectivitySettings;
 pub use database::DatabaseSettings;

@@ -1,6 +1,6 @@
 //! The little that settings need to know about URLs: reading them, hiding what is secret in them, and composing them.
 
-use std::fmt::Write;
+use std::{fmt::Write, net::IpAddr};
 
 use awc::http::Uri;
 
@@ -42,6 +42,16 @@ fn masked_parameter(parameter: &str) -> String {
 pub(super) fn is_encrypted(url: &str) -> bool {
     url.parse()
         .is_ok_and(|uri: Uri| uri.scheme_str() == Some("https"))
+}
+
+/// Whether an address leads to this machine itself.
+pub(super) fn is_of_this_machine(url: &str) -> bool {
+    let (host, _) = host_and_port(url).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Where an address leads; an IPv6 address is in brackets.

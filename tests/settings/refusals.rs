@@ -177,9 +177,6 @@ fn protections_that_do_not_exist_yet_are_refused_and_the_rest_is_warned_about() 
         "CONTROL_TOKEN",
         "CONTROL_TOKEN_FILE",
         "READ_TOKEN",
-        "CLIENT_CA_FILE",
-        "CLIENT_CERT_FILE",
-        "CLIENT_KEY_FILE",
         "LOCAL_TLS_CERT_FILE",
         "LOCAL_TLS_KEY_FILE",
     ] {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    AlertDescription, CertificateError, DigitallySignedStruct, Error, PeerIncompatible,
+    SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -43,12 +44,8 @@ impl Witness {
         })
     }
 
-    pub(super) fn connector(&self) -> TlsConnector {
-        let config = ClientConfig::builder()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(self.clone()))
-            .with_no_client_auth();
-        TlsConnector::from(Arc::new(config))
+    pub(super) fn connector(&self, route: &Route) -> TlsConnector {
+        TlsConnector::from(Arc::new(route.verifying(Arc::new(self.clone()))))
     }
 
     /// What was shown, as far as it can be read.
@@ -135,6 +132,36 @@ fn time(time: ASN1Time) -> Option<Timestamp> {
     chrono::DateTime::from_timestamp(time.timestamp(), 0).map(Timestamp)
 }
 
+/// Why TLS was not set up, as a person says it.
+pub(super) fn tls_words(error: &io::Error) -> String {
+    let reason = error.get_ref().and_then(|reason| reason.downcast_ref());
+    match reason {
+        Some(Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => "the certificate of the Client System has expired",
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        )) => "the certificate of the Client System is not valid yet",
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => "the certificate is not that of the host in CLIENT_API_URL",
+        Some(Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => {
+            "nobody who is trusted vouches for the certificate of the Client System"
+        }
+        Some(Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        )) => "the Client System speaks no version of TLS that is safe, 1.2 or later",
+        Some(Error::AlertReceived(AlertDescription::CertificateRequired)) => {
+            "the Client System wants to know by a certificate who calls: set CLIENT_CERT_FILE and CLIENT_KEY_FILE"
+        }
+        _ => return error.to_string(),
+    }
+    .to_owned()
+}
+
 /// What is wrong where TLS was not set up.
 pub(super) fn certificate_fault(
     error: &io::Error,
@@ -144,7 +171,7 @@ pub(super) fn certificate_fault(
 ) -> LinkFault {
     let reason = error.get_ref().and_then(|reason| reason.downcast_ref());
     let (Some(Error::InvalidCertificate(reason)), Some(certificate)) = (reason, certificate) else {
-        let words = error.to_string();
+        let words = tls_words(error);
         return LinkFault::Tls { at, words };
     };
     match reason {
@@ -168,10 +195,12 @@ pub(super) fn certificate_fault(
                 names: certificate.names.clone(),
             }
         }
-        CertificateError::UnknownIssuer => LinkFault::CertificateUntrusted {
-            at,
-            issuer: certificate.issuer.clone(),
-        },
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            LinkFault::CertificateUntrusted {
+                at,
+                issuer: certificate.issuer.clone(),
+            }
+        }
         other => LinkFault::Tls {
             at,
             words: other.to_string(),

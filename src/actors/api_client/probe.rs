@@ -185,7 +185,9 @@ impl<'a> Probe<'a> {
             ServerName::try_from(self.host.trim_matches(['[', ']'])),
         ) {
             (Ok(witness), Ok(name)) => {
-                let connected = witness.connector().connect(name.to_owned(), stream);
+                let connected = witness
+                    .connector(&self.route)
+                    .connect(name.to_owned(), stream);
                 within(self.patience, connected).await.map(drop)
             }
             (Err(words), _) => Err(io::Error::other(words.clone())),

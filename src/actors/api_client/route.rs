@@ -4,7 +4,11 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix_tls::connect::rustls_0_23::webpki_roots_cert_store;
 use awc::{Client, Connector};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::{WantsClientCert, danger::ServerCertVerifier},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
 
 use super::tunnel::{Tunnel, TunnelConnector};
 use crate::settings::ClientSystemSettings;
@@ -20,28 +24,30 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Route {
     pub(super) connect_timeout: Duration,
     roots: Arc<RootCertStore>,
+    identity: Option<Arc<CertifiedKey>>,
     tls: Arc<ClientConfig>,
     pub(super) tunnel: Option<Rc<Tunnel>>,
 }
 
 impl Route {
     pub(super) fn new(settings: &ClientSystemSettings) -> Self {
-        Self::trusting(settings, trusted_roots())
+        let authorities = settings.tls.authorities.clone();
+        Self::trusting(settings, authorities.unwrap_or_else(public_roots))
     }
 
     /// A route that trusts certificates of these authorities.
-    pub(super) fn trusting(settings: &ClientSystemSettings, roots: RootCertStore) -> Self {
+    pub(super) fn trusting(settings: &ClientSystemSettings, roots: Arc<RootCertStore>) -> Self {
         let connect_timeout = CONNECT_TIMEOUT.min(settings.timeout);
         // Others give up at the same time, and would know less of the reason.
         let patience = connect_timeout * 9 / 10;
-        let roots = Arc::new(roots);
-        let mut tls = ClientConfig::builder()
-            .with_root_certificates(roots.clone())
-            .with_no_client_auth();
+        let identity = settings.tls.identity.clone();
+        let trusting = ClientConfig::builder().with_root_certificates(roots.clone());
+        let mut tls = introducing(trusting, identity.clone());
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Self {
             connect_timeout,
             roots,
+            identity,
             tls: Arc::new(tls),
             tunnel: settings
                 .proxy
@@ -53,6 +59,14 @@ impl Route {
     /// Whose certificates are trusted.
     pub(super) fn roots(&self) -> Arc<RootCertStore> {
         self.roots.clone()
+    }
+
+    /// A configuration for TLS that goes by this verifier, and is like the usual one otherwise.
+    pub(super) fn verifying(&self, verifier: Arc<dyn ServerCertVerifier>) -> ClientConfig {
+        let verifying = ClientConfig::builder()
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        introducing(verifying, self.identity.clone())
     }
 
     /// A client with a pool of connections of its own.
@@ -73,7 +87,20 @@ impl Route {
     }
 }
 
+/// With the service's own certificate, where it has one.
+fn introducing(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    identity: Option<Arc<CertifiedKey>>,
+) -> ClientConfig {
+    match identity {
+        Some(identity) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+        }
+        None => builder.with_no_client_auth(),
+    }
+}
+
 /// The public authorities, as they are built in.
-pub(super) fn trusted_roots() -> RootCertStore {
-    webpki_roots_cert_store()
+pub(super) fn public_roots() -> Arc<RootCertStore> {
+    Arc::new(webpki_roots_cert_store())
 }

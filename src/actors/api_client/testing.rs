@@ -16,7 +16,7 @@ pub(super) fn certificate_for(name: &str) -> CertificateParams {
 }
 
 /// Answers every call with an empty success. Its port, and roots that trust its certificate.
-pub(super) async fn tls_server(certificate: &CertificateParams) -> (u16, RootCertStore) {
+pub(super) async fn tls_server(certificate: &CertificateParams) -> (u16, Arc<RootCertStore>) {
     let key = KeyPair::generate().expect("a key");
     let certificate = certificate.self_signed(&key).expect("a certificate");
     let mut roots = RootCertStore::empty();
@@ -46,5 +46,5 @@ pub(super) async fn tls_server(certificate: &CertificateParams) -> (u16, RootCer
             });
         }
     });
-    (port, roots)
+    (port, Arc::new(roots))
 }

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     actors::api_client::{
-        route::{Route, trusted_roots},
+        route::{Route, public_roots},
         testing::{certificate_for, tls_server},
         wire::{Call, NoAnswer, Wire},
     },
@@ -90,6 +90,7 @@ fn settings(url: &str, proxy: &str) -> ClientSystemSettings {
     let overrides = [
         ("client_api_url", url),
         ("client_api_key", "the-key"),
+        ("client_api_allow_http", "true"),
         ("https_proxy", proxy),
         ("api_timeout", "1000"),
     ];
@@ -235,7 +236,7 @@ async fn tls_is_spoken_with_the_client_system_itself() {
     );
 
     let usual = Wire::over(
-        Route::trusting(&settings, trusted_roots()),
+        Route::trusting(&settings, public_roots()),
         &settings,
         Clock::system(),
     );

@@ -3,6 +3,7 @@
 
 use std::{cell::RefCell, time::Duration};
 
+use actix_web::error::ParseError;
 use actix_web::web::Bytes;
 use awc::{
     Client, ClientRequest,
@@ -12,7 +13,7 @@ use awc::{
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{route::Route, tunnel::TunnelFault};
+use super::{certificate::tls_words, route::Route, tunnel::TunnelFault};
 use crate::{
     clock::Clock,
     domain::request_budget::RequestAllowance,
@@ -225,6 +226,11 @@ fn no_answer(error: &SendRequestError, url: &str) -> NoAnswer {
             NoAnswer::Unreachable(format!("{url} is no address that can be called: {cause}"))
         }
         SendRequestError::Timeout => NoAnswer::TimedOut(format!("no answer from {url} in time")),
+        // A server may judge who calls only after it has taken the call.
+        SendRequestError::Send(cause) | SendRequestError::Response(ParseError::Io(cause)) => {
+            let words = tls_words(cause);
+            NoAnswer::Broken(format!("the exchange with {url} broke off: {words}"))
+        }
         other => NoAnswer::Broken(format!("the exchange with {url} broke off: {other}")),
     }
 }
@@ -245,7 +251,7 @@ fn connect_words(cause: &ConnectError) -> String {
             "connection refused".to_owned()
         }
         ConnectError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            format!("TLS failed ({error})")
+            format!("TLS failed, {}", tls_words(error))
         }
         other => other.to_string(),
     }

@@ -66,7 +66,7 @@ async fn every_way_not_to_get_a_connection_is_an_outage() {
         }
     });
     for (name, url) in [
-        ("name", "http://client-system.invalid/api".to_owned()),
+        ("name", "https://client-system.invalid/api".to_owned()),
         ("TLS", format!("https://127.0.0.1:{no_tls_port}/api")),
         (
             "connect timeout",

@@ -168,7 +168,9 @@ fn expired_tls_server() -> u16 {
 
 #[test]
 fn a_name_that_nobody_knows_is_named() {
-    let site = site().set("CLIENT_API_URL", "http://client-system.invalid/api");
+    let site = site()
+        .set("CLIENT_API_URL", "http://client-system.invalid/api")
+        .set("CLIENT_API_ALLOW_HTTP", "true");
     let found = Diagnosis::of(&site, free_port());
     found.names("the name client-system.invalid cannot be resolved");
     assert!(

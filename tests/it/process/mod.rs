@@ -38,6 +38,7 @@ mod site;
 mod small_disk;
 mod soak;
 mod systemd;
+mod tls;
 mod traces;
 mod waiting;
 
