@@ -118,17 +118,51 @@ pub struct Unreadable {
     pub found: Option<String>,
 }
 
+/// By what a reading is the same whatever is corrected in it: what was measured where and when.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ReadingIdentity {
+    /// Which meter.
+    pub meter_external_id: String,
+    /// When it was measured.
+    pub timestamp: Timestamp,
+    /// What was measured.
+    pub data_point: String,
+}
+
+impl ReadingIdentity {
+    /// Whether both mean the same reading. Engines keep times to the microsecond at least.
+    pub fn is(&self, other: &Self) -> bool {
+        let apart = (self.timestamp.0 - other.timestamp.0).abs();
+        apart < chrono::TimeDelta::microseconds(1)
+            && self.meter_external_id == other.meter_external_id
+            && self.data_point == other.data_point
+    }
+}
+
 impl RawReading {
+    /// Which reading it is, though its value may make no sense; none where that cannot be read.
+    pub fn identity(&self) -> Option<ReadingIdentity> {
+        Some(ReadingIdentity {
+            meter_external_id: self.meter_external_id.clone().into_text("").ok()?,
+            timestamp: self.point_in_time()?,
+            data_point: self.data_point.clone().into_text("").ok()?,
+        })
+    }
+
+    fn point_in_time(&self) -> Option<Timestamp> {
+        match &self.timestamp {
+            RawCell::Time(time) => Some(*time),
+            RawCell::Text(text) => Timestamp::parse_stored(text),
+            _ => None,
+        }
+    }
+
     /// Judges the row. Only what cannot be serialised is refused; the Client System judges the rest.
     ///
     /// # Errors
     /// Names the first column that has no serialisation: NULL, a time that is none, a value that is no number.
     pub fn parse(self) -> Result<Reading, Unreadable> {
-        let timestamp = match &self.timestamp {
-            RawCell::Time(time) => Some(*time),
-            RawCell::Text(text) => Timestamp::parse_stored(text),
-            _ => None,
-        };
+        let timestamp = self.point_in_time();
         let value = match &self.value {
             RawCell::Integer(number) => Some(ReadingValue::from(*number)),
             RawCell::Real(number) => ReadingValue::from_f64(*number),

@@ -252,16 +252,23 @@ pub trait StoreTransaction: Send {
     async fn manifest(&mut self, key: &IdempotencyKey) -> Result<Option<Manifest>, StoreError>;
     /// The same with its body.
     async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
-    /// Whether all of these rows are certainly there as they were when this was noted. No is no proof of the contrary.
-    async fn are_as_read(
+    /// Deletes those of these readings that are certainly as they were when this was noted; how many that were. Others may
+    /// be as well.
+    async fn delete_as_read(
         &mut self,
-        _ids: &ReadingIds,
-        _versions: &RowVersions,
-    ) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-    /// The rows that have these ids now, ascending, whatever they hold and whoever put them there.
-    async fn rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError>;
+        ids: &ReadingIds,
+        versions: &RowVersions,
+    ) -> Result<u64, StoreError>;
+    /// The same for [`StoreTransaction::mark_synchronized`].
+    async fn mark_as_read(
+        &mut self,
+        ids: &ReadingIds,
+        versions: &RowVersions,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+    /// The rows that have these ids now, ascending, whatever they hold and whoever put them there. Nobody else changes them
+    /// before this transaction ends.
+    async fn lock_rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError>;
     /// This instance's manifests in a state, without bodies; of one root only where given.
     async fn manifests_in(
         &mut self,

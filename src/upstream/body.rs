@@ -6,13 +6,13 @@ use std::{
 };
 
 use flate2::{Compress, Compression as GzipLevel, FlushCompress, Status, read::GzDecoder};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use zstd::bulk::Compressor;
 
 use crate::domain::{
     compression::{Coding, Compression},
-    reading::Reading,
+    reading::{Reading, ReadingIdentity},
 };
 
 /// Why a kept body cannot be read back: the Sync Database holds something else than was written.
@@ -34,11 +34,6 @@ struct Kept<'a> {
 /// The JSON body that carries `readings`, in their order.
 pub fn encode(readings: &[Reading]) -> Vec<u8> {
     encode_any(readings)
-}
-
-/// The JSON of one reading, as it lies in a body.
-pub fn encode_one(reading: &Reading) -> String {
-    serde_json::to_string(reading).unwrap_or_default()
 }
 
 fn encode_any<T: Serialize>(readings: &[T]) -> Vec<u8> {
@@ -154,14 +149,12 @@ pub fn split(json: &[u8], parts: &[Vec<usize>]) -> Result<Vec<Vec<u8>>, DamagedB
     Ok(parts.iter().map(part).collect())
 }
 
-/// The JSON of every reading in the body, in order.
+/// Which reading is which in the body, in order.
 ///
 /// # Errors
 /// When `json` is not a body that [`encode`] made.
-pub fn each(json: &[u8]) -> Result<Vec<String>, DamagedBody> {
-    let kept = parse(json)?;
-    let texts = kept.readings.iter().map(|raw| raw.get().to_owned());
-    Ok(texts.collect())
+pub fn identities(json: &[u8]) -> Result<Vec<ReadingIdentity>, DamagedBody> {
+    each(json)
 }
 
 /// The meter of every reading in the body, in order.
@@ -173,14 +166,17 @@ pub fn meters(json: &[u8]) -> Result<Vec<String>, DamagedBody> {
     struct Named {
         meter_external_id: String,
     }
-    let name = |raw: &&RawValue| {
-        serde_json::from_str::<Named>(raw.get()).map(|named| named.meter_external_id)
-    };
-    parse(json)?
-        .readings
-        .iter()
-        .map(name)
-        .collect::<Result<_, _>>()
+    let named: Vec<Named> = each(json)?;
+    Ok(named
+        .into_iter()
+        .map(|named| named.meter_external_id)
+        .collect())
+}
+
+fn each<T: DeserializeOwned>(json: &[u8]) -> Result<Vec<T>, DamagedBody> {
+    let readings = parse(json)?.readings;
+    let read = readings.iter().map(|raw| serde_json::from_str(raw.get()));
+    read.collect::<Result<_, _>>()
         .map_err(|error| DamagedBody(error.to_string()))
 }
 
@@ -231,11 +227,10 @@ mod tests {
             encode(&[reading("a", "1.500"), reading("c", "-0")])
         );
         assert_eq!(meters(&json).expect("own body"), ["a", "b", "c"]);
-        assert_eq!(
-            each(&json).expect("own body"),
-            [("a", "1.500"), ("b", "123456789012.345"), ("c", "-0")]
-                .map(|(meter, value)| encode_one(&reading(meter, value)))
-        );
+        let identities = identities(&json).expect("own body");
+        assert_eq!(identities.len(), 3);
+        assert_eq!(identities[1].meter_external_id, "b");
+        assert_eq!(identities[1].data_point, "energy \"total\"");
     }
 
     #[test]

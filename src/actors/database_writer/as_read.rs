@@ -1,6 +1,6 @@
-//! Which readings of a batch are still in the queue as they were sent. An id alone does not name a reading for good: whoever
-//! empties the table and lets its ids begin anew gives them to other readings while a batch is on its way, and a program
-//! may correct a reading meanwhile. What became of the batch then says nothing about these, and they stay.
+//! Which readings of a batch are still in the queue. An id alone does not name a reading for good: whoever empties the table
+//! and lets its ids begin anew gives them to other readings while a batch is on its way. What became of the batch says nothing
+//! about these, and they stay. A reading whose value is corrected meanwhile is still the same one, and counts as sent.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -10,6 +10,7 @@ use crate::{
         reading::RawReading,
         reading_ids::ReadingIds,
         store::StoreError,
+        timestamp::Timestamp,
     },
     storage::{RowVersions, StoreTransaction},
     upstream::body,
@@ -48,56 +49,65 @@ impl AsRead {
         self.0.borrow().get(key).cloned()
     }
 
-    /// Those readings of the batch that lie in the queue as they were sent.
-    pub(super) async fn present(
+    /// Takes the readings of a batch that is stored out of the queue: deletes them, or marks them as synchronized `at` a time.
+    /// The ids of those that were its own.
+    pub(super) async fn take_out(
         &self,
         transaction: &mut dyn StoreTransaction,
         batch: &Batch,
+        at: Option<Timestamp>,
     ) -> Result<ReadingIds, StoreError> {
         let ids = &batch.manifest.reading_ids;
-        if let Some(versions) = self.of(&batch.manifest.key)
-            && transaction.are_as_read(ids, &versions).await?
-        {
-            return Ok(ids.clone());
+        if let Some(versions) = self.of(&batch.manifest.key) {
+            let taken_out = match at {
+                None => transaction.delete_as_read(ids, &versions).await?,
+                Some(now) => transaction.mark_as_read(ids, &versions, now).await?,
+            };
+            if taken_out == ids.len() as u64 {
+                return Ok(ids.clone());
+            }
         }
-        let rows = transaction.rows(ids).await?;
-        let present = as_sent(batch, rows);
-        let others = present.others;
-        if others > 0 {
-            tracing::warn!(
-                key = %batch.manifest.key,
-                readings = others,
-                "other programs changed or replaced readings while they were on their way: what lies there now stays in the \
-                 queue and is uploaded as well"
-            );
+        let present = present(transaction, batch).await?;
+        match at {
+            None => transaction.delete_readings(&present).await?,
+            Some(now) => transaction.mark_synchronized(&present, now).await?,
         }
-        Ok(present.ids)
+        Ok(present)
     }
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Present {
-    ids: ReadingIds,
-    /// Rows with an id of the batch that hold something else.
-    others: usize,
+/// Those readings of the batch that are in the queue; nobody else changes them before the transaction ends.
+pub(super) async fn present(
+    transaction: &mut dyn StoreTransaction,
+    batch: &Batch,
+) -> Result<ReadingIds, StoreError> {
+    let rows = transaction.lock_rows(&batch.manifest.reading_ids).await?;
+    let count = rows.len();
+    let ids = own(batch, rows);
+    let others = count - ids.len();
+    if others > 0 {
+        tracing::warn!(
+            key = %batch.manifest.key,
+            readings = others,
+            "another program gave ids of readings that were on their way to other readings: these stay in the queue and are \
+             uploaded as well"
+        );
+    }
+    Ok(ids)
 }
 
-/// Which of the rows hold what the body says.
-fn as_sent(batch: &Batch, rows: Vec<RawReading>) -> Present {
-    let count = rows.len();
-    let sent = body::decompress(&batch.body).and_then(|json| body::each(&json));
+/// Those of the rows that are readings of the body.
+fn own(batch: &Batch, rows: Vec<RawReading>) -> ReadingIds {
+    let sent = body::decompress(&batch.body).and_then(|json| body::identities(&json));
     let Ok(sent) = sent else {
         // Without a body, the ids are all there is to go by.
-        let ids = rows.iter().map(|row| row.id).collect();
-        return Present { ids, others: 0 };
+        return rows.iter().map(|row| row.id).collect();
     };
     let sent: HashMap<_, _> = batch.manifest.reading_ids.iter().zip(sent).collect();
-    let is_as_sent = |row: RawReading| {
-        let id = row.id;
-        let reading = row.parse().ok()?;
-        (sent.get(&id)? == &body::encode_one(&reading)).then_some(id)
+    let is_own = |row: &RawReading| {
+        let found = row.identity()?;
+        Some(sent.get(&row.id)?.is(&found))
     };
-    let ids: ReadingIds = rows.into_iter().filter_map(is_as_sent).collect();
-    let others = count - ids.len();
-    Present { ids, others }
+    let own = rows.iter().filter(|row| is_own(row) == Some(true));
+    own.map(|row| row.id).collect()
 }

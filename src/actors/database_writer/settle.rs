@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 use super::{
     DatabaseWriterParts,
+    as_read::present,
     group::Changes,
     operations::{WriteOperation, new_key, now},
 };
@@ -15,6 +16,7 @@ use crate::{
         quarantine::QuarantineReason,
         reading_ids::ReadingIds,
         store::StoreError,
+        timestamp::Timestamp,
     },
     messages::database_writer::{JudgeSuspects, SettleBatch, Settled},
     storage::{QuarantineEntry, StoreTransaction},
@@ -92,17 +94,23 @@ impl Settling<'_> {
         }
     }
 
-    /// Its readings that are in the queue as they were sent: what becomes of the batch concerns no others.
+    /// Its readings that are in the queue: what becomes of the batch concerns no others.
     async fn present(&mut self) -> Result<ReadingIds, StoreError> {
-        let as_read = &self.parts.as_read;
-        as_read.present(self.transaction, &self.batch).await
+        present(self.transaction, &self.batch).await
+    }
+
+    /// When stored readings are synchronized; none where they are deleted instead.
+    fn kept_from(&self) -> Option<Timestamp> {
+        let keeps = self.parts.settings.keep_synchronized;
+        keeps.then(|| now(self.parts))
     }
 
     /// The manifest was removed when it was read.
     async fn stored(&mut self) -> Result<(), StoreError> {
-        let ids = self.present().await?;
-        self.parts.as_read.forget(&self.batch.manifest.key);
-        self.take_out(&ids).await?;
+        let (as_read, at) = (&self.parts.as_read, self.kept_from());
+        let ids = as_read.take_out(self.transaction, &self.batch, at).await?;
+        as_read.forget(&self.batch.manifest.key);
+        self.changes.removed.push(ids);
         let delivered = self.batch.len();
         self.settled.delivered = delivered as u64;
         self.log(delivered, None).await
@@ -255,12 +263,9 @@ impl Settling<'_> {
         if ids.is_empty() {
             return Ok(());
         }
-        if self.parts.settings.keep_synchronized {
-            self.transaction
-                .mark_synchronized(ids, now(self.parts))
-                .await?;
-        } else {
-            self.transaction.delete_readings(ids).await?;
+        match self.kept_from() {
+            Some(now) => self.transaction.mark_synchronized(ids, now).await?,
+            None => self.transaction.delete_readings(ids).await?,
         }
         self.changes.removed.push(ids.clone());
         Ok(())
@@ -364,7 +369,7 @@ async fn condemn(
     let mut entries = Vec::with_capacity(suspects.len());
     for suspect in &suspects {
         if let Some(batch) = transaction.take_batch(&suspect.key, suspect.epoch).await? {
-            let present = parts.as_read.present(transaction, &batch).await?;
+            let present = present(transaction, &batch).await?;
             parts.as_read.forget(&suspect.key);
             entries.extend(entries_of(suspect, &present));
         }

@@ -81,8 +81,8 @@ async fn lock_and_read_held(
     Ok(HeldIds::new(&held))
 }
 
-/// The rows that have these ids, ascending.
-pub(super) async fn rows(
+/// The rows that have these ids, ascending; nobody else changes them before this transaction ends.
+pub(super) async fn lock_rows(
     connection: &mut PgConnection,
     ids: &ReadingIds,
 ) -> Result<Vec<RawReading>, StoreError> {

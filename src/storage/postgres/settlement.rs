@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 
-use super::cells;
 use crate::{
     domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
     storage::StoreError,
@@ -24,6 +23,14 @@ const DELETE: Action = Action {
     on_run: include_str!("queries/delete_reading_run.sql"),
     on_list: include_str!("queries/delete_reading_list.sql"),
 };
+const DELETE_WRITTEN: Action = Action {
+    on_run: include_str!("queries/delete_written_run.sql"),
+    on_list: include_str!("queries/delete_written_list.sql"),
+};
+const MARK_WRITTEN: Action = Action {
+    on_run: include_str!("queries/mark_written_run.sql"),
+    on_list: include_str!("queries/mark_written_list.sql"),
+};
 const MARK: Action = Action {
     on_run: include_str!("queries/mark_reading_run.sql"),
     on_list: include_str!("queries/mark_reading_list.sql"),
@@ -38,7 +45,8 @@ pub(super) async fn delete_readings(
     connection: &mut PgConnection,
     ids: &ReadingIds,
 ) -> Result<(), StoreError> {
-    apply(connection, &DELETE, ids, None).await
+    apply(connection, &DELETE, ids, None, None).await?;
+    Ok(())
 }
 
 /// Marks readings as synchronized `now`; those that are already keep their time.
@@ -47,7 +55,8 @@ pub(super) async fn mark_synchronized(
     ids: &ReadingIds,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    apply(connection, &MARK, ids, Some(now)).await
+    apply(connection, &MARK, ids, None, Some(now)).await?;
+    Ok(())
 }
 
 /// Adds one to the retry count of readings.
@@ -55,36 +64,27 @@ pub(super) async fn increment_retry_count(
     connection: &mut PgConnection,
     ids: &ReadingIds,
 ) -> Result<(), StoreError> {
-    apply(connection, &COUNT_RETRY, ids, None).await
+    apply(connection, &COUNT_RETRY, ids, None, None).await?;
+    Ok(())
 }
 
-/// How many rows have one of the ids and were written by one of these transactions.
-pub(super) async fn count_written_by(
+/// Deletes those readings that one of these transactions has written as they are; how many that were.
+pub(super) async fn delete_written_by(
     connection: &mut PgConnection,
     ids: &ReadingIds,
     writers: &[u32],
 ) -> Result<u64, StoreError> {
-    let writers: Vec<String> = writers.iter().map(ToString::to_string).collect();
-    let (runs, scattered) = long_runs(ids);
-    let mut count = 0;
-    for run in runs {
-        let row = sqlx::query(include_str!("queries/count_written_run.sql"))
-            .bind(*run.start())
-            .bind(*run.end())
-            .bind(&writers)
-            .fetch_one(&mut *connection)
-            .await?;
-        count += cells::count::<u64>(&row, 0)?;
-    }
-    if !scattered.is_empty() {
-        let row = sqlx::query(include_str!("queries/count_written_list.sql"))
-            .bind(scattered)
-            .bind(&writers)
-            .fetch_one(connection)
-            .await?;
-        count += cells::count::<u64>(&row, 0)?;
-    }
-    Ok(count)
+    apply(connection, &DELETE_WRITTEN, ids, Some(writers), None).await
+}
+
+/// Marks those readings as synchronized `now` that one of these transactions has written as they are; how many that were.
+pub(super) async fn mark_written_by(
+    connection: &mut PgConnection,
+    ids: &ReadingIds,
+    writers: &[u32],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    apply(connection, &MARK_WRITTEN, ids, Some(writers), Some(now)).await
 }
 
 /// The runs that are worth a statement each, and the ids in all others.
@@ -95,39 +95,42 @@ fn long_runs(ids: &ReadingIds) -> (Vec<&RangeInclusive<ReadingId>>, Vec<ReadingI
     (long, short.into_iter().flat_map(Clone::clone).collect())
 }
 
+/// How many rows that went to.
 async fn apply(
     connection: &mut PgConnection,
     action: &Action,
     ids: &ReadingIds,
+    writers: Option<&[u32]>,
     time: Option<Timestamp>,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let (runs, scattered) = long_runs(ids);
+    let writers: Option<Vec<_>> =
+        writers.map(|writers| writers.iter().map(ToString::to_string).collect());
+    let mut count = 0;
     for run in runs {
         let query = sqlx::query(action.on_run)
             .bind(*run.start())
             .bind(*run.end());
-        execute(connection, query, time).await?;
+        count += execute(connection, query, writers.clone(), time).await?;
     }
     if !scattered.is_empty() {
-        execute(
-            connection,
-            sqlx::query(action.on_list).bind(scattered),
-            time,
-        )
-        .await?;
+        let query = sqlx::query(action.on_list).bind(scattered);
+        count += execute(connection, query, writers, time).await?;
     }
-    Ok(())
+    Ok(count)
 }
 
 async fn execute(
     connection: &mut PgConnection,
-    query: Query<'_, Postgres, PgArguments>,
+    mut query: Query<'_, Postgres, PgArguments>,
+    writers: Option<Vec<String>>,
     time: Option<Timestamp>,
-) -> Result<(), StoreError> {
-    let query = match time {
-        Some(time) => query.bind(time.0.naive_utc()),
-        None => query,
-    };
-    query.execute(connection).await?;
-    Ok(())
+) -> Result<u64, StoreError> {
+    if let Some(writers) = writers {
+        query = query.bind(writers);
+    }
+    if let Some(time) = time {
+        query = query.bind(time.0.naive_utc());
+    }
+    Ok(query.execute(connection).await?.rows_affected())
 }

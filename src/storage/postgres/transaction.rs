@@ -125,20 +125,33 @@ impl StoreTransaction for PostgresTransaction {
         Ok(walk.found)
     }
 
-    async fn are_as_read(
+    async fn delete_as_read(
         &mut self,
         ids: &ReadingIds,
         versions: &RowVersions,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<u64, StoreError> {
         let RowVersions::WrittenBy(writers) = versions else {
-            return Ok(false);
+            return Ok(0);
         };
-        let result = settlement::count_written_by(self.connection()?, ids, writers).await;
-        Ok(self.noted(result)? == ids.len() as u64)
+        let result = settlement::delete_written_by(self.connection()?, ids, writers).await;
+        self.noted(result)
     }
 
-    async fn rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError> {
-        let result = claims::rows(self.connection()?, ids).await;
+    async fn mark_as_read(
+        &mut self,
+        ids: &ReadingIds,
+        versions: &RowVersions,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let RowVersions::WrittenBy(writers) = versions else {
+            return Ok(0);
+        };
+        let result = settlement::mark_written_by(self.connection()?, ids, writers, now).await;
+        self.noted(result)
+    }
+
+    async fn lock_rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError> {
+        let result = claims::lock_rows(self.connection()?, ids).await;
         self.noted(result)
     }
 

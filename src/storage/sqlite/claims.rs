@@ -74,8 +74,8 @@ pub(super) async fn are_claimable(
 /// Ids that lie closer together are read with one question, and those between them passed over.
 const GAP: i64 = 64;
 
-/// The rows that have these ids, ascending. The transaction is gone afterwards where nobody waited for the end.
-pub(super) async fn rows(
+/// The rows that have these ids, ascending; the write transaction keeps others away. It is gone afterwards where nobody waited for the end.
+pub(super) async fn lock_rows(
     transaction: &mut Option<Transaction<'static, Sqlite>>,
     ids: &ReadingIds,
 ) -> Result<Vec<RawReading>, StoreError> {

@@ -42,6 +42,14 @@ pub(super) struct SqliteTransaction {
 }
 
 impl SqliteTransaction {
+    /// Whether nobody else has committed anything since.
+    async fn is_as_at(&mut self, versions: &RowVersions) -> Result<bool, StoreError> {
+        let RowVersions::AllAt(mark) = versions else {
+            return Ok(false);
+        };
+        Ok(self.foreign_mark().await? == Some(*mark))
+    }
+
     /// Keeps a transaction that has begun.
     pub(super) fn new(
         transaction: Transaction<'static, Sqlite>,
@@ -145,20 +153,34 @@ impl StoreTransaction for SqliteTransaction {
         self.damage.note(done)
     }
 
-    async fn are_as_read(
+    async fn delete_as_read(
         &mut self,
-        _ids: &ReadingIds,
+        ids: &ReadingIds,
         versions: &RowVersions,
-    ) -> Result<bool, StoreError> {
-        match versions {
-            RowVersions::AllAt(mark) => Ok(self.foreign_mark().await? == Some(*mark)),
-            RowVersions::WrittenBy(_) => Ok(false),
+    ) -> Result<u64, StoreError> {
+        if !self.is_as_at(versions).await? {
+            return Ok(0);
         }
+        self.delete_readings(ids).await?;
+        Ok(ids.len() as u64)
     }
 
-    async fn rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError> {
+    async fn mark_as_read(
+        &mut self,
+        ids: &ReadingIds,
+        versions: &RowVersions,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        if !self.is_as_at(versions).await? {
+            return Ok(0);
+        }
+        self.mark_synchronized(ids, now).await?;
+        Ok(ids.len() as u64)
+    }
+
+    async fn lock_rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError> {
         self.connection()?;
-        let done = claims::rows(&mut self.transaction, ids).await;
+        let done = claims::lock_rows(&mut self.transaction, ids).await;
         self.damage.note(done)
     }
 

@@ -2,3 +2,4 @@ SELECT meter_readings.id::BIGINT, meter_external_id, timestamp, data_point, valu
 FROM meter_readings
 WHERE id = ANY ($1::BIGINT [])
 ORDER BY meter_readings.id
+FOR UPDATE

@@ -70,40 +70,64 @@ async fn claim(database: &dyn SyncStore) -> (ReadingIds, RowVersions) {
     (rows.iter().map(|row| row.id).collect(), versions)
 }
 
-async fn are_as_read(database: &dyn SyncStore, ids: &ReadingIds, versions: &RowVersions) -> bool {
+async fn delete_as_read(database: &dyn SyncStore, ids: &ReadingIds, versions: &RowVersions) -> u64 {
     let mut transaction = database.begin().await.unwrap();
-    transaction.are_as_read(ids, versions).await.unwrap()
+    let deleted = transaction.delete_as_read(ids, versions).await.unwrap();
+    transaction.commit().await.unwrap();
+    deleted
 }
 
-pub async fn rows_that_others_touch_are_told_from_those_that_were_claimed(site: &dyn Site) {
-    for touch in [
-        "UPDATE meter_readings SET value = 7 WHERE id = 3",
-        "UPDATE meter_readings SET unit = NULL WHERE id = 103",
-        "DELETE FROM meter_readings WHERE id = 50",
-    ] {
-        let database = site.open().await;
-        store(&*database, &readings(120)).await;
-        site.execute(GAPS).await;
-        let (ids, versions) = claim(&*database).await;
-        // What this instance does in the meantime is none of these rows.
-        store(&*database, &readings(3)).await;
-        assert!(are_as_read(&*database, &ids, &versions).await);
-        site.execute(touch).await;
-        assert!(!are_as_read(&*database, &ids, &versions).await, "{touch}");
-        site.execute(site.beginning_anew()).await;
-        database.close().await;
+pub async fn rows_that_nobody_touched_are_deleted_at_once(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(120)).await;
+    site.execute(GAPS).await;
+    let (ids, versions) = claim(&*database).await;
+    // What this instance does in the meantime is none of these rows.
+    store(&*database, &readings(3)).await;
+    let deleted = delete_as_read(&*database, &ids, &versions).await;
+    assert_eq!(deleted, ids.len() as u64);
+    assert_eq!(pending(&*database).await, "121-123");
+}
+
+pub async fn rows_that_others_touched_are_left_to_be_looked_at(site: &dyn Site) {
+    for keep in [false, true] {
+        for touch in [
+            "UPDATE meter_readings SET value = 7 WHERE id = 3",
+            "UPDATE meter_readings SET unit = NULL WHERE id = 103",
+        ] {
+            let database = site.open().await;
+            store(&*database, &readings(120)).await;
+            site.execute(GAPS).await;
+            let (ids, versions) = claim(&*database).await;
+            site.execute(touch).await;
+            let mut transaction = database.begin().await.unwrap();
+            let count = if keep {
+                transaction.mark_as_read(&ids, &versions, now()).await
+            } else {
+                transaction.delete_as_read(&ids, &versions).await
+            };
+            assert!(count.unwrap() < ids.len() as u64, "{touch}");
+            transaction.commit().await.unwrap();
+            let touched = touch.rsplit(' ').next().unwrap_or_default();
+            let left = format!(
+                "SELECT count(*) FROM meter_readings WHERE id = {touched} AND is_synchronized IS NOT TRUE"
+            );
+            assert_eq!(site.ask(&left).await.as_deref(), Some("1"), "{touch}");
+            site.execute(site.beginning_anew()).await;
+            database.close().await;
+        }
     }
 }
 
-pub async fn other_rows_with_the_ids_of_a_batch_are_told_from_its_own(site: &dyn Site) {
+pub async fn other_rows_with_the_ids_of_a_batch_are_no_rows_of_its_own(site: &dyn Site) {
     let database = site.open().await;
     store(&*database, &readings(120)).await;
     let (ids, versions) = claim(&*database).await;
     site.execute(site.beginning_anew()).await;
     // The very same readings, as far as anyone can see.
     store(&*database, &readings(120)).await;
+    assert_eq!(delete_as_read(&*database, &ids, &versions).await, 0);
     assert_eq!(pending(&*database).await, ids.encode());
-    assert!(!are_as_read(&*database, &ids, &versions).await);
 }
 
 pub async fn rows_are_read_by_their_ids(site: &dyn Site) {
@@ -113,7 +137,7 @@ pub async fn rows_are_read_by_their_ids(site: &dyn Site) {
     site.execute("UPDATE meter_readings SET is_synchronized = TRUE WHERE id = 5")
         .await;
     let mut transaction = database.begin().await.unwrap();
-    let rows = transaction.rows(&wanted).await.unwrap();
+    let rows = transaction.lock_rows(&wanted).await.unwrap();
     let found: Vec<_> = rows.iter().map(|row| row.id).collect();
     assert_eq!(
         found,
