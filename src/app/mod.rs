@@ -2,6 +2,7 @@
 
 mod database;
 pub mod diagnosis;
+pub mod file_limits;
 pub mod import;
 pub mod migrations;
 mod reloading;
@@ -22,7 +23,7 @@ use crate::{
     clock::Clock,
     control::{Control, Health},
     domain::{answer::EffectiveSettings, status::ServiceStatus, store::StoreError},
-    http,
+    http::{self, connections::Connections, limits::LONGEST_HEAD},
     mcp::Endpoint,
     messages::sync_manager::WindDown,
     settings::Settings,
@@ -280,6 +281,7 @@ fn listen(
     metrics: &Metrics,
 ) -> Result<(actix_web::dev::Server, u16), StartError> {
     let (control, metrics) = (control.clone(), metrics.clone());
+    let connections = Connections::new(file_limits::most_connections());
     let assistants = Endpoint::new(control.clone());
     let address = (settings.local_api.host, settings.local_api.port);
     let server = HttpServer::new(move || {
@@ -292,6 +294,8 @@ fn listen(
             ))
     })
     .workers(HTTP_WORKERS)
+    .client_request_timeout(LONGEST_HEAD)
+    .on_connect(move |stream, data| connections.note(stream, data))
     // Whoever hangs up while a pass is under way is not waited for: it may take days, and others hang up meanwhile.
     .h1_allow_half_closed(false)
     .shutdown_timeout(5)

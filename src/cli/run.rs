@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{NEEDS_A_PERSON, failed, reading_again::ReadAgain, vital_signs};
 use crate::{
-    app::{App, Ending, StartError, Surroundings},
+    app::{App, Ending, StartError, Surroundings, file_limits},
     settings::{Loaded, Settings},
     telemetry::{self, traces::Traces},
 };
@@ -41,6 +41,7 @@ pub(super) fn execute(
         Err(error) => return failed(error),
     };
     telemetry::panics::log_panics();
+    file_limits::set();
     for warning in &loaded.report.warnings {
         tracing::warn!(warning, "a setting has no effect");
     }

@@ -1,12 +1,14 @@
 //! The local API, one file per resource. Thin over the control: no rules here, only their words on the wire.
 
 mod config;
+pub mod connections;
 mod connectivity;
 mod dashboard;
 mod events;
 mod health;
 mod heartbeat;
 mod history;
+pub mod limits;
 mod local;
 mod meters;
 mod metrics;
@@ -43,6 +45,8 @@ pub fn configure(
         let everything = web::scope("")
             .wrap(origins::cors())
             .wrap(from_fn(origins::guard))
+            .wrap(from_fn(limits::keep))
+            .wrap(from_fn(connections::keep_open))
             .configure(|service| api().serve(service))
             .configure(local::rest)
             .configure(openapi::page)

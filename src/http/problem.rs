@@ -95,6 +95,27 @@ impl Problem {
         )
     }
 
+    pub(super) fn address_too_long(most_bytes: usize) -> Self {
+        Self::new(
+            StatusCode::URI_TOO_LONG,
+            "address-too-long",
+            "The address is too long",
+            format!(
+                "the address holds more than {most_bytes} bytes, so nothing was done; ask with a shorter query"
+            ),
+        )
+    }
+
+    pub(super) fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request-timeout",
+            "The request took too long to come in",
+            "the body did not come in within a minute, so nothing was done; send less at once, or over a better link"
+                .to_owned(),
+        )
+    }
+
     pub(super) fn wrong_method(method: &str, allowed: &str) -> Self {
         let mut problem = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

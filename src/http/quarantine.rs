@@ -29,7 +29,13 @@ const NOT_SENDABLE: DescribedRefusal = (
     409,
     "The reading may be stored already, or still cannot be sent; the `type` tells which. Nothing was done.",
 );
-const TOO_LARGE: DescribedRefusal = (413, "More than a correction can hold. Nothing was done.");
+const TOO_MUCH: [DescribedRefusal; 2] = [
+    (
+        408,
+        "The body did not come in within a minute. Nothing was done.",
+    ),
+    (413, "More than a correction can hold. Nothing was done."),
+];
 
 pub(super) fn routes(api: &mut Api) {
     api.resource([
@@ -40,7 +46,8 @@ pub(super) fn routes(api: &mut Api) {
     let entry = [
         described::<__path_show_entry>(web::to(show_entry)).refuses([INVALID, NOT_FOUND]),
         described::<__path_correct_entry>(web::to(correct_entry))
-            .refuses([INVALID, NOT_FOUND, TOO_LARGE]),
+            .refuses([INVALID, NOT_FOUND])
+            .refuses(TOO_MUCH),
         described::<__path_discard_entry>(web::to(discard_entry)).refuses([INVALID, NOT_FOUND]),
     ];
     api.resource_with(entry, |resource| {

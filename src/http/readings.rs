@@ -20,6 +20,7 @@ use utoipa::{
 };
 
 use super::{
+    limits,
     problem::Problem,
     query::{self, Query, WindowParameters},
     routing::{Api, DescribedRefusal, INVALID, described},
@@ -35,7 +36,11 @@ use crate::{
 /// A century; readings may be old.
 const MOST_HOURS: u32 = 876_000;
 
-const NOT_STORED: [DescribedRefusal; 4] = [
+const NOT_STORED: [DescribedRefusal; 5] = [
+    (
+        408,
+        "The body did not come in within a minute. Nothing was stored.",
+    ),
     (
         409,
         "The Idempotency-Key came with other readings before. Nothing was stored.",
@@ -211,6 +216,8 @@ pub(super) fn whole<B>(body: Result<B, actix_web::Error>, most_bytes: usize) -> 
     body.map_err(|error| {
         if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::too_large(most_bytes)
+        } else if limits::is_too_slow(&error) {
+            Problem::too_slow()
         } else {
             Problem::invalid(format!(
                 "the body could not be read, so nothing was done: {error}; send the request again"

@@ -1,5 +1,6 @@
 //! The built program as a process of its own: what an operator starts, kills and asks over HTTP.
 
+mod abuse;
 mod assistants;
 mod commands;
 mod crashes;

@@ -1,0 +1,77 @@
+//! How long a request may be on its way and how long its address may be: one that does not come in to its end holds a
+//! connection, and with it memory.
+
+use std::{io, time::Duration};
+
+use actix_web::{
+    Error, HttpMessage, ResponseError,
+    body::{EitherBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    error::PayloadError,
+    http::Uri,
+    middleware::Next,
+    web::Bytes,
+};
+use futures_util::{
+    FutureExt, StreamExt,
+    stream::{self, Stream},
+};
+
+use super::problem::Problem;
+
+/// For the head of a request, from the first byte on, and for a connection on which nothing is asked.
+pub const LONGEST_HEAD: Duration = Duration::from_secs(5);
+/// For the body.
+const LONGEST_BODY: Duration = Duration::from_secs(60);
+
+/// The most bytes of an address, the query included.
+const LONGEST_ADDRESS: usize = 8 * 1024;
+
+/// Refuses an address that is too long, and ends a body that takes too long.
+pub(super) async fn keep(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let address = address_bytes(request.uri());
+    if address > LONGEST_ADDRESS {
+        let problem = Problem::address_too_long(LONGEST_ADDRESS);
+        let refused = request.into_response(problem.error_response());
+        return Ok(refused.map_into_right_body());
+    }
+    match request.take_payload() {
+        Payload::None => {}
+        payload => {
+            let payload = Box::pin(within(LONGEST_BODY, payload));
+            request.set_payload(Payload::Stream { payload });
+        }
+    }
+    Ok(next.call(request).await?.map_into_left_body())
+}
+
+fn address_bytes(address: &Uri) -> usize {
+    address
+        .path_and_query()
+        .map_or(0, |parts| parts.as_str().len())
+}
+
+/// Whether a body was not read to its end for this reason.
+pub(super) fn is_too_slow(error: &Error) -> bool {
+    error.as_error::<PayloadError>().is_some_and(
+        |error| matches!(error, PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut),
+    )
+}
+
+fn within(
+    longest: Duration,
+    mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+) -> impl Stream<Item = Result<Bytes, PayloadError>> {
+    let mut end = Box::pin(tokio::time::sleep(longest));
+    stream::poll_fn(move |context| {
+        let next = payload.poll_next_unpin(context);
+        if next.is_pending() && end.poll_unpin(context).is_ready() {
+            let too_late = io::Error::from(io::ErrorKind::TimedOut);
+            return std::task::Poll::Ready(Some(Err(PayloadError::Io(too_late))));
+        }
+        next
+    })
+}

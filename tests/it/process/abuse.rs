@@ -1,0 +1,202 @@
+//! Whoever wears the local API down: by requests that never end, bodies and addresses that are too large, and connections
+//! without number. Others are served meanwhile, memory stays small, and uploading goes on.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use meterit_sync::clock::Clock;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::{Site, http, peak_memory};
+
+/// Readings that are uploaded meanwhile, some at each attack.
+const READINGS_EACH: u32 = 20;
+/// What the process may take of memory, in KiB.
+const MEMORY: u64 = 100 * 1024;
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Asks for `/status` again and again.
+struct Watch {
+    is_over: Arc<AtomicBool>,
+    asking: JoinHandle<Vec<Duration>>,
+}
+
+impl Watch {
+    fn begin(port: u16) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let asking = thread::spawn(move || {
+            let clock = Clock::system();
+            let mut waits = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let asked = clock.elapsed();
+                http::request(port, "GET", "/status", None).expect_status(200);
+                waits.push(clock.elapsed() - asked);
+                thread::sleep(Duration::from_millis(20));
+            }
+            waits
+        });
+        Self { is_over, asking }
+    }
+
+    /// Fails where `/status` was not answered in time; one answer in twenty may come late, for the machine has other work.
+    fn end(self, attack: &str) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let mut waits = self.asking.join().expect("every question is answered");
+        waits.sort_unstable();
+        let nearly_longest = waits[(waits.len() * 19 / 20).min(waits.len() - 1)];
+        assert!(nearly_longest < PATIENCE, "{attack}: {nearly_longest:?}");
+    }
+}
+
+fn connect(port: u16) -> TcpStream {
+    let connection = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    connection
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    connection
+}
+
+/// Connections that say this, then a byte now and then, for some seconds.
+fn trickle(port: u16, count: usize, beginning: &[u8]) {
+    let mut connections: Vec<_> = (0..count).map(|_| connect(port)).collect();
+    for connection in &mut connections {
+        let _ = connection.write_all(beginning);
+    }
+    for _ in 0..8 {
+        thread::sleep(Duration::from_millis(500));
+        for connection in &mut connections {
+            // Some are ended by then.
+            let _ = connection.write_all(b" ");
+        }
+    }
+}
+
+/// The status of the answer to a request that is sent piece by piece, as far as it is taken.
+fn flood(port: u16, head: &str, piece: &[u8], pieces: usize) -> String {
+    let mut connection = connect(port);
+    let mut sent = connection.write_all(head.as_bytes());
+    for _ in 0..pieces {
+        if sent.is_err() {
+            break;
+        }
+        sent = connection.write_all(piece);
+    }
+    let mut answer = [0; 12];
+    let read = connection.read(&mut answer).unwrap_or(0);
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+fn post(more: &str) -> String {
+    format!("POST /api/v1/readings HTTP/1.1\r\nHost: localhost\r\n{more}\r\n")
+}
+
+fn nested(depth: usize) -> String {
+    format!("[{}{}]", "[".repeat(depth), "]".repeat(depth))
+}
+
+fn attacks(port: u16) {
+    let mut chunk = b"10000\r\n".to_vec();
+    chunk.extend([b'a'; 0x1_0000]);
+    chunk.extend(b"\r\n");
+    for (head, piece, pieces, expected) in [
+        (
+            post("Content-Type: application/json\r\nContent-Length: 1073741824\r\n"),
+            &[b'a'; 0x1_0000][..],
+            0x4000,
+            "HTTP/1.1 413",
+        ),
+        (
+            post("Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"),
+            &chunk[..],
+            1_600,
+            "HTTP/1.1 413",
+        ),
+        (
+            "GET /status HTTP/1.1\r\nHost: localhost\r\n".to_owned(),
+            b"X-More: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
+            0x8000,
+            "HTTP/1.1 4",
+        ),
+        (
+            format!(
+                "GET /status?{} HTTP/1.1\r\nHost: localhost\r\n",
+                "a".repeat(10_000)
+            ),
+            b"\r\n",
+            1,
+            "HTTP/1.1 414",
+        ),
+        (
+            post(&format!(
+                "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                nested(100_000).len()
+            )),
+            nested(100_000).as_bytes(),
+            1,
+            "HTTP/1.1 400",
+        ),
+    ] {
+        let answer = flood(port, &head, piece, pieces);
+        let begins = head.lines().next().unwrap_or_default();
+        assert!(answer.starts_with(expected), "{begins:.60}: {answer}");
+    }
+}
+
+#[test]
+fn whoever_wears_it_down_keeps_nobody_out() {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: most,
+            maximum: most,
+        },
+    )
+    .expect("more connections than usual");
+    let site = Site::new().set("SYNC_INTERVAL_MINUTES", "1");
+    let service = site.start();
+    service.wait_until_connected();
+    let port = service.port();
+    let mut delivered = 0;
+    let mut during = |attack: &str, carry_out: &dyn Fn()| {
+        let watch = Watch::begin(port);
+        carry_out();
+        site.sql(&format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {READINGS_EACH}) \
+             INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+             SELECT '{attack}', '2026-01-01 00:00:00', 'energy', i FROM n"
+        ));
+        service.post("/api/v1/sync/trigger?wait=true", None);
+        delivered += u64::from(READINGS_EACH);
+        site.wait_until_drained(delivered);
+        watch.end(attack);
+        let peak = peak_memory(service.id());
+        assert!(peak < MEMORY, "{attack}: {peak} KiB");
+    };
+    during("heads without end", &|| {
+        trickle(port, 500, b"GET /status HTTP/1.1\r\nHost: localhost\r\nX: ");
+    });
+    during("bodies without end", &|| {
+        let head = post("Content-Type: application/json\r\nContent-Length: 5000000\r\n");
+        trickle(port, 500, head.as_bytes());
+    });
+    during("requests that are too large", &|| attacks(port));
+    during("connections without number", &|| {
+        let connections: Vec<_> = (0..10_000)
+            .map(|_| TcpStream::connect(("127.0.0.1", port)).expect("a connection"))
+            .collect();
+        thread::sleep(Duration::from_secs(2));
+        drop(connections);
+    });
+    service.stop();
+    site.assert_all_delivered_once(delivered);
+}
