@@ -1,11 +1,23 @@
 //! What systemd is told: that the service serves, that its parts move, that it reads its settings again, and that its end
 //! is intended. And what reading them again changes.
 
-use std::{io::Write, os::unix::net::UnixDatagram, path::Path, process::Stdio, time::Duration};
+use std::{
+    io::Write,
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
+use meterit_sync::clock::Clock;
 use serde_json::Value;
 
-use super::{service::Service, site::Site, waiting::wait_until};
+use super::{
+    http,
+    service::{PROGRAM, Service},
+    site::Site,
+    waiting::wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const SETTINGS: &str = "site.toml";
@@ -95,7 +107,7 @@ fn nothing_is_fed_while_an_actor_gets_no_further() {
     let port = service.port();
     // Nobody answers it.
     std::thread::spawn(move || {
-        let _ = std::process::Command::new("curl")
+        let _ = Command::new("curl")
             .args(["--silent", "--max-time", "60", "--request", "POST"])
             .arg(format!("http://127.0.0.1:{port}/api/v1/heartbeat"))
             .output();
@@ -208,4 +220,49 @@ fn a_new_key_resumes_the_uploading() {
     assert!(says(&service, "client_api_key"));
     assert!(!says(&service, &site.client_system.api_key()));
     service.stop();
+}
+
+/// `ProcSubset=pid`: nothing but processes is in /proc.
+fn start_where_only_processes_are_seen(site: &Site) -> Service {
+    let mut command = Command::new("unshare");
+    site.furnish(&mut command);
+    command
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        // Whoever is not root becomes it in a namespace of their own.
+        .args([
+            "--map-root-user",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+        ])
+        .args([
+            "sh",
+            "-c",
+            "mount -t proc -o subset=pid proc /proc && exec \"$0\" run",
+        ])
+        .arg(PROGRAM);
+    Service::spawn(command)
+}
+
+#[test]
+fn process_figures_are_told_where_only_processes_are_seen() {
+    let unit = include_str!("../../../settings/systemd/meterit-sync.service");
+    assert!(unit.contains("ProcSubset=pid"));
+    let site = Site::new();
+    let begun = Clock::system().now().timestamp() as f64;
+    let service = start_where_only_processes_are_seen(&site);
+    let metrics = http::request(service.port(), "GET", "/metrics", None).body;
+    let told = |name: &str| -> f64 {
+        let mut lines = metrics.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("{name} is not told"));
+        value.parse().expect("a number")
+    };
+    let started = told("process_start_time_seconds");
+    assert!((begun - 2.0..begun + 60.0).contains(&started), "{started}");
+    assert!(told("process_resident_memory_bytes") > 1e6);
+    assert!(told("process_open_fds") > 3.0);
+    assert!(told("process_max_fds") > 3.0);
+    assert!(told("process_cpu_seconds_total") >= 0.0);
 }
