@@ -156,6 +156,7 @@ pub(super) async fn wire(
         writer,
         DatabaseWriter::new(DatabaseWriterParts {
             ahead: Rc::default(),
+            last_readings: Rc::default(),
             settings: settings.sync.clone(),
             seed,
             clock: clock.clone(),

@@ -9,6 +9,7 @@ mod cleaner;
 mod drain_rate;
 mod group;
 mod historian;
+mod last_readings;
 mod mending;
 mod operations;
 mod queue_count;
@@ -22,7 +23,7 @@ use actix::{
 };
 use tokio::sync::Notify;
 
-pub use self::ahead::Ahead;
+pub use self::{ahead::Ahead, last_readings::LastReadings};
 use self::{
     attendance::attend_forever,
     census_taker::CensusTaker,
@@ -67,6 +68,8 @@ pub struct DatabaseWriterParts {
     pub store: Arc<dyn SyncStore>,
     /// The batches that are likely to be claimed next; none at first.
     pub ahead: Rc<Ahead>,
+    /// When meters were last measured; nothing at first.
+    pub last_readings: Rc<LastReadings>,
     /// Who wants to know that readings came in.
     pub fresh_readings: Recipient<FreshReadings>,
     /// Who keeps to pauses that the Client System asked other instances for.
