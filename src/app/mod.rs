@@ -24,7 +24,7 @@ use crate::{
     domain::{answer::EffectiveSettings, status::ServiceStatus, store::StoreError},
     http,
     mcp::Endpoint,
-    messages::sync_manager::WindDown,
+    messages::{database_writer::WriteLastMinute, sync_manager::WindDown},
     settings::Settings,
     storage::SyncStore,
     supervision::{
@@ -331,5 +331,11 @@ async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending, patie
         tracing::warn!(
             "an upload did not end in time; it will be repeated under its old key after the next start"
         );
+    }
+    if !matches!(
+        ask(&wired.write_last_minute, WriteLastMinute).await,
+        Ok(Ok(()))
+    ) {
+        tracing::debug!("the last minute is missing in the history");
     }
 }

@@ -23,7 +23,7 @@ use actix::{
 };
 use tokio::sync::Notify;
 
-pub use self::{ahead::Ahead, last_readings::LastReadings};
+pub use self::{ahead::Ahead, historian::Written, last_readings::LastReadings};
 use self::{
     attendance::attend_forever,
     census_taker::CensusTaker,
@@ -70,6 +70,8 @@ pub struct DatabaseWriterParts {
     pub ahead: Rc<Ahead>,
     /// When meters were last measured; nothing at first.
     pub last_readings: Rc<LastReadings>,
+    /// What the history tells already; nothing at first.
+    pub history: Rc<Written>,
     /// Who wants to know that readings came in.
     pub fresh_readings: Recipient<FreshReadings>,
     /// Who keeps to pauses that the Client System asked other instances for.
