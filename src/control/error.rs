@@ -11,6 +11,7 @@ use crate::{
         pass::{PassEnd, PassReport},
         store::StoreError,
         timestamp::Timestamp,
+        words::{count, counted},
     },
     messages::sync_manager::TriggerRefusal,
     supervision::ask::AskError,
@@ -235,8 +236,8 @@ pub enum ControlError {
     },
     /// The pass ended before the queue was empty.
     #[error(
-        "{}; {} readings were uploaded before, the others are kept in the Sync Database. {}",
-        report.end.describe(), report.delivered, pass_advice(&report.end)
+        "{}; {} uploaded before, the others are kept in the Sync Database. {}",
+        report.end.describe(), counted(report.delivered, "reading was", "readings were"), pass_advice(&report.end)
     )]
     PassFailed {
         /// What it did.
@@ -270,7 +271,7 @@ pub enum ControlError {
     /// Some readings make no sense, so that none was stored.
     #[error(
         "{} of the readings are not valid, so none was stored; correct what `errors` names by index, or leave those out, and send the request again",
-        problems.len() + more
+        count((problems.len() + more) as u64)
     )]
     InvalidReadings {
         /// The first of them.

@@ -5,6 +5,7 @@ use crate::domain::{
     status::{ActorState, ActorStatus, QueueStatus},
     store::Salvage,
     timestamp::Timestamp,
+    words::{count, counted},
 };
 
 pub(super) fn stopped(queue: &QueueStatus) -> String {
@@ -247,7 +248,7 @@ pub(super) fn syncing(delivered: u64, queue: &QueueStatus) -> String {
     format!(
         "A pass is uploading: {} delivered so far, {} to go{pace}.",
         counted(delivered, "reading", "readings"),
-        queue.pending
+        count(queue.pending)
     )
 }
 
@@ -298,12 +299,8 @@ fn waiting(queue: &QueueStatus) -> String {
         }
         0 => "no reading waits".to_owned(),
         1 => "1 reading is kept in the Sync Database".to_owned(),
-        count => format!("{count} readings are kept in the Sync Database"),
+        pending => format!("{} readings are kept in the Sync Database", count(pending)),
     }
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn lasting(seconds: f64) -> String {

@@ -26,3 +26,4 @@ pub mod store;
 pub mod sync_log;
 pub mod timestamp;
 pub mod value;
+pub mod words;
