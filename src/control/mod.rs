@@ -5,6 +5,7 @@ mod health;
 mod ingestion;
 mod quarantine;
 mod reads;
+mod standing;
 mod status;
 mod words;
 
@@ -51,6 +52,7 @@ use crate::{
     },
 };
 
+use self::standing::Standing;
 pub use error::{ControlError, ProblemKind, ReadingProblem};
 pub use health::Health;
 pub use ingestion::{
@@ -153,6 +155,7 @@ pub struct Control {
     /// On the clock that never goes backwards, so that a corrected time of day does not bend the uptime.
     started: Duration,
     watchers: Arc<Semaphore>,
+    standing: Arc<Standing>,
 }
 
 /// Events, heard for as long as somebody listens.
@@ -170,6 +173,7 @@ impl Control {
             parts: Arc::new(parts),
             started,
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
+            standing: Arc::default(),
         }
     }
 

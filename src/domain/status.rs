@@ -246,7 +246,7 @@ pub struct ServiceStatus {
     pub state: State,
     /// The state in a sentence: what happened, what it means, what will fix it.
     pub reason: String,
-    /// Since when.
+    /// Since when. `ok` counts from the end of the last trouble, whatever passes there were since then.
     pub since: Timestamp,
     /// The sync manager.
     pub sync: SyncStatus,
