@@ -252,6 +252,7 @@ impl App {
         let handle = server.handle();
         let mut serving = actix::spawn(server);
         let mut stopped = self.stop.subscribe();
+        let control = self.wired.control.clone();
         let ending = tokio::select! {
             served = &mut serving => {
                 served.map_err(io::Error::other)??;
@@ -259,6 +260,7 @@ impl App {
             }
             _ = stopped.wait_for(|stopped| *stopped) => Ending::Stopped,
             Some(escalation) = self.escalations.recv() => Ending::Escalated(escalation),
+            never = control.log_changes() => match never {},
         };
         tracing::info!("the service is ending");
         take_leave(&self.wired, &handle, &ending, self.farewell).await;

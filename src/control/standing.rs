@@ -1,9 +1,16 @@
-//! What the service was seen to be: since when all is well.
+//! What the service was seen to be: since when all is well, and what the log was told.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    convert::Infallible,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use super::status::Verdict;
+use super::{Control, status::Verdict};
 use crate::domain::{status::State, timestamp::Timestamp};
+
+/// What lasts for a shorter time may be missed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What earlier looks have shown; nothing at first.
 #[derive(Debug, Default)]
@@ -33,6 +40,29 @@ impl Standing {
             }
         }
         verdict
+    }
+}
+
+impl Control {
+    /// Writes into the log what the state is whenever it has changed, in the words of `/status`, for as long as it is let.
+    pub async fn log_changes(&self) -> Infallible {
+        let mut told = None;
+        loop {
+            let verdict = self.verdict(&self.evidence());
+            if told != Some(verdict.state) {
+                log(&verdict);
+                told = Some(verdict.state);
+            }
+            self.parts.clock.sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+fn log(verdict: &Verdict) {
+    let (state, reason) = (verdict.state.name(), verdict.reason.as_str());
+    match verdict.state {
+        State::Ok | State::Syncing => tracing::info!(state, reason, "the state has changed"),
+        _ => tracing::warn!(state, reason, "the state has changed"),
     }
 }
 
