@@ -11,7 +11,7 @@ use crate::{
         pass::{PassEnd, PassReport},
         store::StoreError,
         timestamp::Timestamp,
-        words::{count, counted},
+        words::{SET_THE_RIGHT_KEY, count, counted},
     },
     messages::sync_manager::TriggerRefusal,
     supervision::ask::AskError,
@@ -124,7 +124,7 @@ impl ProblemKind {
                 "uploading resumes by itself; if it lasts, look at the network"
             }
             Self::ClientSystemHeld => "come back after `Retry-After`; uploading resumes by itself",
-            Self::ClientSystemUnauthorized => "set the right CLIENT_API_KEY and reload",
+            Self::ClientSystemUnauthorized => SET_THE_RIGHT_KEY,
             Self::ClientSystemMisconfigured => {
                 "check CLIENT_API_URL with whoever runs the Client System"
             }
@@ -236,7 +236,7 @@ pub enum ControlError {
     },
     /// The pass ended before the queue was empty.
     #[error(
-        "{}; {} uploaded before, the others are kept in the Sync Database. {}",
+        "{}; {} uploaded before, the others are kept in the Sync Database; {}",
         report.end.describe(), counted(report.delivered, "reading was", "readings were"), pass_advice(&report.end)
     )]
     PassFailed {
@@ -372,16 +372,16 @@ fn pass_kind(end: &PassEnd) -> ProblemKind {
 
 fn pass_advice(end: &PassEnd) -> &'static str {
     match end {
-        PassEnd::Stopped => "Start synchronisation with POST /api/v1/sync/start",
-        PassEnd::Offline { .. } => "Uploading resumes by itself as soon as it answers",
-        PassEnd::Held { .. } => "Uploading resumes by itself then",
-        PassEnd::Unauthorized { .. } => "Check CLIENT_API_KEY with the Client System's operator",
+        PassEnd::Stopped => "start synchronisation with POST /api/v1/sync/start",
+        PassEnd::Offline { .. } => "uploading resumes by itself as soon as it answers",
+        PassEnd::Held { .. } => "uploading resumes by itself then",
+        PassEnd::Unauthorized { .. } => SET_THE_RIGHT_KEY,
         PassEnd::Misconfigured { .. } => {
-            "Check CLIENT_API_URL, and with the Client System's operator what it takes"
+            "check CLIENT_API_URL, and with the Client System's operator what it takes"
         }
-        PassEnd::GivenUp { .. } => "The next pass repeats the same batch first",
-        PassEnd::DatabaseFailed { .. } => "The next pass tries again",
-        PassEnd::Interrupted { .. } | PassEnd::Drained => "Ask again in a moment",
+        PassEnd::GivenUp { .. } => "the next pass repeats the same batch first",
+        PassEnd::DatabaseFailed { .. } => "the next pass tries again",
+        PassEnd::Interrupted { .. } | PassEnd::Drained => "ask again in a moment",
     }
 }
 
@@ -422,9 +422,7 @@ fn call_kind(failure: &CallFailure) -> ProblemKind {
 
 fn call_advice(failure: &CallFailure) -> &'static str {
     match failure {
-        CallFailure::Unauthorized { .. } => {
-            "check CLIENT_API_KEY with the Client System's operator"
-        }
+        CallFailure::Unauthorized { .. } => SET_THE_RIGHT_KEY,
         CallFailure::Refused { .. } | CallFailure::Unintelligible(_) => {
             "if it stays so, check CLIENT_API_URL"
         }

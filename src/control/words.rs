@@ -5,7 +5,7 @@ use crate::domain::{
     status::{ActorState, ActorStatus, QueueStatus},
     store::Salvage,
     timestamp::Timestamp,
-    words::{count, counted},
+    words::{SET_THE_RIGHT_KEY, count, counted},
 };
 
 pub(super) fn stopped(queue: &QueueStatus) -> String {
@@ -25,8 +25,8 @@ pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus) -> String {
 
 pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus) -> String {
     format!(
-        "The Client System does not accept the API key ({}), so uploading pauses; {}; a valid CLIENT_API_KEY, or its acceptance there, which is probed every few minutes, resumes the uploading.",
-        end.describe(),
+        "{}; uploading pauses; {}; {SET_THE_RIGHT_KEY}.",
+        beginning(&end.describe()),
         kept(queue)
     )
 }
@@ -278,6 +278,13 @@ pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> Stri
         ),
     };
     format!("{waiting}{link}{quarantine}.")
+}
+
+/// As the beginning of a sentence.
+fn beginning(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn kept(queue: &QueueStatus) -> String {

@@ -1,5 +1,10 @@
 //! What several rooms say to people in the same words.
 
+/// What to do where the Client System does not accept the API key, wherever that comes from and whoever tells it.
+pub const SET_THE_RIGHT_KEY: &str = "set the right key (CLIENT_API_KEY, or the file that CLIENT_API_KEY_FILE names) and restart \
+    the service; a reload is enough only where the service itself reads that file, and systemd does not hand the key over; \
+    the key in force is tried again every 5 minutes";
+
 /// A number with a comma between its thousands: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
