@@ -154,8 +154,9 @@ fn settings_that_are_read_again_take_effect_and_wrong_ones_change_nothing() {
     rewrite("sync_interval_minutes = 0\nbatch_size = 10\n");
     service.signal("HUP");
     wait_until("the refusal to be told", || {
-        says(&service, "none of them has changed")
+        says(&service, "nothing was changed")
     });
+    assert!(!says(&service, "nothing was started"));
     assert!(says(&service, "SYNC_INTERVAL_MINUTES") || says(&service, "sync_interval_minutes"));
     assert_eq!(interval(&service), Some(7));
     assert_eq!(
