@@ -46,6 +46,8 @@ pub enum ProblemKind {
     PartRestarting,
     /// A part of the service does not answer.
     PartSilent,
+    /// So many watch the events already that nobody else is served.
+    TooManyWatchers,
     /// The Sync Database is locked by another program.
     DatabaseBusy,
     /// The Sync Database cannot be used.
@@ -70,7 +72,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::PassAlreadyRunning,
         Self::SynchronisationStopped,
         Self::PassInterrupted,
@@ -84,6 +86,7 @@ impl ProblemKind {
         Self::ClientSystemUnintelligible,
         Self::PartRestarting,
         Self::PartSilent,
+        Self::TooManyWatchers,
         Self::DatabaseBusy,
         Self::DatabaseUnavailable,
         Self::DiskFull,
@@ -133,6 +136,9 @@ impl ProblemKind {
             Self::ClientSystemUnintelligible => "check CLIENT_API_URL; talk to whoever runs it",
             Self::PartRestarting => "ask again in a moment",
             Self::PartSilent => "ask again; if it lasts, restart the service",
+            Self::TooManyWatchers => {
+                "end one of them, or come back after `Retry-After`; `GET /status` tells how things stand meanwhile"
+            }
             Self::DatabaseBusy => "ask again; end the program that keeps it locked",
             Self::DatabaseUnavailable => "`detail` says why; it is tried again by itself",
             Self::DiskFull => {
@@ -190,6 +196,7 @@ impl ProblemKind {
                 "A part of the service is being restarted",
             ),
             Self::PartSilent => ("part-silent", "A part of the service does not answer"),
+            Self::TooManyWatchers => ("too-many-watchers", "Too many watch the events already"),
             Self::DatabaseBusy => ("database-busy", "The Sync Database is locked"),
             Self::DatabaseUnavailable => {
                 ("database-unavailable", "The Sync Database cannot be used")
@@ -256,6 +263,11 @@ pub enum ControlError {
     /// A part of the service is being restarted.
     #[error("{0}")]
     Unavailable(String),
+    /// Nobody else can watch the events.
+    #[error(
+        "{0} watch the events already and more would take too much from the uploading, so this one is not served; end one of them (a dashboard in a forgotten window is one), or ask for /status now and then"
+    )]
+    TooManyWatchers(usize),
     /// The Sync Database did not do what was asked.
     #[error("{}{}", .0, store_advice(.0))]
     Store(#[from] StoreError),
@@ -306,6 +318,7 @@ impl ControlError {
                 AskError::TimedOut => ProblemKind::PartSilent,
             },
             Self::Unavailable(_) => ProblemKind::PartRestarting,
+            Self::TooManyWatchers(_) => ProblemKind::TooManyWatchers,
             Self::Store(error) => store_kind(error),
             Self::Call(failure) => call_kind(failure),
             Self::NotFound(_) => ProblemKind::NotFound,
@@ -326,6 +339,7 @@ impl ControlError {
                 ProblemKind::PartRestarting
                 | ProblemKind::PartSilent
                 | ProblemKind::DatabaseBusy => Some(Duration::from_secs(1)),
+                ProblemKind::TooManyWatchers => Some(Duration::from_secs(30)),
                 _ => None,
             },
         }

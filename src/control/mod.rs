@@ -317,11 +317,8 @@ impl Control {
     /// # Errors
     /// While too many watch already.
     pub fn watch(&self, last_seen: Option<&str>) -> Result<Watch, ControlError> {
-        let permit = self.watchers.clone().try_acquire_owned().map_err(|_| {
-            ControlError::Unavailable(format!(
-                "{MOST_WATCHERS} watch the events already, and more would cost too much; end one of them, or ask for /status now and then"
-            ))
-        })?;
+        let permit = self.watchers.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| ControlError::TooManyWatchers(MOST_WATCHERS))?;
         Ok(Watch {
             events: self.parts.events.listen_after(last_seen),
             _permit: permit,
