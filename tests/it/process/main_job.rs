@@ -1,6 +1,10 @@
 //! The main job: readings that another program inserts arrive, and the service tells the truth about it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use serde_json::Value;
 
@@ -131,4 +135,31 @@ fn the_log_tells_every_state_in_the_words_of_the_status() {
         });
     }
     service.stop();
+}
+
+/// Anyone can send it, so that it is no error of the service.
+#[test]
+fn requests_that_make_no_sense_are_answered_and_not_logged_as_errors() {
+    let site = Site::new();
+    let service = site.start();
+    for garbled in [
+        "\u{1}\u{2}\u{3} / HTTP/1.1\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nno header\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(1 << 20)),
+    ] {
+        let mut connection = TcpStream::connect(("127.0.0.1", service.port())).unwrap();
+        // It may have been cut off before its end.
+        let _ = connection.write_all(garbled.as_bytes());
+        let mut answer = Vec::new();
+        let _ = connection.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer}"
+        );
+    }
+    service.get("/status");
+    let log = service.stop();
+    let errors: Vec<_> = log.iter().filter(|line| line.contains("ERROR")).collect();
+    assert!(errors.is_empty(), "{errors:?}");
 }
