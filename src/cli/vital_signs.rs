@@ -18,8 +18,7 @@ const BEAT: Duration = Duration::from_secs(5);
 /// While the service starts, systemd hears this often that it takes longer, and gives it so much time until the next sign.
 const STARTING_BEAT: Duration = Duration::from_secs(2);
 const MORE_TIME_USEC: u32 = 60_000_000;
-const STARTING: &str =
-    "The Sync Database is being opened and, where an older version left it, brought to the present shape.";
+const STARTING: &str = "The Sync Database is being opened and, where an older version left it, brought to the present shape.";
 /// So many looks in a row without a sign, and the thread hangs for good. Looks are counted and not time, so that a machine
 /// that was suspended is given the same chance.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
