@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read, Write},
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -21,6 +21,7 @@ use super::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const SETTINGS: &str = "site.toml";
+const UNIT: &str = include_str!("../../../settings/systemd/meterit-sync.service");
 
 fn listen(socket: &Path) -> UnixDatagram {
     let listener = UnixDatagram::bind(socket).expect("a socket");
@@ -283,8 +284,7 @@ fn start_where_only_processes_are_seen(site: &Site) -> Service {
 
 #[test]
 fn process_figures_are_told_where_only_processes_are_seen() {
-    let unit = include_str!("../../../settings/systemd/meterit-sync.service");
-    assert!(unit.contains("ProcSubset=pid"));
+    assert!(UNIT.contains("\nProcSubset=pid\n"));
     let site = Site::new();
     let begun = Clock::system().now().timestamp() as f64;
     let service = start_where_only_processes_are_seen(&site);
@@ -301,4 +301,27 @@ fn process_figures_are_told_where_only_processes_are_seen() {
     assert!(told("process_open_fds") > 3.0);
     assert!(told("process_max_fds") > 3.0);
     assert!(told("process_cpu_seconds_total") >= 0.0);
+}
+
+#[test]
+fn nobody_else_writes_the_database_of_the_unit() {
+    assert!(UNIT.contains("\nUMask=0027\n"));
+    let site = Site::new();
+    let mut command = Command::new("sh");
+    site.furnish(&mut command);
+    command.env("DATABASE_URL", "sqlite:fresh.db").args([
+        "-c",
+        "umask 0027 && exec \"$0\" run",
+        PROGRAM,
+    ]);
+    let service = Service::spawn(command);
+    service.wait_until_connected();
+    for name in ["fresh.db", "fresh.db-wal", "fresh.db-shm"] {
+        let mode = std::fs::metadata(site.file(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o640, "{name}");
+    }
+    service.stop();
 }
