@@ -25,7 +25,7 @@ use crate::{
     domain::{answer::EffectiveSettings, status::ServiceStatus, store::StoreError},
     http::{self, connections::Connections, limits::LONGEST_HEAD},
     mcp::Endpoint,
-    messages::sync_manager::WindDown,
+    messages::{database_writer::WriteLastMinute, sync_manager::WindDown},
     settings::Settings,
     storage::SyncStore,
     supervision::{
@@ -253,6 +253,7 @@ impl App {
         let handle = server.handle();
         let mut serving = actix::spawn(server);
         let mut stopped = self.stop.subscribe();
+        let control = self.wired.control.clone();
         let ending = tokio::select! {
             served = &mut serving => {
                 served.map_err(io::Error::other)??;
@@ -260,6 +261,7 @@ impl App {
             }
             _ = stopped.wait_for(|stopped| *stopped) => Ending::Stopped,
             Some(escalation) = self.escalations.recv() => Ending::Escalated(escalation),
+            never = control.log_changes() => match never {},
         };
         tracing::info!("the service is ending");
         take_leave(&self.wired, &handle, &ending, self.farewell).await;
@@ -335,5 +337,11 @@ async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending, patie
         tracing::warn!(
             "an upload did not end in time; it will be repeated under its old key after the next start"
         );
+    }
+    if !matches!(
+        ask(&wired.write_last_minute, WriteLastMinute).await,
+        Ok(Ok(()))
+    ) {
+        tracing::debug!("the last minute is missing in the history");
     }
 }

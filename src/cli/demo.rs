@@ -21,6 +21,9 @@ use crate::{
 
 /// Between two looks at everything.
 const FRAME: Duration = Duration::from_millis(250);
+/// What of its environment the demonstration keeps to as the service does, and the settings that it becomes.
+const PROXY_VARIABLES: [(&str, &str); 2] =
+    [("https_proxy", "HTTPS_PROXY"), ("no_proxy", "NO_PROXY")];
 /// After the meters have stopped, the queue may take this long to drain.
 const LONGEST_DRAIN: Duration = Duration::from_secs(60);
 
@@ -75,14 +78,22 @@ type Failure = Box<dyn std::error::Error>;
 
 async fn demonstrate(arguments: &DemoArguments) -> Result<Account, Failure> {
     let mut site = DemoSite::prepare(arguments)?;
-    let app = App::build(settings(arguments, &site)?, Surroundings::default()).await?;
+    let settings = settings(arguments, &site)?;
+    let way = settings
+        .client_system
+        .proxy
+        .as_ref()
+        .map_or_else(String::new, |proxy| {
+            format!(", through the proxy {proxy} (HTTPS_PROXY)")
+        });
+    let app = App::build(settings, Surroundings::default()).await?;
     let (stop, service) = (app.stop_handle(), app.operator());
     let (interrupted, mut interruption) = watch::channel(false);
     stop_on_signals(move || {
         interrupted.send_replace(true);
     })?;
     say(&format!(
-        "Client System  {}\nSync Database  {}\nStatus         http://127.0.0.1:{port}/status\nDashboard      http://127.0.0.1:{port}/\n\n",
+        "Client System  {}{way}\nSync Database  {}\nStatus         http://127.0.0.1:{port}/status\nDashboard      http://127.0.0.1:{port}/\n\n",
         site.client_system_url(),
         site.database().display(),
         port = app.port()
@@ -140,13 +151,20 @@ fn while_read(written: io::Result<()>) -> io::Result<()> {
 fn settings(arguments: &DemoArguments, site: &DemoSite) -> Result<Settings, Failure> {
     let (url, port) = (site.client_system_url(), arguments.port.to_string());
     let database = format!("sqlite:{}", site.database().display());
-    Ok(Settings::from_overrides(&[
-        ("client_api_url", &url),
+    let proxied = PROXY_VARIABLES.map(|(key, variable)| (key, std::env::var(variable)));
+    let proxied = proxied
+        .iter()
+        .filter_map(|(key, value)| Some((*key, value.as_deref().ok()?)))
+        .filter(|(_, value)| !value.is_empty());
+    let own = [
+        ("client_api_url", url.as_str()),
         ("client_api_key", site.api_key()),
         ("database_url", &database),
         ("local_api_port", &port),
         ("sync_interval_minutes", "1"),
         ("connectivity_check_interval_ms", "1000"),
         ("heartbeat_interval_ms", "5000"),
-    ])?)
+    ];
+    let overrides: Vec<(&str, &str)> = own.into_iter().chain(proxied).collect();
+    Ok(Settings::from_overrides(&overrides)?)
 }

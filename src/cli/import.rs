@@ -8,7 +8,10 @@ use super::{NEEDS_A_PERSON, failed, say};
 use crate::{
     app::import::{self, ImportError},
     clock::Clock,
-    domain::import::{ImportOutcome, ImportProgress, ImportStage},
+    domain::{
+        import::{ImportOutcome, ImportProgress, ImportStage},
+        words::count,
+    },
     settings::DatabaseSettings,
 };
 
@@ -79,13 +82,14 @@ impl Progress {
         }
         self.told = elapsed;
         if at.readings <= at.expected {
-            eprintln!("{} of {} readings moved", at.readings, at.expected);
+            let [moved, expected] = [at.readings, at.expected].map(count);
+            eprintln!("{moved} of {expected} readings moved");
         } else {
             eprintln!(
                 "{} readings moved, {} more than there were at the beginning: another program still inserts into the old \
                  queue; point it to the new database",
-                at.readings,
-                at.readings - at.expected
+                count(at.readings),
+                count(at.readings - at.expected)
             );
         }
     }

@@ -120,7 +120,7 @@ fn with_settings<S>(
     match load(&LoadOptions::from_process(config_file)) {
         Ok(loaded) => command(loaded),
         Err(error) => {
-            eprintln!("meterit-sync: {error}");
+            eprintln!("meterit-sync: nothing was started, for {error}");
             ExitCode::from(NEEDS_A_PERSON)
         }
     }

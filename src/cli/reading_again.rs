@@ -36,7 +36,7 @@ impl ReadAgain {
         let loaded = match Settings::load(&options) {
             Ok(loaded) => loaded,
             Err(error) => {
-                tracing::error!(%error, "the settings were read again and are wrong, so none of them has changed");
+                tracing::error!(%error, "the settings were read again and are wrong, so nothing was changed: all of them stay in force as they were");
                 return;
             }
         };

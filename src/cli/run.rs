@@ -63,7 +63,8 @@ pub(super) fn execute(
 }
 
 async fn serve(settings: Settings, surroundings: Surroundings, again: ReadAgain) -> ExitCode {
-    let app = match App::build(settings, surroundings).await {
+    let starting = App::build(settings, surroundings);
+    let app = match vital_signs::during_start(starting).await {
         Ok(app) => app,
         Err(error) => return refused(&error),
     };

@@ -1,6 +1,7 @@
 //! What the process tells those who supervise it, and what it does when it cannot tell anything any more.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,6 +15,10 @@ use crate::{app::Operator, clock::Clock};
 
 /// The thread of the actors gives a sign of life this often.
 const BEAT: Duration = Duration::from_secs(5);
+/// While the service starts, systemd hears this often that it takes longer, and gives it so much time until the next sign.
+const STARTING_BEAT: Duration = Duration::from_secs(2);
+const MORE_TIME_USEC: u32 = 60_000_000;
+const STARTING: &str = "The Sync Database is being opened and, where an older version left it, brought to the present shape.";
 /// So many looks in a row without a sign, and the thread hangs for good. Looks are counted and not time, so that a machine
 /// that was suspended is given the same chance.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -51,6 +56,22 @@ pub(super) fn give(service: Operator) {
                 .await;
         }
     });
+}
+
+/// Waits for the start, and asks systemd for more time for as long as it goes on: bringing a large database to the present
+/// shape may take longer than any limit that fits the usual start.
+pub(super) async fn during_start<T>(starting: impl Future<Output = T>) -> T {
+    let mut starting = pin!(starting);
+    let clock = Clock::system();
+    loop {
+        tokio::select! {
+            started = &mut starting => return started,
+            () = clock.sleep(STARTING_BEAT) => tell_systemd(&[
+                NotifyState::ExtendTimeoutUsec(MORE_TIME_USEC),
+                NotifyState::Status(STARTING),
+            ]),
+        }
+    }
 }
 
 /// Tells systemd that the settings are being read again.

@@ -11,6 +11,7 @@ use crate::{
         pass::{PassEnd, PassReport},
         store::StoreError,
         timestamp::Timestamp,
+        words::{SET_THE_RIGHT_KEY, count, counted},
     },
     messages::sync_manager::TriggerRefusal,
     supervision::ask::AskError,
@@ -45,6 +46,8 @@ pub enum ProblemKind {
     PartRestarting,
     /// A part of the service does not answer.
     PartSilent,
+    /// So many watch the events already that nobody else is served.
+    TooManyWatchers,
     /// The Sync Database is locked by another program.
     DatabaseBusy,
     /// The Sync Database cannot be used.
@@ -69,7 +72,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::PassAlreadyRunning,
         Self::SynchronisationStopped,
         Self::PassInterrupted,
@@ -83,6 +86,7 @@ impl ProblemKind {
         Self::ClientSystemUnintelligible,
         Self::PartRestarting,
         Self::PartSilent,
+        Self::TooManyWatchers,
         Self::DatabaseBusy,
         Self::DatabaseUnavailable,
         Self::DiskFull,
@@ -123,7 +127,7 @@ impl ProblemKind {
                 "uploading resumes by itself; if it lasts, look at the network"
             }
             Self::ClientSystemHeld => "come back after `Retry-After`; uploading resumes by itself",
-            Self::ClientSystemUnauthorized => "set the right CLIENT_API_KEY and reload",
+            Self::ClientSystemUnauthorized => SET_THE_RIGHT_KEY,
             Self::ClientSystemMisconfigured => {
                 "check CLIENT_API_URL with whoever runs the Client System"
             }
@@ -132,6 +136,9 @@ impl ProblemKind {
             Self::ClientSystemUnintelligible => "check CLIENT_API_URL; talk to whoever runs it",
             Self::PartRestarting => "ask again in a moment",
             Self::PartSilent => "ask again; if it lasts, restart the service",
+            Self::TooManyWatchers => {
+                "end one of them, or come back after `Retry-After`; `GET /status` tells how things stand meanwhile"
+            }
             Self::DatabaseBusy => "ask again; end the program that keeps it locked",
             Self::DatabaseUnavailable => "`detail` says why; it is tried again by itself",
             Self::DiskFull => {
@@ -189,6 +196,7 @@ impl ProblemKind {
                 "A part of the service is being restarted",
             ),
             Self::PartSilent => ("part-silent", "A part of the service does not answer"),
+            Self::TooManyWatchers => ("too-many-watchers", "Too many watch the events already"),
             Self::DatabaseBusy => ("database-busy", "The Sync Database is locked"),
             Self::DatabaseUnavailable => {
                 ("database-unavailable", "The Sync Database cannot be used")
@@ -235,8 +243,8 @@ pub enum ControlError {
     },
     /// The pass ended before the queue was empty.
     #[error(
-        "{}; {} readings were uploaded before, the others are kept in the Sync Database. {}",
-        report.end.describe(), report.delivered, pass_advice(&report.end)
+        "{}; {} uploaded before, the others are kept in the Sync Database; {}",
+        report.end.describe(), counted(report.delivered, "reading was", "readings were"), pass_advice(&report.end)
     )]
     PassFailed {
         /// What it did.
@@ -255,6 +263,11 @@ pub enum ControlError {
     /// A part of the service is being restarted.
     #[error("{0}")]
     Unavailable(String),
+    /// Nobody else can watch the events.
+    #[error(
+        "{0} watch the events already and more would take too much from the uploading, so this one is not served; end one of them (a dashboard in a forgotten window is one), or ask for /status now and then"
+    )]
+    TooManyWatchers(usize),
     /// The Sync Database did not do what was asked.
     #[error("{}{}", .0, store_advice(.0))]
     Store(#[from] StoreError),
@@ -270,7 +283,7 @@ pub enum ControlError {
     /// Some readings make no sense, so that none was stored.
     #[error(
         "{} of the readings are not valid, so none was stored; correct what `errors` names by index, or leave those out, and send the request again",
-        problems.len() + more
+        count((problems.len() + more) as u64)
     )]
     InvalidReadings {
         /// The first of them.
@@ -305,6 +318,7 @@ impl ControlError {
                 AskError::TimedOut => ProblemKind::PartSilent,
             },
             Self::Unavailable(_) => ProblemKind::PartRestarting,
+            Self::TooManyWatchers(_) => ProblemKind::TooManyWatchers,
             Self::Store(error) => store_kind(error),
             Self::Call(failure) => call_kind(failure),
             Self::NotFound(_) => ProblemKind::NotFound,
@@ -325,6 +339,7 @@ impl ControlError {
                 ProblemKind::PartRestarting
                 | ProblemKind::PartSilent
                 | ProblemKind::DatabaseBusy => Some(Duration::from_secs(1)),
+                ProblemKind::TooManyWatchers => Some(Duration::from_secs(30)),
                 _ => None,
             },
         }
@@ -371,16 +386,16 @@ fn pass_kind(end: &PassEnd) -> ProblemKind {
 
 fn pass_advice(end: &PassEnd) -> &'static str {
     match end {
-        PassEnd::Stopped => "Start synchronisation with POST /api/v1/sync/start",
-        PassEnd::Offline { .. } => "Uploading resumes by itself as soon as it answers",
-        PassEnd::Held { .. } => "Uploading resumes by itself then",
-        PassEnd::Unauthorized { .. } => "Check CLIENT_API_KEY with the Client System's operator",
+        PassEnd::Stopped => "start synchronisation with POST /api/v1/sync/start",
+        PassEnd::Offline { .. } => "uploading resumes by itself as soon as it answers",
+        PassEnd::Held { .. } => "uploading resumes by itself then",
+        PassEnd::Unauthorized { .. } => SET_THE_RIGHT_KEY,
         PassEnd::Misconfigured { .. } => {
-            "Check CLIENT_API_URL, and with the Client System's operator what it takes"
+            "check CLIENT_API_URL, and with the Client System's operator what it takes"
         }
-        PassEnd::GivenUp { .. } => "The next pass repeats the same batch first",
-        PassEnd::DatabaseFailed { .. } => "The next pass tries again",
-        PassEnd::Interrupted { .. } | PassEnd::Drained => "Ask again in a moment",
+        PassEnd::GivenUp { .. } => "the next pass repeats the same batch first",
+        PassEnd::DatabaseFailed { .. } => "the next pass tries again",
+        PassEnd::Interrupted { .. } | PassEnd::Drained => "ask again in a moment",
     }
 }
 
@@ -421,9 +436,7 @@ fn call_kind(failure: &CallFailure) -> ProblemKind {
 
 fn call_advice(failure: &CallFailure) -> &'static str {
     match failure {
-        CallFailure::Unauthorized { .. } => {
-            "check CLIENT_API_KEY with the Client System's operator"
-        }
+        CallFailure::Unauthorized { .. } => SET_THE_RIGHT_KEY,
         CallFailure::Refused { .. } | CallFailure::Unintelligible(_) => {
             "if it stays so, check CLIENT_API_URL"
         }

@@ -22,6 +22,7 @@ use crate::{
         store::Ingested,
         timestamp::Timestamp,
         value::ReadingValue,
+        words,
     },
     messages::database_writer::InsertReadings,
     supervision::ask::ask_within,
@@ -188,7 +189,9 @@ fn check_count(count: usize) -> Result<(), ControlError> {
         )),
         1..=MOST_READINGS => Ok(()),
         _ => Err(ControlError::TooLarge(format!(
-            "the request holds {count} readings, more than the {MOST_READINGS} that are taken at once, so nothing was stored; send them in several requests"
+            "the request holds {} readings, more than the {} that are taken at once, so nothing was stored; send them in several requests",
+            words::count(count as u64),
+            words::count(MOST_READINGS as u64)
         ))),
     }
 }

@@ -3,6 +3,7 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
+use crate::domain::words::counted;
 
 const SOUND: &str = r#"{"meter_external_id":"M-1","timestamp":"2026-01-01T01:00:00+01:00","data_point":"energy_total","value":12.340,"unit":"kWh"}"#;
 
@@ -356,7 +357,7 @@ fn too_many_lines_are_counted_to_the_last() {
     assert!(
         found
             .to_string()
-            .contains(&format!("{} readings", MOST_READINGS + 7)),
+            .contains(&counted(MOST_READINGS + 7, "reading", "readings")),
         "{found}"
     );
     let mut lines = IncomingLines::default();

@@ -5,6 +5,7 @@ mod health;
 mod ingestion;
 mod quarantine;
 mod reads;
+mod standing;
 mod status;
 mod words;
 
@@ -51,6 +52,7 @@ use crate::{
     },
 };
 
+use self::standing::Standing;
 pub use error::{ControlError, ProblemKind, ReadingProblem};
 pub use health::Health;
 pub use ingestion::{
@@ -153,6 +155,7 @@ pub struct Control {
     /// On the clock that never goes backwards, so that a corrected time of day does not bend the uptime.
     started: Duration,
     watchers: Arc<Semaphore>,
+    standing: Arc<Standing>,
 }
 
 /// Events, heard for as long as somebody listens.
@@ -170,6 +173,7 @@ impl Control {
             parts: Arc::new(parts),
             started,
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
+            standing: Arc::default(),
         }
     }
 
@@ -313,11 +317,8 @@ impl Control {
     /// # Errors
     /// While too many watch already.
     pub fn watch(&self, last_seen: Option<&str>) -> Result<Watch, ControlError> {
-        let permit = self.watchers.clone().try_acquire_owned().map_err(|_| {
-            ControlError::Unavailable(format!(
-                "{MOST_WATCHERS} watch the events already, and more would cost too much; end one of them, or ask for /status now and then"
-            ))
-        })?;
+        let permit = self.watchers.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| ControlError::TooManyWatchers(MOST_WATCHERS))?;
         Ok(Watch {
             events: self.parts.events.listen_after(last_seen),
             _permit: permit,

@@ -26,14 +26,14 @@ const PATIENT_INTERVALS: i64 = 3;
 
 /// The state in a word and a sentence, and since when.
 #[derive(Debug)]
-struct Verdict {
-    state: State,
-    reason: String,
-    since: Timestamp,
+pub(super) struct Verdict {
+    pub(super) state: State,
+    pub(super) reason: String,
+    pub(super) since: Timestamp,
 }
 
 impl Verdict {
-    fn new(state: State, since: Timestamp, reason: String) -> Self {
+    pub(super) fn new(state: State, since: Timestamp, reason: String) -> Self {
         Self {
             state,
             reason,
@@ -43,7 +43,7 @@ impl Verdict {
 }
 
 /// Everything that a verdict is based on, read at one moment.
-struct Evidence {
+pub(super) struct Evidence {
     now: Timestamp,
     started_at: Timestamp,
     automatic: bool,
@@ -62,7 +62,7 @@ impl Control {
         if evidence.is_held_up() {
             evidence.database.queue.eta_s = None;
         }
-        let verdict = evidence.with_damage(evidence.verdict());
+        let verdict = self.verdict(&evidence);
         let queue = evidence.database.queue;
         let mut salvages = evidence.database.salvages.into_iter();
         ServiceStatus {
@@ -113,7 +113,12 @@ impl Control {
         }
     }
 
-    fn evidence(&self) -> Evidence {
+    pub(super) fn verdict(&self, evidence: &Evidence) -> Verdict {
+        let verdict = evidence.with_damage(evidence.verdict());
+        self.standing.note(verdict, evidence.now)
+    }
+
+    pub(super) fn evidence(&self) -> Evidence {
         let parts = &self.parts;
         let mut database = parts.database.get();
         database.queue.uncounted = !database.counted || database.is_damaged;

@@ -3,7 +3,16 @@
 use chrono::DateTime;
 
 use super::*;
-use crate::messages::sync_manager::CurrentPass;
+use crate::{
+    control::{ControlError, ProblemKind},
+    domain::{
+        link_probe::LinkFault,
+        outcome::CallFailure,
+        pass::{PassReport, PassTrigger},
+        words::SET_THE_RIGHT_KEY,
+    },
+    messages::sync_manager::CurrentPass,
+};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp(DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds))
@@ -66,7 +75,7 @@ const OFFLINE: Spoil = |evidence| {
     evidence.connectivity.last_error = Some("connection refused".into());
 };
 const UNAUTHORIZED: Spoil = |evidence| {
-    let words = "Invalid API key".to_owned();
+    let words = "the Client System does not accept the API key (401): Invalid API key".to_owned();
     evidence.manager.pause = Some((PassEnd::Unauthorized { words }, at(700)));
 };
 const MISCONFIGURED: Spoil = |evidence| {
@@ -99,6 +108,51 @@ fn each_state_has_its_time_and_the_first_in_the_order_wins() {
         let verdict = evidence.verdict();
         assert_eq!((verdict.state, verdict.since), (state, since));
         assert!(verdict.reason.ends_with('.'), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn whoever_tells_of_a_key_that_is_not_accepted_says_the_same_once() {
+    let mut evidence = in_order();
+    UNAUTHORIZED(&mut evidence);
+    let reason = evidence.verdict().reason;
+    let (end, _) = evidence.manager.pause.expect("a pause");
+    assert_eq!(reason.matches("accept the API key").count(), 1, "{reason}");
+    let report = PassReport {
+        id: 1,
+        trigger: PassTrigger::Manual,
+        started_at: at(0),
+        finished_at: at(1),
+        delivered: 12_480,
+        quarantined: 0,
+        failed: 0,
+        requests: 1,
+        end,
+    };
+    let problem = ControlError::PassFailed {
+        report: Box::new(report),
+        wait: None,
+    };
+    assert!(
+        problem
+            .to_string()
+            .contains("12,480 readings were uploaded")
+    );
+    let (status, words) = (401, "Invalid API key".to_owned());
+    let call = ControlError::Call(CallFailure::Unauthorized {
+        status,
+        words: words.clone(),
+    });
+    let found = LinkFault::Unauthorized { status, words }.finding().remedy;
+    for told in [
+        reason,
+        problem.to_string(),
+        call.to_string(),
+        found,
+        State::Unauthorized.remedy().to_owned(),
+        ProblemKind::ClientSystemUnauthorized.remedy().to_owned(),
+    ] {
+        assert!(told.contains(SET_THE_RIGHT_KEY), "{told}");
     }
 }
 

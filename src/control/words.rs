@@ -5,6 +5,7 @@ use crate::domain::{
     status::{ActorState, ActorStatus, QueueStatus},
     store::Salvage,
     timestamp::Timestamp,
+    words::{SET_THE_RIGHT_KEY, count, counted},
 };
 
 pub(super) fn stopped(queue: &QueueStatus) -> String {
@@ -24,8 +25,8 @@ pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus) -> String {
 
 pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus) -> String {
     format!(
-        "The Client System does not accept the API key ({}), so uploading pauses; {}; a valid CLIENT_API_KEY, or its acceptance there, which is probed every few minutes, resumes the uploading.",
-        end.describe(),
+        "{}; uploading pauses; {}; {SET_THE_RIGHT_KEY}.",
+        beginning(&end.describe()),
         kept(queue)
     )
 }
@@ -247,7 +248,7 @@ pub(super) fn syncing(delivered: u64, queue: &QueueStatus) -> String {
     format!(
         "A pass is uploading: {} delivered so far, {} to go{pace}.",
         counted(delivered, "reading", "readings"),
-        queue.pending
+        count(queue.pending)
     )
 }
 
@@ -279,6 +280,13 @@ pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> Stri
     format!("{waiting}{link}{quarantine}.")
 }
 
+/// As the beginning of a sentence.
+fn beginning(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
 fn kept(queue: &QueueStatus) -> String {
     if queue.disk_full_since.is_none() {
         return waiting(queue);
@@ -298,12 +306,8 @@ fn waiting(queue: &QueueStatus) -> String {
         }
         0 => "no reading waits".to_owned(),
         1 => "1 reading is kept in the Sync Database".to_owned(),
-        count => format!("{count} readings are kept in the Sync Database"),
+        pending => format!("{} readings are kept in the Sync Database", count(pending)),
     }
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn lasting(seconds: f64) -> String {

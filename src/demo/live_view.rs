@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::domain::words::count;
+
 const WIDTH: usize = 78;
 const BAR_WIDTH: usize = 40;
 const EVENTS_SHOWN: usize = 6;
@@ -68,14 +70,14 @@ pub fn render(view: &View) -> String {
                 "no connection"
             }
         ),
-        format!("  written    {:>13}", grouped(view.written)),
+        format!("  written    {:>13}", count(view.written)),
         format!(
             "  delivered  {:>13}   {}/s",
-            grouped(view.delivered),
-            grouped(view.rate_per_second.max(0.0) as u64)
+            count(view.delivered),
+            count(view.rate_per_second.max(0.0) as u64)
         ),
-        format!("  in queue   {:>13}", grouped(view.queue)),
-        format!("  duplicates {:>13}", grouped(view.duplicates)),
+        format!("  in queue   {:>13}", count(view.queue)),
+        format!("  duplicates {:>13}", count(view.duplicates)),
         String::new(),
         progress(view).unwrap_or_default(),
         String::new(),
@@ -87,8 +89,8 @@ pub fn render(view: &View) -> String {
 
 /// The view in one line, for logs and pipes.
 pub fn render_line(view: &View) -> String {
-    let rate = grouped(view.rate_per_second.max(0.0) as u64);
-    let [queue, delivered] = [view.queue, view.delivered].map(grouped);
+    let rate = count(view.rate_per_second.max(0.0) as u64);
+    let [queue, delivered] = [view.queue, view.delivered].map(count);
     format!(
         "{}  {}: {queue} in queue, {delivered} delivered, {rate}/s\n",
         time(view.elapsed),
@@ -154,16 +156,6 @@ fn event_line(event: &Event) -> String {
 /// `m:ss`, with as many digits for the minutes as they need.
 fn time(duration: Duration) -> String {
     format!("{}:{:02}", duration.as_secs() / 60, duration.as_secs() % 60)
-}
-
-/// A number with a comma between its thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let separated = digits.char_indices().flat_map(|(position, digit)| {
-        let starts_group = position > 0 && (digits.len() - position).is_multiple_of(3);
-        starts_group.then_some(',').into_iter().chain([digit])
-    });
-    separated.collect()
 }
 
 /// A line that would wrap breaks the redrawing, which counts lines.

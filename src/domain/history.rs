@@ -95,8 +95,18 @@ impl History {
 }
 
 /// Seconds between `from` and `to` in which the link was down: by the `events` of that time, the newest first, and by what
-/// it is now.
-pub fn seconds_offline(events: &[Event], from: Timestamp, to: Timestamp, is_down_now: bool) -> u64 {
+/// it is now. Where those are all events since the process began, nothing is known of the time before the first that tells
+/// of the link, and what is not known was no outage.
+pub fn seconds_offline(
+    events: &[Event],
+    are_all: bool,
+    from: Timestamp,
+    to: Timestamp,
+    is_down_now: bool,
+) -> u64 {
+    let is_of_link = |event: &&Event| matches!(event.kind, EventKind::Link { .. });
+    let first = events.iter().rev().find(is_of_link).filter(|_| are_all);
+    let from = first.map_or(from, |first| first.at.max(from));
     let (mut is_down, mut end, mut seconds) = (is_down_now, to, 0.0);
     for event in events {
         let EventKind::Link { change, .. } = event.kind else {
@@ -186,7 +196,7 @@ mod tests {
     fn outages_within_a_minute_are_added_up() {
         use LinkChange::{Connected, Disconnected};
         let (from, to) = (beginning_of(1), beginning_of(2));
-        let offline = |events: &[Event], now| seconds_offline(events, from, to, now);
+        let offline = |events: &[Event], now| seconds_offline(events, false, from, to, now);
         assert_eq!(offline(&[], false), 0);
         assert_eq!(offline(&[], true), 60);
         assert_eq!(offline(&[link(90, Disconnected)], true), 30);
@@ -201,5 +211,18 @@ mod tests {
         // What happens after its end is not this minute's.
         assert_eq!(offline(&[link(130, Disconnected)], true), 60);
         assert_eq!(offline(&[link(30, Connected)], false), 0);
+    }
+
+    #[test]
+    fn before_the_first_word_of_the_link_there_was_no_outage() {
+        use LinkChange::{Connected, Disconnected};
+        let (from, to) = (beginning_of(1), beginning_of(2));
+        let offline = |events: &[Event], now| seconds_offline(events, true, from, to, now);
+        assert_eq!(offline(&[link(100, Connected)], false), 0);
+        assert_eq!(offline(&[link(100, Disconnected)], true), 20);
+        let later = [link(110, Connected), link(100, Disconnected)];
+        assert_eq!(offline(&later, false), 10);
+        assert_eq!(offline(&[link(30, Disconnected)], true), 60);
+        assert_eq!(offline(&[], false), 0);
     }
 }

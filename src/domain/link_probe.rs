@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{finding::Finding, timestamp::Timestamp};
+use super::{finding::Finding, timestamp::Timestamp, words::SET_THE_RIGHT_KEY};
 
 /// The clocks may differ by so many seconds before anything suffers.
 pub const BEARABLE_CLOCK_DIFFERENCE: i64 = 120;
@@ -274,7 +274,7 @@ impl LinkFault {
             Self::Unauthorized { status, words } => Finding::new(
                 format!("the Client System does not accept the API key ({status}: {words})"),
                 format!("the key is wrong, or was withdrawn; {KEPT}"),
-                "set the right CLIENT_API_KEY, or what CLIENT_API_KEY_FILE holds, and restart the service",
+                SET_THE_RIGHT_KEY,
             ),
             Self::ServerFault {
                 path,

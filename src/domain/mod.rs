@@ -25,3 +25,4 @@ pub mod store;
 pub mod sync_log;
 pub mod timestamp;
 pub mod value;
+pub mod words;

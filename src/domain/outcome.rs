@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::timestamp::Timestamp;
+use super::{timestamp::Timestamp, words::counted};
 
 /// A reading that the Client System did not take, by its position in the batch, with the server's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,12 +127,12 @@ impl UploadOutcome {
         match self {
             Self::Stored => "stored".to_owned(),
             Self::PartlyStored { rejected } => format!(
-                "stored but for {} readings that the Client System refused",
-                rejected.len()
+                "stored but for {} that the Client System refused",
+                counted(rejected.len(), "reading", "readings")
             ),
             Self::Doubtful { doubtful } => format!(
-                "the Client System's answer leaves open whether {} readings were stored",
-                doubtful.len()
+                "the Client System's answer leaves open whether {} stored",
+                counted(doubtful.len(), "reading was", "readings were")
             ),
             Self::Refused { status, words, .. } => {
                 format!("refused as invalid data ({status}): {words}")

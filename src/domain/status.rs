@@ -11,6 +11,7 @@ use super::{
     pass::PassReport,
     store::{Attendance, Salvage},
     timestamp::Timestamp,
+    words::SET_THE_RIGHT_KEY,
 };
 
 /// The service's state in a word. Where several hold, the first of this list is told.
@@ -87,9 +88,7 @@ impl State {
             Self::Misconfigured => {
                 "check CLIENT_API_URL with whoever runs the Client System; it is tried again every 5 minutes"
             }
-            Self::Unauthorized => {
-                "set the right CLIENT_API_KEY and reload; it is tried again every 5 minutes"
-            }
+            Self::Unauthorized => SET_THE_RIGHT_KEY,
             Self::Offline => {
                 "nothing, uploading resumes by itself; if it lasts, look at the network"
             }
@@ -246,7 +245,7 @@ pub struct ServiceStatus {
     pub state: State,
     /// The state in a sentence: what happened, what it means, what will fix it.
     pub reason: String,
-    /// Since when.
+    /// Since when. `ok` counts from the end of the last trouble, whatever passes there were since then.
     pub since: Timestamp,
     /// The sync manager.
     pub sync: SyncStatus,

@@ -14,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{
     problem::Problem,
     query::Query,
-    routing::{Api, INVALID, described},
+    routing::{Api, DescribedRefusal, INVALID, described},
 };
 use crate::{
     control::{Control, Watch},
@@ -31,8 +31,13 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
+const CROWDED: DescribedRefusal = (
+    503,
+    "So many watch already that nobody else is served; `Retry-After` tells when to try again.",
+);
+
 pub(super) fn routes(api: &mut Api) {
-    api.resource([described::<__path_watch>(web::to(watch)).refuses([INVALID])]);
+    api.resource([described::<__path_watch>(web::to(watch)).refuses([INVALID, CROWDED])]);
 }
 
 /// What happens, as server-sent events

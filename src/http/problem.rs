@@ -214,6 +214,7 @@ pub(super) fn status_of(kind: ProblemKind) -> StatusCode {
         | ProblemKind::PassInterrupted
         | ProblemKind::PartRestarting
         | ProblemKind::PartSilent
+        | ProblemKind::TooManyWatchers
         | ProblemKind::DatabaseBusy
         | ProblemKind::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ProblemKind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,

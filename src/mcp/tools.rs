@@ -22,6 +22,7 @@ use crate::{
         status::HeartbeatStatus,
         store::{QuarantineActionResult, Window},
         sync_log::SyncStats,
+        words::{count, counted},
     },
 };
 
@@ -266,7 +267,7 @@ async fn trigger_sync(
                 let done = uploaded - uploaded_before;
                 // What was stored just before is counted by now, and what comes in meanwhile is uploaded along with it.
                 most = most.max(control.status().queue.pending).max(done);
-                let words = format!("{done} of {most} readings uploaded");
+                let words = format!("{} of {} readings uploaded", count(done), count(most));
                 caller.tell(done, most, words).await;
             }
         }
@@ -285,12 +286,12 @@ async fn trigger_sync(
 fn message(report: &PassReport) -> String {
     let quarantined = match report.quarantined {
         0 => String::new(),
-        count => format!(", {count} went to quarantine"),
+        quarantined => format!(", {} went to quarantine", count(quarantined)),
     };
     format!(
-        "{}: {} readings arrived{quarantined}",
+        "{}: {} arrived{quarantined}",
         report.end.describe(),
-        report.delivered
+        counted(report.delivered, "reading", "readings")
     )
 }
 

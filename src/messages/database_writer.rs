@@ -141,6 +141,11 @@ pub struct DiscardQuarantined {
     pub filter: QuarantineFilter,
 }
 
+/// Write down for the history what there is to tell of the minute that has begun: it is the process's last.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct WriteLastMinute;
+
 /// What the database writer publishes.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseSnapshot {

@@ -9,7 +9,7 @@ use config::{File, FileFormat, Source, Value, ValueKind};
 use super::keys;
 use super::problem::Problem;
 
-const DEFAULTS: &str = include_str!("../../settings/default.toml");
+pub(super) const DEFAULTS: &str = include_str!("../../settings/default.toml");
 const DEVELOPMENT: &str = include_str!("../../settings/development.toml");
 const PRODUCTION: &str = include_str!("../../settings/production.toml");
 

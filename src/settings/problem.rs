@@ -86,7 +86,7 @@ impl std::error::Error for SettingsError {}
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the settings cannot be used, nothing was started:")?;
+        writeln!(f, "the settings cannot be used:")?;
         for problem in &self.problems {
             writeln!(f, "  - {problem}")?;
         }

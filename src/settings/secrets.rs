@@ -4,12 +4,18 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{DatabaseSettings, Settings, url::percent_encoded};
+use super::{DatabaseSettings, Settings, layers::DEFAULTS, url::percent_encoded};
 
 /// Shorter texts are part of too many words.
 const SHORTEST: usize = 4;
 
 impl Settings {
+    /// The words in which settings are spoken of, each as often as it is used.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        let is_of_none = |letter: char| !(letter.is_alphanumeric() || "_-".contains(letter));
+        DEFAULTS.split(is_of_none)
+    }
+
     /// What must not be read anywhere: the key and the passwords, the longest first. Texts of less than four characters are
     /// left out.
     pub fn secrets(&self) -> Vec<SecretString> {

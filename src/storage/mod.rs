@@ -17,7 +17,7 @@ pub use crate::domain::store::{
     Window,
 };
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use async_trait::async_trait;
 
@@ -227,6 +227,12 @@ pub trait StoreTransaction: Send {
         key: Option<&str>,
         now: Timestamp,
     ) -> Result<Ingested, StoreError>;
+    /// Notes when meters were last measured, where that is later than what is known of them. Meters that are not known yet
+    /// are passed over: a configuration brings them.
+    async fn note_last_readings(
+        &mut self,
+        newest: &BTreeMap<String, Timestamp>,
+    ) -> Result<(), StoreError>;
     /// The pending readings that no manifest of any instance holds, ascending by id, as they lie there. Other
     /// instances' claims wait until this transaction ends, so it is the first thing in one.
     async fn claimable(

@@ -105,16 +105,19 @@ where
     }
 }
 
-/// The protocol of assistants would log three lines for every request; whoever wants them names `rmcp` in the filter.
+/// Leaves out, where less than `debug` is wanted, what libraries say too loud; whoever wants it all the same names the library.
 fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::try_new(text)?;
-    let is_quiet = filter
-        .max_level_hint()
-        .is_some_and(|level| level <= LevelFilter::WARN);
-    if is_quiet || text.contains("rmcp") {
-        return Ok(filter);
+    let mut filter = EnvFilter::try_new(text)?;
+    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    // The protocol of assistants would log three lines for every request.
+    if most > LevelFilter::WARN && !text.contains("rmcp") {
+        filter = filter.add_directive("rmcp=warn".parse()?);
     }
-    Ok(filter.add_directive("rmcp=warn".parse()?))
+    // A request that makes no sense would be logged as an error of this service, and anyone can send one.
+    if most <= LevelFilter::INFO && !text.contains("actix_http") {
+        filter = filter.add_directive("actix_http::h1=off".parse()?);
+    }
+    Ok(filter)
 }
 
 #[cfg(test)]

@@ -60,10 +60,40 @@ async fn every_minute_is_told_and_survives_a_restart() {
     site.simulator.set_down(false);
     site.start_service().await;
     site.advance_until_drained(STEP).await;
-    let third = minute(&site, 2).await;
-    assert_eq!(third.len(), 3, "{third:?}");
+    // One more is that in which the service was stopped.
+    let third = minute(&site, 3).await;
+    assert_eq!(third.len(), 4, "{third:?}");
     assert_eq!(third[..2], second[..]);
-    assert_eq!(third[2]["uploaded"], 7);
+    assert_eq!(third[3]["uploaded"], 7);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn parts_of_minutes_before_and_after_a_restart_are_told() {
+    let mut site = Plan::default().prepare().await;
+    site.clock.advance(Duration::from_secs(20));
+    site.start_service().await;
+    site.settled().await;
+    site.database.insert(0..5).await;
+    site.pass().await;
+    site.clock.advance(Duration::from_secs(10));
+    site.stop_service().await;
+    site.start_service().await;
+    site.settled().await;
+    site.database.insert(5..7).await;
+    site.pass().await;
+    site.clock.advance(MINUTE / 2);
+    for _ in 0..200 {
+        let known = samples(&site).await;
+        if known.first().is_some_and(|sample| sample["uploaded"] == 7) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let samples = samples(&site).await;
+    assert_eq!(samples[0]["uploaded"], 7, "{samples:?}");
+    // Nothing was known of the link before it was first tried.
+    assert_eq!(samples[0]["offline_s"], 0, "{samples:?}");
     site.finish().await;
 }
 

@@ -38,6 +38,26 @@ async fn meters(site: &Site) -> Vec<String> {
 }
 
 #[actix::test]
+async fn meters_learn_of_readings_that_another_program_wrote() {
+    let site = Plan::default().start_settled(0).await;
+    site.database
+        .execute("INSERT INTO meters (external_id, name) VALUES ('M-1', 'Main'), ('M-2', 'Other')")
+        .await;
+    // The seconds of the times are the numbers.
+    site.database.insert_as("'M-1'", 1..9).await;
+    site.database.insert_as("'M-1'", 3..4).await;
+    site.database.insert_as("'unknown'", 50..60).await;
+    site.pass().await;
+    let meters = site.api().get("/api/v1/meters").await.body;
+    assert_eq!(
+        meters["items"][0]["last_reading_at"],
+        "2026-03-01T00:00:08.000Z"
+    );
+    assert!(meters["items"][1]["last_reading_at"].is_null(), "{meters}");
+    site.finish().await;
+}
+
+#[actix::test]
 async fn a_heartbeat_tells_how_the_site_fares() {
     let site = Plan::default()
         .setting("enable_auto_sync", "false")

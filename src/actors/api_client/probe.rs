@@ -1,7 +1,7 @@
 //! Tries the way to the Client System step by step, with the same route, TLS and calls as the service, and tells what
 //! each step showed. Nothing here is an actor, and nothing remembers.
 
-use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+use std::{io, mem, net::SocketAddr, rc::Rc, time::Duration};
 
 use actix_web::web::Bytes;
 use rustls::pki_types::ServerName;
@@ -95,7 +95,11 @@ impl<'a> Probe<'a> {
 
     fn failed(&mut self, name: &'static str, began: Duration, fault: LinkFault) -> Failed {
         self.step(name, false, began, fault.finding().what);
-        self.found.faults.push(fault);
+        // One cause spoils several calls in the same way, and is worth one finding.
+        let is_like = |known: &LinkFault| mem::discriminant(known) == mem::discriminant(&fault);
+        if !self.found.faults.iter().any(is_like) {
+            self.found.faults.push(fault);
+        }
         Failed
     }
 
@@ -259,7 +263,14 @@ impl<'a> Probe<'a> {
         }
         match self.fault_of(name, path, &answer) {
             None => {
-                let found = format!("{path} is answered with {}", answer.status);
+                let status = answer.status;
+                let found = if (200..300).contains(&status) {
+                    format!("{path} is answered with {status}")
+                } else {
+                    format!(
+                        "{path} is answered, though only to those who show a key ({status}): somebody is there"
+                    )
+                };
                 self.passed(name, began, found);
                 Ok(())
             }

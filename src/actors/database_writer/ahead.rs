@@ -3,6 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     sync::Arc,
     time::Duration,
 };
@@ -14,9 +15,10 @@ use crate::{
     domain::{
         compression::Compression,
         quarantine::QuarantineReason,
-        reading::{RawReading, ReadingId},
+        reading::{RawReading, ReadingId, newest_by_meter},
         reading_ids::ReadingIds,
         store::StoreError,
+        timestamp::Timestamp,
     },
     messages::database_writer::ClaimBatches,
     storage::{ForeignMark, QuarantineEntry, StoreTransaction, SyncStore, workbench::at_workbench},
@@ -32,6 +34,8 @@ pub(super) struct Built {
     pub(super) reading_ids: ReadingIds,
     /// The transactions that wrote their rows, ascending; none where the engine does not tell.
     pub(super) writers: Option<Vec<u32>>,
+    /// When each meter in it was last measured.
+    pub(super) newest: BTreeMap<String, Timestamp>,
     /// The compressed body.
     pub(super) body: Arc<[u8]>,
     /// Rows that cannot be sent.
@@ -72,6 +76,10 @@ fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
         rows: read,
         reading_ids: reading_ids.into_iter().collect(),
         writers: writers.map(sorted),
+        newest: newest_by_meter(&readings)
+            .into_iter()
+            .map(|(meter, time)| (meter.to_owned(), time))
+            .collect(),
         body: body::compress(&body::encode(&readings), compression).into(),
         unreadable,
     }

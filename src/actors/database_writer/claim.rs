@@ -54,6 +54,7 @@ impl WriteOperation for ClaimBatches {
         if let (Some(last), Some(mark)) = (built.last(), mark_ahead) {
             read_on(self, last, mark, parts);
         }
+        note_last_readings(self, &mut built, transaction, parts).await?;
         let mut batches = Vec::with_capacity(built.len());
         for built in built {
             batches.push(claim.write(built, transaction, parts).await?);
@@ -135,6 +136,25 @@ impl Claim {
         self.changes.bookkeeping = true;
         self.changes.claimed_through = batch.manifest.reading_ids.iter().last();
         Ok(batch)
+    }
+}
+
+async fn note_last_readings(
+    message: &ClaimBatches,
+    built: &mut [Built],
+    transaction: &mut dyn StoreTransaction,
+    parts: &DatabaseWriterParts,
+) -> Result<(), StoreError> {
+    let more_follow = built.last().is_some_and(|last| last.rows == message.limit);
+    for built in built {
+        parts.last_readings.note(std::mem::take(&mut built.newest));
+    }
+    let now = parts.clock.elapsed();
+    match parts.last_readings.take_if_due(more_follow, now) {
+        // What room is left is for emptying the queue.
+        Some(_) if parts.store.reserve_is_in_use() => Ok(()),
+        Some(newest) => transaction.note_last_readings(&newest).await,
+        None => Ok(()),
     }
 }
 

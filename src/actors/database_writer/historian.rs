@@ -1,23 +1,34 @@
 //! Writes down once a minute what the service looks like, so that charts can tell how it came about.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
-use super::DatabaseWriterParts;
-use crate::domain::{
-    connectivity::ConnectivityStatus,
-    history::{MINUTE_S, Sample, beginning_of, minute_of, seconds_offline},
-    store::StoreError,
-    timestamp::Timestamp,
+use async_trait::async_trait;
+
+use super::{DatabaseWriterParts, group::Changes, operations::WriteOperation};
+use crate::{
+    domain::{
+        connectivity::ConnectivityStatus,
+        history::{MINUTE_S, Sample, beginning_of, minute_of, seconds_offline},
+        store::StoreError,
+        timestamp::Timestamp,
+    },
+    messages::database_writer::WriteLastMinute,
+    storage::StoreTransaction,
 };
 
 /// As many events as may change the link within a minute.
 const EVENTS: usize = 50;
 
+/// What is written down already; nothing at first.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Uploaded readings that samples tell of.
+    uploaded: Cell<u64>,
+}
+
 pub(super) struct Historian {
     parts: DatabaseWriterParts,
     due_at: Duration,
-    /// Uploaded readings that samples tell of.
-    told: u64,
 }
 
 impl Historian {
@@ -25,7 +36,6 @@ impl Historian {
         let mut historian = Self {
             parts: parts.clone(),
             due_at: Duration::ZERO,
-            told: parts.totals.read(|totals| totals.total_synced),
         };
         historian.wait_for_next_minute();
         historian
@@ -40,61 +50,88 @@ impl Historian {
         if !self.until_due().is_zero() {
             return;
         }
-        let uploaded = self.parts.totals.read(|totals| totals.total_synced);
-        if let Some(sample) = self.sample(uploaded) {
-            match self.write(&sample).await {
-                Ok(()) => self.told = uploaded,
-                Err(failure) => tracing::debug!(%failure, "a minute is missing in the history"),
-            }
+        if let Err(failure) = self.write().await {
+            tracing::debug!(%failure, "a minute is missing in the history");
         }
         self.wait_for_next_minute();
     }
 
     fn wait_for_next_minute(&mut self) {
-        let now: Timestamp = self.parts.clock.now().into();
+        let now = now(&self.parts);
         let next = beginning_of(minute_of(now) + 1);
         let wait = Duration::try_from_secs_f64(next.seconds_since(now)).unwrap_or_default();
         self.due_at = self.parts.clock.elapsed() + wait;
     }
 
-    /// Of the minute that has just ended; none while nobody knows how long the queue is, or where its end is to be written
-    /// that nobody could read.
-    fn sample(&self, uploaded: u64) -> Option<Sample> {
-        let now: Timestamp = self.parts.clock.now().into();
-        let queue = self.parts.published.read(|snapshot| {
-            let is_known = snapshot.counted && snapshot.failing_since.is_none();
-            is_known.then_some((snapshot.queue.pending, snapshot.queue.oldest_pending_at))
-        });
-        let (pending, oldest) = queue?;
+    async fn write(&self) -> Result<(), StoreError> {
+        let parts = &self.parts;
         // Timers may be a little early.
-        let nearly = Timestamp(now.0 + chrono::TimeDelta::seconds(MINUTE_S / 2));
-        let minute = minute_of(nearly) - 1;
-        let is_down = self
-            .parts
-            .connectivity
-            .read(ConnectivityStatus::is_known_down);
-        let age = |oldest: Timestamp| now.whole_seconds_since(oldest);
-        Some(Sample {
-            at: beginning_of(minute),
-            pending,
-            oldest_pending_age_s: oldest.filter(|_| pending > 0).map(age),
-            uploaded: uploaded.saturating_sub(self.told),
-            offline_s: seconds_offline(
-                &self.parts.events.recent(EVENTS),
-                beginning_of(minute),
-                beginning_of(minute + 1),
-                is_down,
-            ),
-        })
+        let nearly = Timestamp(now(parts).0 + chrono::TimeDelta::seconds(MINUTE_S / 2));
+        let (minute, uploaded) = (minute_of(nearly) - 1, uploaded(parts));
+        let sample = sample(parts, minute, beginning_of(minute + 1), uploaded);
+        // What room is left is for emptying the queue.
+        let Some(sample) = sample.filter(|_| !parts.store.reserve_is_in_use()) else {
+            return Ok(());
+        };
+        let mut transaction = parts.store.begin().await?;
+        transaction.record_sample(&sample).await?;
+        transaction.commit().await?;
+        parts.history.uploaded.set(uploaded);
+        Ok(())
+    }
+}
+
+#[async_trait(?Send)]
+impl WriteOperation for WriteLastMinute {
+    type Reply = ();
+
+    fn adds(&self) -> bool {
+        true
     }
 
-    async fn write(&self, sample: &Sample) -> Result<(), StoreError> {
-        if self.parts.store.reserve_is_in_use() {
-            // What room is left is for emptying the queue.
-            return Ok(());
+    async fn apply(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<((), Changes), StoreError> {
+        let now = now(parts);
+        if let Some(sample) = sample(parts, minute_of(now), now, uploaded(parts)) {
+            transaction.record_sample(&sample).await?;
         }
-        let mut transaction = self.parts.store.begin().await?;
-        transaction.record_sample(sample).await?;
-        transaction.commit().await
+        Ok(((), Changes::default()))
     }
+}
+
+fn now(parts: &DatabaseWriterParts) -> Timestamp {
+    parts.clock.now().into()
+}
+
+fn uploaded(parts: &DatabaseWriterParts) -> u64 {
+    parts.totals.read(|totals| totals.total_synced)
+}
+
+/// Of a minute until its end; none while nobody knows how long the queue is, or where its end is to be written that nobody
+/// could read.
+fn sample(
+    parts: &DatabaseWriterParts,
+    minute: i64,
+    end: Timestamp,
+    uploaded: u64,
+) -> Option<Sample> {
+    let queue = parts.published.read(|snapshot| {
+        let is_known = snapshot.counted && snapshot.failing_since.is_none();
+        is_known.then_some((snapshot.queue.pending, snapshot.queue.oldest_pending_at))
+    });
+    let (pending, oldest) = queue?;
+    let is_down = parts.connectivity.read(ConnectivityStatus::is_known_down);
+    let events = parts.events.recent(EVENTS);
+    let age = |oldest: Timestamp| now(parts).whole_seconds_since(oldest);
+    let (from, are_all) = (beginning_of(minute), events.len() < EVENTS);
+    Some(Sample {
+        at: from,
+        pending,
+        oldest_pending_age_s: oldest.filter(|_| pending > 0).map(age),
+        uploaded: uploaded.saturating_sub(parts.history.uploaded.get()),
+        offline_s: seconds_offline(&events, are_all, from, end, is_down),
+    })
 }

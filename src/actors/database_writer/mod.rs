@@ -10,6 +10,7 @@ mod cleaner;
 mod drain_rate;
 mod group;
 mod historian;
+mod last_readings;
 mod mending;
 mod operations;
 mod queue_count;
@@ -23,7 +24,7 @@ use actix::{
 };
 use tokio::sync::Notify;
 
-pub use self::{ahead::Ahead, as_read::AsRead};
+pub use self::{ahead::Ahead, as_read::AsRead, historian::Written, last_readings::LastReadings};
 use self::{
     attendance::attend_forever,
     census_taker::CensusTaker,
@@ -70,6 +71,10 @@ pub struct DatabaseWriterParts {
     pub ahead: Rc<Ahead>,
     /// The rows of the batches on their way, as they were when they were claimed; none at first.
     pub as_read: Rc<AsRead>,
+    /// When meters were last measured; nothing at first.
+    pub last_readings: Rc<LastReadings>,
+    /// What the history tells already; nothing at first.
+    pub history: Rc<Written>,
     /// Who wants to know that readings came in.
     pub fresh_readings: Recipient<FreshReadings>,
     /// Who keeps to pauses that the Client System asked other instances for.

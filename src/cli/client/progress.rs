@@ -13,7 +13,7 @@ use super::{service::Service, text::lasting_about};
 use crate::{clock::Clock, domain::status::ServiceStatus};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-const TEMPLATE: &str = "{bar:30} {percent:>3}%  {pos} of {len} readings  {msg}";
+const TEMPLATE: &str = "{bar:30} {percent:>3}%  {human_pos} of {human_len} readings  {msg}";
 
 /// Shows the progress for as long as the work takes, where somebody sees it. That the progress cannot be known is no
 /// reason to end the work.

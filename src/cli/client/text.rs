@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
+pub(in crate::cli) use crate::domain::words::counted;
+
 /// What stands where there is nothing to tell.
 pub(super) const NOTHING: &str = "–";
 
@@ -44,14 +46,6 @@ pub(super) fn word(value: &impl Serialize) -> String {
     let word = serde_json::to_value(value).ok();
     let word = word.as_ref().and_then(|word| word.as_str());
     word.unwrap_or(NOTHING).to_owned()
-}
-
-/// `1 reading`, `2 readings`.
-pub(in crate::cli) fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
-    match count.try_into().unwrap_or(u64::MAX) {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    }
 }
 
 /// A time span in its two largest units: `45 s`, `3 min 5 s`, `2 h 1 min`, `3 d 4 h`.

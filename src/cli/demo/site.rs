@@ -20,7 +20,10 @@ use crate::{
         live_view::{Event, View},
         meters::{MeterReading, MeterWriter, MeteredSite, Readings},
     },
-    domain::status::{ServiceStatus, State},
+    domain::{
+        status::{ServiceStatus, State},
+        words::counted,
+    },
 };
 
 /// The meters measure this often; each measurement stands for a minute.
@@ -272,8 +275,8 @@ fn words(event: &crate::domain::event::EventKind) -> Option<String> {
             reason.as_deref().unwrap_or("no answer")
         )),
         EventKind::PassFinished(report) if report.delivered > 0 => Some(format!(
-            "a pass delivered {} readings: {}",
-            report.delivered,
+            "a pass delivered {}: {}",
+            counted(report.delivered, "reading", "readings"),
             report.end.describe()
         )),
         EventKind::ActorRestarted { actor, failure } => {

@@ -71,10 +71,7 @@ fn of_state(status: &ServiceStatus, link_is_at_fault: bool) -> Option<Finding> {
     }
     let (means, remedy) = match status.state {
         State::Ok | State::Syncing => return None,
-        State::Stopped => (
-            "an operator stopped the uploading; readings are kept",
-            "start it again with `meterit-sync sync start`",
-        ),
+        State::Stopped => (status.state.meaning(), status.state.remedy()),
         State::Degraded => (
             "the service works, but something needs attention",
             "read the reason; the log and the numbers in the archive tell more",

@@ -4,28 +4,11 @@
 use maud::{Markup, html};
 
 use crate::domain::timestamp::Timestamp;
+pub(super) use crate::domain::words::{count, counted};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-
-/// `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `1 reading`, `1,234 readings`.
-pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
-}
 
 /// A number on an axis: `500`, `1.5k`, `2M`.
 pub(super) fn shortly(number: f64) -> String {
@@ -156,10 +139,6 @@ mod tests {
 
     #[test]
     fn numbers_are_told_as_people_read_them() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1_000), "1,000");
-        assert_eq!(count(12_345_678), "12,345,678");
         assert_eq!(shortly(0.0), "0");
         assert_eq!(shortly(1_500.0), "1.5k");
         assert_eq!(shortly(2_000_000.0), "2M");

@@ -108,7 +108,7 @@ pub(super) fn client_system(status: &ServiceStatus, now: Timestamp) -> Markup {
                 (fact("Next check", &upcoming(link.next_check_time, now)))
                 (fact("Last heartbeat", &moment(heartbeat.last_success_at, now)))
                 @if let Some(error) = &heartbeat.last_error {
-                    (fact("Its failure", &html! { (counted(heartbeat.consecutive_failures.into(), "failure", "failures")) " in a row: " (error) }))
+                    (fact("Its failure", &html! { (counted(heartbeat.consecutive_failures, "failure", "failures")) " in a row: " (error) }))
                 }
                 (fact("Configuration", &configuration(status, now)))
                 @if let Some(error) = &config.last_error { (fact("Its failure", &html! { (error) })) }

@@ -220,7 +220,10 @@ async fn no_more_watch_than_can_be_served() {
     let control = control(|_| {});
     let watching: Vec<_> = (0..64).map(|_| control.watch(None)).collect();
     assert!(watching.iter().all(Result::is_ok));
-    assert!(control.watch(None).is_err());
+    let answer = get(control.clone(), "/api/v1/events").await;
+    let problem = answer.problem(503, "too-many-watchers");
+    assert!(problem["detail"].as_str().unwrap().contains("64 watch"));
+    assert_eq!(answer.header("retry-after"), Some("30"));
     drop(watching);
     assert!(control.watch(None).is_ok());
 }

@@ -33,7 +33,7 @@ pub(super) async fn insert_readings(
         }
     }
     insert_all(connection, readings, now).await?;
-    note_last_readings(connection, readings).await?;
+    note_last_readings(connection, newest_by_meter(readings)).await?;
     Ok(Ingested {
         count,
         repeated: false,
@@ -99,11 +99,10 @@ async fn check_repetition(
 }
 
 /// Meters that are not known yet are passed over: a configuration brings them.
-async fn note_last_readings(
+pub(super) async fn note_last_readings(
     connection: &mut PgConnection,
-    readings: &[Reading],
+    newest: impl IntoIterator<Item = (&str, Timestamp)>,
 ) -> Result<(), StoreError> {
-    let newest = newest_by_meter(readings);
     let (meters, times): (Vec<_>, Vec<_>) = newest
         .into_iter()
         .map(|(meter, time)| (meter, time.0.naive_utc()))

@@ -1,6 +1,6 @@
 //! The write transaction: keeps the connection and hands every operation to the file that knows it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -110,6 +110,15 @@ impl StoreTransaction for PostgresTransaction {
         now: Timestamp,
     ) -> Result<Ingested, StoreError> {
         let result = ingestion::insert_readings(self.connection()?, readings, key, now).await;
+        self.noted(result)
+    }
+
+    async fn note_last_readings(
+        &mut self,
+        newest: &BTreeMap<String, Timestamp>,
+    ) -> Result<(), StoreError> {
+        let newest = newest.iter().map(|(meter, time)| (meter.as_str(), *time));
+        let result = ingestion::note_last_readings(self.connection()?, newest).await;
         self.noted(result)
     }
 

@@ -54,7 +54,7 @@ pub(super) async fn insert_readings(
         remember_key(connection, key, count, fingerprint, now).await?;
     }
     insert_all(connection, readings, now).await?;
-    note_last_readings(connection, readings).await?;
+    note_last_readings(connection, newest_by_meter(readings)).await?;
     Ok(Ingested {
         count,
         repeated: false,
@@ -164,11 +164,11 @@ async fn remember_key(
 }
 
 /// Meters that are not known yet are passed over: a configuration brings them.
-async fn note_last_readings(
+pub(super) async fn note_last_readings(
     connection: &mut SqliteConnection,
-    readings: &[Reading],
+    newest: impl IntoIterator<Item = (&str, Timestamp)>,
 ) -> Result<(), StoreError> {
-    let newest: serde_json::Map<String, serde_json::Value> = newest_by_meter(readings)
+    let newest: serde_json::Map<String, serde_json::Value> = newest
         .into_iter()
         .map(|(meter, time)| (meter.to_owned(), time.to_stored().into()))
         .collect();

@@ -66,7 +66,7 @@ impl ProcessMetrics {
 
 #[cfg(target_os = "linux")]
 fn figures() -> Option<Figures> {
-    use procfs::{boot_time_secs, page_size, process, ticks_per_second};
+    use procfs::{page_size, process, ticks_per_second};
 
     let process = process::Process::myself().ok()?;
     let stat = process.stat().ok()?;
@@ -80,8 +80,20 @@ fn figures() -> Option<Figures> {
             process::LimitValue::Unlimited => f64::INFINITY,
             process::LimitValue::Value(most) => most as f64,
         },
-        started_at: boot_time_secs().ok()? as f64 + stat.starttime as f64 / ticks,
+        started_at: booted_at() + stat.starttime as f64 / ticks,
     })
+}
+
+/// Seconds since 1970. The clocks tell it, for a unit that sees nothing but processes in /proc has no /proc/stat.
+#[cfg(target_os = "linux")]
+fn booted_at() -> f64 {
+    use rustix::time::{ClockId, clock_gettime};
+
+    let seconds = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    };
+    seconds(ClockId::Realtime) - seconds(ClockId::Boottime)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -17,8 +17,8 @@ const GLANCE: Duration = Duration::from_millis(3);
 /// What a pass does between two pauses takes no longer than this.
 const LONGEST_TURN: Duration = Duration::from_secs(2);
 /// Waits on the clock while nothing is going on: the database writer, connectivity monitor, schedule,
-/// heartbeat and configuration download, one each.
-const SLEEPERS_AT_REST: usize = 5;
+/// heartbeat, configuration download, and what tells the log of the state, one each.
+const SLEEPERS_AT_REST: usize = 6;
 
 impl Site {
     /// Waits until the published status fulfils the condition.

@@ -251,7 +251,7 @@ fn check_sync(result: &Value) {
     assert_eq!(outcome["last_sync_success"], true);
     let words = outcome["message"].as_str().expect("words");
     assert!(
-        words.contains("2998 readings arrived, 2 went to quarantine"),
+        words.contains("2,998 readings arrived, 2 went to quarantine"),
         "{words}"
     );
     let progress = result["progress"].as_array().expect("a list");

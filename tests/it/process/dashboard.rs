@@ -62,7 +62,7 @@ fn the_sentence_follows_an_outage_and_its_end_without_a_reload() {
     viewer.reads("#verdict .state", "Offline");
     viewer.reads(
         "#verdict .reason",
-        "1204 readings are kept in the Sync Database",
+        "1,204 readings are kept in the Sync Database",
     );
     viewer.reads("#verdict .next", "Next attempt to reach it");
     viewer.reads("#spoken", "Offline: The Client System cannot be reached");
@@ -239,7 +239,7 @@ fn a_million_readings_are_shown_as_well_as_none() {
     site.insert(1_000_000);
     viewer.clicks("[data-action=check]");
     viewer.reads("#figures", "1,000,000");
-    viewer.reads("#verdict .reason", "1000000 readings are kept");
+    viewer.reads("#verdict .reason", "1,000,000 readings are kept");
     viewer.leaves();
     let mut other = Viewer::at(&service);
     other.reads("#figures", "1,000,000");

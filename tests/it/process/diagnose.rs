@@ -225,6 +225,38 @@ fn a_key_that_is_not_accepted_is_named() {
     found.names("the Client System does not accept the API key (401: Invalid API key)");
 }
 
+fn answering(status: u16, path: FaultPath, date: Option<String>) -> FaultRule {
+    let headers = date.map(|date| ("Date".to_owned(), date));
+    let action = FaultAction::Answer {
+        status,
+        headers: headers.into_iter().collect(),
+        body: r#"{"status":"OK"}"#.to_owned(),
+    };
+    FaultRule::on(path, action)
+}
+
+#[test]
+fn a_wrong_path_is_one_finding() {
+    let site = site();
+    for path in [FaultPath::Health, FaultPath::Auth] {
+        site.client_system.add_fault(answering(404, path, None));
+    }
+    let found = Diagnosis::of(&site, free_port());
+    found.names("/health is answered with 404");
+    // The other two are about the database and the service, which has never run.
+    assert_eq!(found.said.matches("What is wrong: ").count(), 3);
+}
+
+#[test]
+fn a_health_check_that_wants_a_key_passes_with_a_reason() {
+    let site = site();
+    site.client_system
+        .add_fault(answering(401, FaultPath::Health, None));
+    let found = Diagnosis::of(&site, free_port());
+    let words = "health   passed  /health is answered, though only to those who show a key (401)";
+    assert!(found.said.contains(words), "{}", found.said);
+}
+
 #[test]
 fn a_limit_that_is_used_up_is_named() {
     let site = site();
@@ -237,23 +269,6 @@ fn a_limit_that_is_used_up_is_named() {
     found.names("the Client System limits its callers, and takes no more calls from here for now; it wants to be left alone until 20");
 }
 
-/// What a healthy Client System says, at another time.
-fn health_answer(date: String, path: FaultPath) -> FaultRule {
-    FaultRule {
-        path,
-        skip: 0,
-        times: None,
-        larger_than: None,
-        contains: None,
-        commit: false,
-        action: FaultAction::Answer {
-            status: 200,
-            headers: vec![("Date".to_owned(), date)],
-            body: r#"{"status":"OK"}"#.to_owned(),
-        },
-    }
-}
-
 #[test]
 fn a_clock_that_is_wrong_is_named() {
     let site = site();
@@ -261,7 +276,7 @@ fn a_clock_that_is_wrong_is_named() {
     let now: chrono::DateTime<Utc> = Clock::system().now();
     let date = (now + TimeDelta::minutes(90)).format("%a, %d %b %Y %H:%M:%S GMT");
     site.client_system
-        .add_fault(health_answer(date.to_string(), FaultPath::Health));
+        .add_fault(answering(200, FaultPath::Health, Some(date.to_string())));
     let found = Diagnosis::of(&site, free_port());
     found.names("this machine's clock is 1 h ");
     assert!(
@@ -379,14 +394,7 @@ fn a_queue_in_postgresql_is_looked_at_beside_its_service() {
 
 /// Lets every upload fail in a way that leaves its fate open.
 fn failing_uploads() -> FaultRule {
-    FaultRule {
-        action: FaultAction::Answer {
-            status: 500,
-            headers: Vec::new(),
-            body: r#"{"message":"out of order"}"#.to_owned(),
-        },
-        ..health_answer(String::new(), FaultPath::Batch)
-    }
+    answering(500, FaultPath::Batch, None)
 }
 
 const SET_ASIDE: &str = "INSERT INTO quarantined_readings \

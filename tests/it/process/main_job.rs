@@ -1,8 +1,14 @@
 //! The main job: readings that another program inserts arrive, and the service tells the truth about it.
 
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+    net::TcpStream,
+};
+
 use serde_json::Value;
 
-use super::site::Site;
+use super::{service::Service, site::Site, waiting::wait_until};
 
 const READINGS: u32 = 25_000;
 
@@ -97,4 +103,63 @@ fn names<'a>(status: &'a Value, part: &str) -> Vec<&'a str> {
     let mut names: Vec<&str> = object.keys().map(String::as_str).collect();
     names.sort_unstable();
     names
+}
+
+/// The state and its reason in the lines of the log that tell of a change.
+fn states_told(service: &Service) -> Vec<(String, String)> {
+    let lines = service.log();
+    let lines = lines.iter().filter_map(|line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let text = |field: &str| line[field].as_str().map(str::to_owned);
+        (line["message"] == "the state has changed").then_some((text("state")?, text("reason")?))
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_log_tells_every_state_in_the_words_of_the_status() {
+    let site = Site::new().set("CONNECTIVITY_CHECK_INTERVAL_MS", "1000");
+    let service = site.start();
+    service.wait_until_connected();
+    for down in [true, false] {
+        site.client_system.set_down(down);
+        let state = if down { "offline" } else { "ok" };
+        // The words of a state may change while it lasts.
+        let mut reasons = BTreeSet::new();
+        wait_until("the state and its words in the log", || {
+            let status = service.get("/status");
+            reasons.insert(status["reason"].as_str().unwrap().to_owned());
+            let last = states_told(&service).pop();
+            let is_told = |(told, reason): (String, _)| told == state && reasons.contains(&reason);
+            status["state"] == state && last.is_some_and(is_told)
+        });
+    }
+    service.stop();
+}
+
+/// Anyone can send it, so that it is no error of the service.
+#[test]
+fn requests_that_make_no_sense_are_answered_and_not_logged_as_errors() {
+    let site = Site::new();
+    let service = site.start();
+    for garbled in [
+        "\u{1}\u{2}\u{3} / HTTP/1.1\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nno header\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(1 << 20)),
+    ] {
+        let mut connection = TcpStream::connect(("127.0.0.1", service.port())).unwrap();
+        // It may have been cut off before its end.
+        let _ = connection.write_all(garbled.as_bytes());
+        let mut answer = Vec::new();
+        let _ = connection.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer}"
+        );
+    }
+    service.get("/status");
+    let log = service.stop();
+    let errors: Vec<_> = log.iter().filter(|line| line.contains("ERROR")).collect();
+    assert!(errors.is_empty(), "{errors:?}");
 }

@@ -2,15 +2,16 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex},
 };
 
 use super::{
     readme::free_port,
+    service::PROGRAM,
     site::Site,
     waiting::{wait_for, wait_until},
 };
@@ -29,12 +30,17 @@ struct Proxy {
 
 impl Proxy {
     fn start(site: &Site, connect_port: u16) -> Self {
-        let port = free_port();
-        let log = site.file("tinyproxy.log");
-        let settings = site.file("tinyproxy.conf");
+        let allowed = format!("ConnectPort {connect_port}\n");
+        Self::start_in(&site.file(""), free_port(), &allowed)
+    }
+
+    /// In a folder, on a port, with more settings.
+    fn start_in(folder: &Path, port: u16, more: &str) -> Self {
+        let log = folder.join("tinyproxy.log");
+        let settings = folder.join("tinyproxy.conf");
         let text = format!(
             "Port {port}\nListen 127.0.0.1\nBind {PROXY_CALLS_FROM}\nTimeout 60\nMaxClients 50\n\
-             LogFile \"{}\"\nLogLevel Info\nBasicAuth {USER} {PASSWORD}\nConnectPort {connect_port}\n",
+             LogFile \"{}\"\nLogLevel Info\nBasicAuth {USER} {PASSWORD}\n{more}",
             log.display()
         );
         fs::write(&settings, text).unwrap();
@@ -236,4 +242,63 @@ fn what_is_excepted_is_reached_without_the_proxy() {
     site.assert_all_delivered_once(100);
     assert_eq!(door.callers(), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
     assert!(!proxy.log().contains("CONNECT 127"), "{}", proxy.log());
+}
+
+/// The demonstration's account of so many lines: readings in the queue and delivered.
+fn told(line: &str) -> Option<(u64, u64)> {
+    let number = |words: &str, after: &str| {
+        let before = words.split_once(after)?.0;
+        before.rsplit(' ').next()?.replace(',', "").parse().ok()
+    };
+    Some((number(line, " in queue")?, number(line, " delivered")?))
+}
+
+/// Reads on until a line is as wanted.
+fn read_until(
+    lines: &mut std::io::Lines<BufReader<ChildStdout>>,
+    mut is_it: impl FnMut(&str) -> bool,
+) -> String {
+    let found = lines.map_while(Result::ok).find(|line| is_it(line));
+    found.expect("the demonstration tells it")
+}
+
+#[test]
+fn the_demonstration_goes_through_the_proxy_and_stands_still_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let proxy = Proxy::start_in(folder.path(), port, "");
+    let mut demonstration = Command::new(PROGRAM)
+        .args("demo --backlog 3000 --duration 24s".split(' '))
+        .env_clear()
+        .env("HTTPS_PROXY", proxy.url(PASSWORD))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demonstration.stdout.take().unwrap()).lines();
+    let way = format!(", through the proxy 127.0.0.1:{port} (HTTPS_PROXY)");
+    let first = read_until(&mut lines, |line| line.starts_with("Client System"));
+    assert!(first.ends_with(&way), "{first}");
+    read_until(&mut lines, |line| {
+        told(line).is_some_and(|told| told.1 >= 3_000)
+    });
+    assert!(
+        proxy.log().contains("CONNECT 127.0.0.1:"),
+        "{}",
+        proxy.log()
+    );
+
+    drop(proxy);
+    let offline = |line: &str| line.contains("  offline: ");
+    let delivered = told(&read_until(&mut lines, offline)).expect("numbers").1;
+    let later = told(&read_until(&mut lines, offline)).expect("numbers");
+    assert_eq!(later.1, delivered, "nothing goes beside it");
+    assert!(later.0 > 0, "what is measured waits");
+
+    let _proxy = Proxy::start_in(folder.path(), port, "");
+    read_until(&mut lines, |line| {
+        told(line).is_some_and(|told| told.1 > delivered)
+    });
+    let account = read_until(&mut lines, |line| line.starts_with("generated="));
+    assert!(account.ends_with("duplicates=0 lost=0"), "{account}");
+    assert!(demonstration.wait().unwrap().success());
 }

@@ -1,14 +1,27 @@
 //! What systemd is told: that the service serves, that its parts move, that it reads its settings again, and that its end
 //! is intended. And what reading them again changes.
 
-use std::{io::Write, os::unix::net::UnixDatagram, path::Path, process::Stdio, time::Duration};
+use std::{
+    io::{Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
+use meterit_sync::clock::Clock;
 use serde_json::Value;
 
-use super::{service::Service, site::Site, waiting::wait_until};
+use super::{
+    http,
+    service::{PROGRAM, Service},
+    site::Site,
+    waiting::wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const SETTINGS: &str = "site.toml";
+const UNIT: &str = include_str!("../../../settings/systemd/meterit-sync.service");
 
 fn listen(socket: &Path) -> UnixDatagram {
     let listener = UnixDatagram::bind(socket).expect("a socket");
@@ -78,6 +91,41 @@ fn it_is_told_of_the_start_of_life_of_reloading_and_of_the_end() {
     assert_eq!(status.code(), Some(0), "{log:?}");
 }
 
+/// Another program that keeps the database for itself; until its input ends.
+fn keep_database(site: &Site) -> Child {
+    let mut keeper = Command::new("sqlite3")
+        .arg(site.database())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the sqlite3 shell must be installed (Debian: sqlite3)");
+    let input = keeper.stdin.as_mut().expect("a pipe");
+    input
+        .write_all(b"BEGIN EXCLUSIVE;\nSELECT 'kept';\n")
+        .unwrap();
+    let mut said = [0; 4];
+    let output = keeper.stdout.as_mut().expect("a pipe");
+    output.read_exact(&mut said).unwrap();
+    keeper
+}
+
+#[test]
+fn more_time_is_asked_for_while_the_database_is_being_opened() {
+    let (site, listener) = supervised("");
+    let mut keeper = keep_database(&site);
+    let service = start(&site);
+    let asked = next(&listener);
+    assert!(asked.starts_with("EXTEND_TIMEOUT_USEC=60000000"), "{asked}");
+    assert!(asked.contains("STATUS=The Sync Database is being opened"));
+    drop(keeper.stdin.take());
+    keeper.wait().unwrap();
+    let news = std::iter::from_fn(|| Some(next(&listener)));
+    let first = news.into_iter().find(|news| !news.starts_with("EXTEND_"));
+    assert_eq!(first.as_deref(), Some("READY=1"));
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
+    service.stop();
+}
+
 /// Its thread is that of all actors.
 #[test]
 fn nothing_is_fed_while_an_actor_gets_no_further() {
@@ -95,7 +143,7 @@ fn nothing_is_fed_while_an_actor_gets_no_further() {
     let port = service.port();
     // Nobody answers it.
     std::thread::spawn(move || {
-        let _ = std::process::Command::new("curl")
+        let _ = Command::new("curl")
             .args(["--silent", "--max-time", "60", "--request", "POST"])
             .arg(format!("http://127.0.0.1:{port}/api/v1/heartbeat"))
             .output();
@@ -142,8 +190,9 @@ fn settings_that_are_read_again_take_effect_and_wrong_ones_change_nothing() {
     rewrite("sync_interval_minutes = 0\nbatch_size = 10\n");
     service.signal("HUP");
     wait_until("the refusal to be told", || {
-        says(&service, "none of them has changed")
+        says(&service, "nothing was changed")
     });
+    assert!(!says(&service, "nothing was started"));
     assert!(says(&service, "SYNC_INTERVAL_MINUTES") || says(&service, "sync_interval_minutes"));
     assert_eq!(interval(&service), Some(7));
     assert_eq!(
@@ -207,5 +256,72 @@ fn a_new_key_resumes_the_uploading() {
     wait_until("all to be well", || state(&service) == "ok");
     assert!(says(&service, "client_api_key"));
     assert!(!says(&service, &site.client_system.api_key()));
+    service.stop();
+}
+
+/// `ProcSubset=pid`: nothing but processes is in /proc.
+fn start_where_only_processes_are_seen(site: &Site) -> Service {
+    let mut command = Command::new("unshare");
+    site.furnish(&mut command);
+    command
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        // Whoever is not root becomes it in a namespace of their own.
+        .args([
+            "--map-root-user",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+        ])
+        .args([
+            "sh",
+            "-c",
+            "mount -t proc -o subset=pid proc /proc && exec \"$0\" run",
+        ])
+        .arg(PROGRAM);
+    Service::spawn(command)
+}
+
+#[test]
+fn process_figures_are_told_where_only_processes_are_seen() {
+    assert!(UNIT.contains("\nProcSubset=pid\n"));
+    let site = Site::new();
+    let begun = Clock::system().now().timestamp() as f64;
+    let service = start_where_only_processes_are_seen(&site);
+    let metrics = http::request(service.port(), "GET", "/metrics", None).body;
+    let told = |name: &str| -> f64 {
+        let mut lines = metrics.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("{name} is not told"));
+        value.parse().expect("a number")
+    };
+    let started = told("process_start_time_seconds");
+    assert!((begun - 2.0..begun + 60.0).contains(&started), "{started}");
+    assert!(told("process_resident_memory_bytes") > 1e6);
+    assert!(told("process_open_fds") > 3.0);
+    assert!(told("process_max_fds") > 3.0);
+    assert!(told("process_cpu_seconds_total") >= 0.0);
+}
+
+#[test]
+fn nobody_else_writes_the_database_of_the_unit() {
+    assert!(UNIT.contains("\nUMask=0027\n"));
+    let site = Site::new();
+    let mut command = Command::new("sh");
+    site.furnish(&mut command);
+    command.env("DATABASE_URL", "sqlite:fresh.db").args([
+        "-c",
+        "umask 0027 && exec \"$0\" run",
+        PROGRAM,
+    ]);
+    let service = Service::spawn(command);
+    service.wait_until_connected();
+    for name in ["fresh.db", "fresh.db-wal", "fresh.db-shm"] {
+        let mode = std::fs::metadata(site.file(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o640, "{name}");
+    }
     service.stop();
 }

@@ -10,6 +10,8 @@ use meterit_sync::{
     storage::SyncStore,
 };
 
+use sqlx::{Connection, PgConnection};
+
 use super::site::*;
 
 conformance_suite!(PostgresSite::new());
@@ -53,6 +55,30 @@ async fn claims_of_several_instances_never_overlap() {
     let all = [claims.0, claims.1, claims.2].concat();
     assert_eq!(all.len(), 3000);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 3000);
+}
+
+/// The Meter Collection Service may hold a meter's row for as long as it likes.
+#[tokio::test]
+async fn nobody_waits_for_a_meter_that_another_program_has_locked() {
+    let site = PostgresSite::new();
+    let database = site.open().await;
+    site.execute("INSERT INTO meters (external_id, name) VALUES ('M-1', 'Main'), ('M-2', 'Other')")
+        .await;
+    let mut other = PgConnection::connect(&site.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT 1 FROM meters WHERE external_id = 'M-1' FOR UPDATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let newest = ["M-1", "M-2"].map(|meter| (meter.to_owned(), now()));
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .note_last_readings(&newest.into())
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let meters = database.meters(ALL).await.unwrap().items;
+    let known: Vec<_> = meters.iter().map(|meter| meter.last_reading_at).collect();
+    assert_eq!(known, [None, Some(now())]);
 }
 
 async fn manifest(database: &dyn SyncStore, name: &str) -> Option<Manifest> {

@@ -164,11 +164,24 @@ pub async fn known_meters_learn_of_their_last_reading(site: &dyn Site) {
     store(&*database, &sent).await;
     sent.truncate(1);
     store(&*database, &sent).await;
-    let meters = database.meters(ALL).await.unwrap();
-    assert_eq!(meters.total, 2);
-    assert_eq!(
-        meters.items[0].last_reading_at,
-        Some(time("2026-03-01 11:59:30"))
-    );
-    assert_eq!(meters.items[1].last_reading_at, None);
+    let known = async || {
+        let meters = database.meters(ALL).await.unwrap();
+        assert_eq!(meters.total, 2);
+        [0, 1].map(|place: usize| meters.items[place].last_reading_at)
+    };
+    assert_eq!(known().await, [Some(time("2026-03-01 11:59:30")), None]);
+    let newest = [
+        ("M-1", "2026-03-01 11:59:29"),
+        ("M-2", "2026-03-01 11:00:00"),
+        ("unknown", "2026-03-01 11:00:00"),
+    ];
+    let newest = newest.map(|(meter, at)| (meter.to_owned(), time(at)));
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .note_last_readings(&newest.into())
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let newest = ["2026-03-01 11:59:30", "2026-03-01 11:00:00"];
+    assert_eq!(known().await, newest.map(|at| Some(time(at))));
 }

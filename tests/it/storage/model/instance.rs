@@ -331,6 +331,8 @@ impl Desk {
         let parts = DatabaseWriterParts {
             ahead: std::rc::Rc::default(),
             as_read: std::rc::Rc::default(),
+            last_readings: std::rc::Rc::default(),
+            history: std::rc::Rc::default(),
             api_snapshot: meterit_sync::supervision::published::Published::default(),
             connectivity: meterit_sync::supervision::published::Published::default(),
             events: meterit_sync::messages::events::EventBus::default(),

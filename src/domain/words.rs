@@ -1,0 +1,42 @@
+//! What several rooms say to people in the same words.
+
+/// What to do where the Client System does not accept the API key, wherever that comes from and whoever tells it.
+pub const SET_THE_RIGHT_KEY: &str = "set the right key (CLIENT_API_KEY, or the file that CLIENT_API_KEY_FILE names) and restart \
+    the service; a reload is enough only where the service itself reads that file, and systemd does not hand the key over; \
+    the key in force is tried again every 5 minutes";
+
+/// A number with a comma between its thousands: `1,234,567`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let separated = digits.char_indices().flat_map(|(position, digit)| {
+        let starts_group = position > 0 && (digits.len() - position).is_multiple_of(3);
+        starts_group.then_some(',').into_iter().chain([digit])
+    });
+    separated.collect()
+}
+
+/// `1 reading`, `1,234 readings`.
+pub fn counted(number: impl TryInto<u64>, one: &str, many: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {one}"),
+        number => format!("{} {many}", count(number)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_told_apart() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_000), "1,000");
+        assert_eq!(count(12_345_678), "12,345,678");
+        assert_eq!(counted(1_u64, "reading", "readings"), "1 reading");
+        assert_eq!(
+            counted(12_480_u64, "reading", "readings"),
+            "12,480 readings"
+        );
+    }
+}
