@@ -42,7 +42,7 @@ pub(super) fn execute(
     };
     telemetry::panics::log_panics();
     for warning in &loaded.report.warnings {
-        tracing::warn!(warning, "a setting has no effect");
+        tracing::warn!(warning, "a setting needs attention");
     }
     let mut surroundings = if arguments.failure_points_from_stdin {
         failing_from_stdin()

@@ -134,9 +134,14 @@ mod tests {
     use super::*;
 
     fn settings(host: &str, port: u16) -> LocalApiSettings {
+        let settings = Settings::from_overrides(&[
+            ("client_api_url", "http://client.example"),
+            ("client_api_key", "key"),
+        ]);
         LocalApiSettings {
             host: host.parse().expect("an address"),
             port,
+            ..settings.expect("settings").local_api
         }
     }
 
