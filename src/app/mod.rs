@@ -2,6 +2,7 @@
 
 mod database;
 pub mod diagnosis;
+mod front_door;
 pub mod import;
 pub mod migrations;
 mod reloading;
@@ -17,7 +18,7 @@ use tokio::{
 use tracing_actix_web::TracingLogger;
 
 pub use self::reloading::{Reloaded, Reloader};
-use self::{database::Database, wiring::Wired};
+use self::{database::Database, front_door::FrontDoor, wiring::Wired};
 use crate::{
     clock::Clock,
     control::{Control, Health},
@@ -186,8 +187,10 @@ impl App {
         let database = Database::open(&settings.database).await?;
         let store = database.store();
         let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
-        let (wired, escalations) = wiring::wire(&settings, surroundings, &store, &metrics).await?;
-        let server = listen(&settings, &wired.control, &metrics)?;
+        let door = FrontDoor::new(&settings.local_api, &clock);
+        let (wired, escalations) =
+            wiring::wire(&settings, surroundings, &store, &metrics, &door).await?;
+        let server = listen(&settings, &wired.control, &metrics, &door)?;
         let opening = match database {
             Database::Open(_) => None,
             Database::Awaited(awaited) => {
@@ -278,8 +281,9 @@ fn listen(
     settings: &Settings,
     control: &Control,
     metrics: &Metrics,
+    door: &FrontDoor,
 ) -> Result<(actix_web::dev::Server, u16), StartError> {
-    let (control, metrics) = (control.clone(), metrics.clone());
+    let (control, metrics, access) = (control.clone(), metrics.clone(), door.access.clone());
     let assistants = Endpoint::new(control.clone());
     let address = (settings.local_api.host, settings.local_api.port);
     let server = HttpServer::new(move || {
@@ -288,6 +292,7 @@ fn listen(
             .configure(http::configure(
                 control.clone(),
                 metrics.clone(),
+                access.clone(),
                 assistants.routes(),
             ))
     })

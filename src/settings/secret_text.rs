@@ -60,14 +60,14 @@ impl SecretText {
         let mut path = PathBuf::new();
         let secret = reader.text(self.file_key, &allowed, |text| {
             path = PathBuf::from(text);
-            self.from_file(&path)
+            self.in_file(&path)
         })?;
         reader.show(self.key, String::new(), Layer::SecretFile(path.clone()));
         reader.show_given(self.file_key, path.display().to_string());
         Some(secret)
     }
 
-    fn from_file(&self, path: &Path) -> Result<SecretString, String> {
+    fn in_file(&self, path: &Path) -> Result<SecretString, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("the file cannot be read ({error})"))?;
         match text.trim() {
