@@ -1,5 +1,6 @@
-//! The way into the local API: who is let in.
+//! The way into the local API: who is let in, and the certificate that is shown there.
 
+use super::{StartError, local_certificate::LocalCertificate};
 use crate::{
     clock::Clock,
     http::{Access, Rules, TokenChange, Tokens},
@@ -10,10 +11,14 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct FrontDoor {
     pub(super) access: Access,
+    /// None for HTTP without TLS.
+    pub(super) certificate: Option<LocalCertificate>,
 }
 
 impl FrontDoor {
-    pub(super) fn new(settings: &LocalApiSettings, clock: &Clock) -> Self {
+    /// # Errors
+    /// When there is to be a certificate, and the files cannot be used.
+    pub(super) fn new(settings: &LocalApiSettings, clock: &Clock) -> Result<Self, StartError> {
         let rules = Rules {
             listens_on: settings.host,
             port: settings.port,
@@ -22,9 +27,11 @@ impl FrontDoor {
             origins: settings.allowed_origins.others.clone(),
             frontend_without_token: settings.frontend_without_token,
         };
-        Self {
+        let certificate = settings.tls.as_ref().map(LocalCertificate::new);
+        Ok(Self {
             access: Access::new(rules, tokens(settings), clock.clone()),
-        }
+            certificate: certificate.transpose().map_err(StartError::Certificate)?,
+        })
     }
 
     /// Lets other tokens in from now on.

@@ -89,6 +89,9 @@ impl Reloader {
             reloaded.applied.insert(0, "client_api_key".to_owned());
         }
         self.take_tokens(&loaded.settings.local_api, &mut reloaded);
+        if let Some(certificate) = &self.door.certificate {
+            certificate.read_again();
+        }
         self.take_intervals(&loaded.settings);
         self.live
             .effective
