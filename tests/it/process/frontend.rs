@@ -15,7 +15,7 @@ const FRONTEND: &str = include_str!("../peers/frontend.html");
 const INTRUDER: &str = include_str!("../peers/intruder.html");
 
 /// Serves a page to whoever asks, at a port of its own; with the service's address filled in.
-fn served(page: &str, service: &Service) -> u16 {
+pub fn served(page: &str, service: &Service) -> u16 {
     let page = page.replace("SERVICE", &format!("http://127.0.0.1:{}", service.port()));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
