@@ -97,13 +97,19 @@ async fn log_in(
     if !access.knows_tokens() {
         return see("/");
     }
+    // Else it could let a person act in a session that is not theirs.
+    if let Some(origin) = access::page_of_others(request.head()) {
+        control.note_refused_call(Rejection::ForeignOrigin);
+        return Problem::foreign_origin(&origin).error_response();
+    }
     match access.log_in(&request, token.trim()) {
         Ok(shown) => with_cookie(see("/"), cookie(&access, &request, shown)),
         Err(refused) => {
             control.note_refused_call(refused.rejection);
             let problem = access::problem(refused);
             if refused.rejection == Rejection::WrongToken {
-                tracing::warn!("somebody tried to log in with a token that is none of ours");
+                let from = access::peer(&request);
+                tracing::warn!(%from, "somebody tried to log in with a token that is none of ours");
             }
             let answer = problem.error_response();
             let mut told = page(answer.status(), Some(words(refused.rejection)));

@@ -105,6 +105,11 @@ impl LocalApiSettings {
                 HOST_ALLOWED,
             );
         }
+        if self.tls.is_none() && !self.host.is_loopback() {
+            reader.warn(
+                "LOCAL_API_HOST lets other machines in, and without LOCAL_TLS_CERT_FILE and LOCAL_TLS_KEY_FILE their tokens cross the network readably".to_owned(),
+            );
+        }
         match (&self.control_token, &self.read_token) {
             (None, Some(_)) => refuse_read_token(
                 reader,

@@ -54,8 +54,15 @@ fn another_address_than_loopback_needs_a_control_token() {
         &String::from_utf8_lossy(&output.stderr),
         &["nothing was started", "CONTROL_TOKEN"],
     );
-    let guarded = lan.with(&[("CONTROL_TOKEN", CONTROL)]).settings().local_api;
-    assert_eq!(guarded.host.to_string(), "192.0.2.7");
+    let guarded = lan.with(&[("CONTROL_TOKEN", CONTROL)]);
+    assert_eq!(guarded.settings().local_api.host.to_string(), "192.0.2.7");
+    let warnings = guarded.loaded().report.warnings;
+    assert_contains(&warnings[0], &["LOCAL_TLS_CERT_FILE", "readably"]);
+    let encrypted = guarded.with(&[
+        ("LOCAL_TLS_CERT_FILE", "cert.pem"),
+        ("LOCAL_TLS_KEY_FILE", "key.pem"),
+    ]);
+    assert!(encrypted.loaded().report.warnings.is_empty());
     // Whoever only talks to it may know as little as this.
     let client = Site::bare().with(&[("LOCAL_API_HOST", "192.0.2.7"), ("READ_TOKEN", READ)]);
     let client = Settings::load_local_api(&client.options).unwrap().settings;

@@ -23,7 +23,7 @@ use self::{attempts::Attempts, sessions::Sessions, tokens::Digest};
 pub(super) use self::{
     door::{admit, guard, problem},
     need::needed,
-    origins::cors,
+    origins::{cors, page_of_others},
     sessions::LONGEST,
 };
 pub use self::{origins::Rules, tokens::Tokens};
@@ -146,28 +146,34 @@ impl Access {
     }
 
     /// Who asks: by a token, else by a session, else as somebody nobody knows. None for whom nothing is open.
-    pub(super) fn recognise(&self, request: &HttpRequest) -> Result<Option<Caller>, Refused> {
+    fn recognise(&self, request: &HttpRequest) -> Result<Option<Caller>, Refused> {
+        // Before anything is compared: tokens that change meanwhile end what begins here.
+        let generation = self.0.generation.load(Ordering::Relaxed);
+        let caller = |grant, session| Caller {
+            grant,
+            session,
+            generation,
+        };
         if !self.knows_tokens() {
-            return Ok(Some(self.caller(Grant::Change, None)));
+            return Ok(Some(caller(Grant::Change, None)));
         }
         if let Some(token) = bearer(request.head()) {
-            let grant = self.try_token(token, peer(request))?;
-            return Ok(Some(self.caller(grant, None)));
+            let grant = self.try_token(&self.tokens(), token, peer(request))?;
+            return Ok(Some(caller(grant, None)));
         }
-        if let Some(caller) = self.session_of(request) {
-            return Ok(Some(caller));
+        if let Some((session, grant)) = self.session_of(request) {
+            return Ok(Some(caller(grant, Some(session))));
         }
         if self.is_frontend(request) {
-            return Ok(Some(self.caller(Grant::Change, None)));
+            return Ok(Some(caller(Grant::Change, None)));
         }
-        Ok(self
-            .grant_of_strangers()
-            .map(|grant| self.caller(grant, None)))
+        let of_strangers = self.grant_of_strangers();
+        Ok(of_strangers.map(|grant| caller(grant, None)))
     }
 
     /// What a token lets do. Wrong ones are counted by the place they come from, and after too many of them none from there
     /// is looked at for a while, whatever it is.
-    fn try_token(&self, token: &[u8], place: IpAddr) -> Result<Grant, Refused> {
+    fn try_token(&self, tokens: &Tokens, token: &[u8], place: IpAddr) -> Result<Grant, Refused> {
         let now = self.0.clock.elapsed();
         if let Some(wait) = self.attempts().wait(place, now) {
             return Err(Refused {
@@ -175,35 +181,37 @@ impl Access {
                 wait,
             });
         }
-        self.tokens().grant_of(token).ok_or_else(|| {
+        tokens.grant_of(token).ok_or_else(|| {
             self.attempts().note(place, now);
             Rejection::WrongToken.into()
         })
     }
 
-    /// Begins a session for whoever has a token; answers with what the browser shows from then on.
+    /// Begins a session for whoever has a token, in the place of an earlier one; answers with what the browser shows from
+    /// then on.
     pub(super) fn log_in(&self, request: &HttpRequest, token: &str) -> Result<String, Refused> {
-        let grant = self.try_token(token.as_bytes(), peer(request))?;
+        // Held until the session is there, so that tokens that change end it as well.
+        let tokens = self.0.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let grant = self.try_token(&tokens, token.as_bytes(), peer(request))?;
+        self.log_out(request);
         Ok(self.sessions().begin(grant, self.0.clock.elapsed()))
     }
 
     /// Ends the session that the browser shows, if any.
     pub(super) fn log_out(&self, request: &HttpRequest) {
-        if let Some(cookie) = request.cookie(&self.0.rules.cookie_name()) {
+        let cookie = request.cookie(&self.0.rules.cookie_name());
+        if let Some(cookie) = cookie.filter(|_| origins::is_own_page(request.head())) {
             self.sessions().end(cookie.value());
         }
     }
 
-    fn session_of(&self, request: &HttpRequest) -> Option<Caller> {
+    fn session_of(&self, request: &HttpRequest) -> Option<(Digest, Grant)> {
         let cookie = request.cookie(&self.0.rules.cookie_name())?;
         // Pages at other ports of the same host are of the same site, so that the browser sends it along for them as well.
         if !origins::is_own_page(request.head()) {
             return None;
         }
-        let (session, grant) = self
-            .sessions()
-            .find(cookie.value(), self.0.clock.elapsed())?;
-        Some(self.caller(grant, Some(session)))
+        self.sessions().find(cookie.value(), self.0.clock.elapsed())
     }
 
     /// Whether whoever was let in for something that lasts would still be let in.
@@ -226,14 +234,6 @@ impl Access {
     fn grant_of_strangers(&self) -> Option<Grant> {
         let is_open = !self.tokens().ask_for_reading() && self.0.rules.listens_on.is_loopback();
         is_open.then_some(Grant::Look)
-    }
-
-    fn caller(&self, grant: Grant, session: Option<Digest>) -> Caller {
-        Caller {
-            grant,
-            session,
-            generation: self.0.generation.load(Ordering::Relaxed),
-        }
     }
 
     fn tokens(&self) -> Tokens {
@@ -268,7 +268,8 @@ fn bearer(head: &RequestHead) -> Option<&[u8]> {
         .then(|| token.trim_ascii())
 }
 
-fn peer(request: &HttpRequest) -> IpAddr {
+/// Where a call comes from.
+pub(super) fn peer(request: &HttpRequest) -> IpAddr {
     request
         .peer_addr()
         .map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip())

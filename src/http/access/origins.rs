@@ -166,6 +166,13 @@ pub(super) fn is_own_page(head: &RequestHead) -> bool {
     }
 }
 
+/// The page that asks, where it is none of the service's own; none also where no page tells of itself.
+pub(in crate::http) fn page_of_others(head: &RequestHead) -> Option<String> {
+    let origin = head.headers().get(ORIGIN)?;
+    let is_own = page(origin).is_some_and(|page| is_own(&page, head));
+    (!is_own).then(|| shown(origin))
+}
+
 fn is_own(page: &Place, head: &RequestHead) -> bool {
     asked(head).is_some_and(|asked| asked == *page)
 }

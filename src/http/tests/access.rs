@@ -267,6 +267,9 @@ async fn a_person_logs_in_and_out() {
         door.start(of_others).await.problem(401, "token-needed");
     }
     assert_eq!(door.starts(), 1);
+    let by_others = [(COOKIE.as_str(), cookie.as_str()), ("origin", PAGE)];
+    door.ask(Method::POST, "/logout", &by_others).await;
+    assert_eq!(door.ask(Method::GET, "/status", &own).await.status, 200);
     let left = door.ask(Method::POST, "/logout", &own).await;
     assert_eq!(left.header("location"), Some("/login"));
     assert!(left.header("set-cookie").unwrap().contains("Max-Age=0"));
