@@ -263,6 +263,18 @@ fn nobody_reads_a_token_or_a_session_anywhere() {
     let (_, session) = cookie.split_once('=').expect("a value");
     let shown = format!("Cookie: meterit-session-{cookie}");
     let mut seen = page("/login", &["--data", "token=a-wrong-token-3c1d"]);
+    // Assistants, the older protocol, and a token that is wrong.
+    let listing = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let forms = "Accept: application/json, text/event-stream";
+    let as_json = "Content-Type: application/json";
+    let wrong = bearer("a-wrong-token-3c1d");
+    for (token, found) in [(&control, " 200"), (&wrong, " 401")] {
+        let asking = ["--http1.1", "--header", token, "--header", forms];
+        let asking = [&asking[..], &["--header", as_json, "--data", listing]].concat();
+        let answer = page("/mcp", &asking);
+        assert!(answer.contains(found), "{answer}");
+        seen.push_str(&answer);
+    }
     for path in [
         "/",
         "/metrics",
