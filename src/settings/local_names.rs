@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use awc::http::Uri;
 
 pub(super) const NAMES_ALLOWED: &str = "names or IP addresses without scheme and port, separated by commas, such as edge-7,edge-7.example.com";
-pub(super) const ORIGINS_ALLOWED: &str = "same-host, none, or a list with commas of same-host and of origins such as https://dashboard.example.com:8443";
+pub(super) const ORIGINS_ALLOWED: &str = "same-host, origins such as https://dashboard.example.com:8443 besides it, separated by commas, or none in the place of same-host";
 
 const SAME_HOST: &str = "same-host";
 const NOBODY: &str = "none";
@@ -20,31 +20,29 @@ pub struct AllowedOrigins {
 }
 
 impl AllowedOrigins {
+    /// Whoever adds an origin does not mean to lock out the page that sites have, hence a word for that.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if text.eq_ignore_ascii_case(NOBODY) {
-            return Ok(Self::default());
+        let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let has = |word: &str| parts.iter().any(|part| part.eq_ignore_ascii_case(word));
+        if has(SAME_HOST) && has(NOBODY) {
+            return Err(format!("{SAME_HOST} and {NOBODY} contradict each other"));
         }
-        let mut allowed = Self::default();
-        for part in text.split(',').map(str::trim) {
-            if part.eq_ignore_ascii_case(SAME_HOST) {
-                allowed.same_host = true;
-            } else {
-                allowed.others.push(origin(part)?);
-            }
-        }
-        Ok(allowed)
+        let is_word =
+            |part: &&str| part.eq_ignore_ascii_case(SAME_HOST) || part.eq_ignore_ascii_case(NOBODY);
+        let others = parts.iter().filter(|part| !is_word(part));
+        Ok(Self {
+            same_host: !has(NOBODY),
+            others: others.map(|part| origin(part)).collect::<Result<_, _>>()?,
+        })
     }
 }
 
 impl std::fmt::Display for AllowedOrigins {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let same_host = self.same_host.then_some(SAME_HOST);
-        let mut parts: Vec<&str> = same_host.into_iter().collect();
-        parts.extend(self.others.iter().map(String::as_str));
-        if parts.is_empty() {
-            parts.push(NOBODY);
-        }
-        formatter.write_str(&parts.join(","))
+        formatter.write_str(if self.same_host { SAME_HOST } else { NOBODY })?;
+        self.others
+            .iter()
+            .try_for_each(|origin| write!(formatter, ",{origin}"))
     }
 }
 
@@ -115,8 +113,9 @@ mod tests {
             ),
             (
                 "http://10.0.0.7:3000,http://[::1]",
-                "http://10.0.0.7:3000,http://[::1]",
+                "same-host,http://10.0.0.7:3000,http://[::1]",
             ),
+            ("none,https://dash.example", "none,https://dash.example"),
         ] {
             assert_eq!(parse(given).as_deref(), Ok(found), "{given}");
         }
