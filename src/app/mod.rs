@@ -3,7 +3,9 @@
 mod database;
 pub mod diagnosis;
 pub mod file_limits;
+mod front_door;
 pub mod import;
+mod local_certificate;
 pub mod migrations;
 mod reloading;
 mod wiring;
@@ -18,7 +20,7 @@ use tokio::{
 use tracing_actix_web::TracingLogger;
 
 pub use self::reloading::{Reloaded, Reloader};
-use self::{database::Database, wiring::Wired};
+use self::{database::Database, front_door::FrontDoor, wiring::Wired};
 use crate::{
     clock::Clock,
     control::{Control, Health},
@@ -62,6 +64,11 @@ pub enum StartError {
         /// Why it failed.
         cause: io::Error,
     },
+    /// The local API has no certificate to show.
+    #[error(
+        "the local API cannot speak TLS, so nothing was started: {0}; correct LOCAL_TLS_CERT_FILE and LOCAL_TLS_KEY_FILE, or set neither for HTTP without TLS"
+    )]
+    Certificate(String),
     /// The HTTP server cannot be set up.
     #[error("the local API cannot be started: {0}")]
     Server(io::Error),
@@ -73,7 +80,11 @@ pub enum StartError {
 impl StartError {
     /// Whether only a person can change it, so that starting again by itself is of no use.
     pub fn needs_a_person(&self) -> bool {
-        matches!(self, Self::Store(error) if error.needs_a_person())
+        match self {
+            Self::Store(error) => error.needs_a_person(),
+            Self::Certificate(_) => true,
+            Self::Listen { .. } | Self::Server(_) | Self::Metrics(_) => false,
+        }
     }
 }
 
@@ -138,6 +149,8 @@ pub struct App {
     farewell: Duration,
     /// The tries to open a database that is not there yet.
     opening: Option<JoinHandle<()>>,
+    /// The looks after the certificate of the local API.
+    keeping: Option<JoinHandle<()>>,
 }
 
 /// Ends a running service from elsewhere.
@@ -184,11 +197,16 @@ impl App {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let farewell = (settings.client_system.timeout + FAREWELL_MARGIN).min(LONGEST_FAREWELL);
         let clock = surroundings.clock.clone();
+        let door = FrontDoor::new(&settings.local_api, &clock)?;
         let database = Database::open(&settings.database).await?;
         let store = database.store();
         let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
-        let (wired, escalations) = wiring::wire(&settings, surroundings, &store, &metrics).await?;
-        let server = listen(&settings, &wired.control, &metrics)?;
+        let (wired, escalations) =
+            wiring::wire(&settings, surroundings, &store, &metrics, &door).await?;
+        let server = listen(&settings, &wired.control, &metrics, &door)?;
+        let keeping = door
+            .certificate
+            .map(|certificate| actix::spawn(certificate.keep(clock.clone())));
         let opening = match database {
             Database::Open(_) => None,
             Database::Awaited(awaited) => {
@@ -203,6 +221,7 @@ impl App {
         tracing::info!(
             address = %settings.local_api.host,
             port,
+            tls = keeping.is_some(),
             client_system = settings.client_system.api_url,
             proxy = settings.client_system.proxy.as_ref().map(tracing::field::display),
             "the service has started"
@@ -216,6 +235,7 @@ impl App {
             stop: watch::Sender::new(false),
             farewell,
             opening,
+            keeping,
         })
     }
 
@@ -266,8 +286,8 @@ impl App {
         tracing::info!("the service is ending");
         take_leave(&self.wired, &handle, &ending, self.farewell).await;
         self.wired.supervisor.end_all();
-        if let Some(opening) = &self.opening {
-            opening.abort();
+        for task in self.opening.iter().chain(&self.keeping) {
+            task.abort();
         }
         // The aborted actors let go of the database only when their tasks have been polled once more.
         tokio::task::yield_now().await;
@@ -281,9 +301,10 @@ fn listen(
     settings: &Settings,
     control: &Control,
     metrics: &Metrics,
+    door: &FrontDoor,
 ) -> Result<(actix_web::dev::Server, u16), StartError> {
-    let (control, metrics) = (control.clone(), metrics.clone());
     let connections = Connections::new(file_limits::most_connections());
+    let (control, metrics, access) = (control.clone(), metrics.clone(), door.access.clone());
     let assistants = Endpoint::new(control.clone());
     let address = (settings.local_api.host, settings.local_api.port);
     let server = HttpServer::new(move || {
@@ -292,6 +313,7 @@ fn listen(
             .configure(http::configure(
                 control.clone(),
                 metrics.clone(),
+                access.clone(),
                 assistants.routes(),
             ))
     })
@@ -301,9 +323,17 @@ fn listen(
     // Whoever hangs up while a pass is under way is not waited for: it may take days, and others hang up meanwhile.
     .h1_allow_half_closed(false)
     .shutdown_timeout(5)
-    .disable_signals()
-    .bind(address)
-    .map_err(|cause| StartError::Listen {
+    .disable_signals();
+    let bound = match &door.certificate {
+        None => server.bind(address),
+        Some(certificate) => {
+            let config = certificate
+                .server_config()
+                .map_err(|error| StartError::Certificate(error.to_string()))?;
+            server.bind_rustls_0_23(address, config)
+        }
+    };
+    let server = bound.map_err(|cause| StartError::Listen {
         address: format!("{}:{}", address.0, address.1),
         cause,
     })?;

@@ -3,12 +3,14 @@
 use actix::Recipient;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::front_door::FrontDoor;
 use crate::{
     domain::answer::{EffectiveSetting, EffectiveSettings},
+    http::TokenChange,
     messages::settings::SettingsChanged,
     settings::{
         ClientSystemSettings, ConfigDownloadSettings, ConnectivitySettings, HeartbeatSettings,
-        Loaded, Settings, SyncSettings,
+        Loaded, LocalApiSettings, Settings, SyncSettings,
     },
     supervision::{ask::tell, published::Published},
 };
@@ -26,6 +28,14 @@ const AT_ONCE: [&str; 11] = [
     "heartbeat_interval_ms",
     "config_download_interval_minutes",
     "log_level",
+];
+
+/// Where the tokens of the local API come from; of themselves nothing is shown that could differ.
+const TOKENS: [&str; 4] = [
+    "control_token",
+    "control_token_file",
+    "read_token",
+    "read_token_file",
 ];
 
 /// What the parts of a service read while it runs. All clones are the same.
@@ -65,6 +75,7 @@ pub struct Reloaded {
 #[derive(Clone)]
 pub struct Reloader {
     pub(super) live: LiveSettings,
+    pub(super) door: FrontDoor,
     pub(super) listeners: Vec<Recipient<SettingsChanged>>,
 }
 
@@ -76,6 +87,10 @@ impl Reloader {
         let mut reloaded = differences(&before, &told);
         if self.take_key(&loaded.settings.client_system) {
             reloaded.applied.insert(0, "client_api_key".to_owned());
+        }
+        self.take_tokens(&loaded.settings.local_api, &mut reloaded);
+        if let Some(certificate) = &self.door.certificate {
+            certificate.read_again();
         }
         self.take_intervals(&loaded.settings);
         self.live
@@ -98,6 +113,25 @@ impl Reloader {
             self.live.api_key.set(key.clone());
         }
         is_new
+    }
+
+    fn take_tokens(&self, settings: &LocalApiSettings, reloaded: &mut Reloaded) {
+        let change = self.door.take_tokens(settings);
+        if change == TokenChange::Refused {
+            tracing::error!(
+                "the settings hold no control token any more, but other machines reach this service; it goes on asking for the one that it had"
+            );
+            return;
+        }
+        let is_token = |key: &String| TOKENS.contains(&key.as_str());
+        let (tokens, others) = std::mem::take(&mut reloaded.at_next_start)
+            .into_iter()
+            .partition(is_token);
+        reloaded.at_next_start = others;
+        reloaded.applied.extend::<Vec<String>>(tokens);
+        if change == TokenChange::Taken && !reloaded.applied.iter().any(is_token) {
+            reloaded.applied.push("tokens of the local API".to_owned());
+        }
     }
 
     fn take_intervals(&self, settings: &Settings) {

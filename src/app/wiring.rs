@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{
     StartError, Surroundings,
+    front_door::FrontDoor,
     reloading::{LiveSettings, Reloader},
 };
 use crate::{
@@ -62,6 +63,7 @@ pub(super) async fn wire(
     surroundings: Surroundings,
     store: &Arc<dyn SyncStore>,
     metrics: &Metrics,
+    door: &FrontDoor,
 ) -> Result<(Wired, mpsc::UnboundedReceiver<Escalation>), StartError> {
     let Surroundings {
         clock,
@@ -117,6 +119,7 @@ pub(super) async fn wire(
 
     let reloader = Reloader {
         live: live.clone(),
+        door: door.clone(),
         listeners: vec![
             manager_address.clone().recipient(),
             monitor_address.clone().recipient(),

@@ -43,7 +43,7 @@ pub(super) fn execute(
     telemetry::panics::log_panics();
     file_limits::set();
     for warning in &loaded.report.warnings {
-        tracing::warn!(warning, "a setting has no effect");
+        tracing::warn!(warning, "a setting needs attention");
     }
     let mut surroundings = if arguments.failure_points_from_stdin {
         failing_from_stdin()

@@ -68,11 +68,19 @@ pub enum ProblemKind {
     PossiblyStored,
     /// The reading still cannot be sent.
     Unreadable,
+    /// Nothing is done without a token.
+    TokenNeeded,
+    /// The token is none of ours.
+    WrongToken,
+    /// Too many wrong tokens came from the same place.
+    TooManyWrongTokens,
+    /// The token is for looking only.
+    ControlTokenNeeded,
 }
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::PassAlreadyRunning,
         Self::SynchronisationStopped,
         Self::PassInterrupted,
@@ -97,6 +105,10 @@ impl ProblemKind {
         Self::TooLarge,
         Self::PossiblyStored,
         Self::Unreadable,
+        Self::TokenNeeded,
+        Self::WrongToken,
+        Self::TooManyWrongTokens,
+        Self::ControlTokenNeeded,
     ];
 
     /// The stable name.
@@ -153,6 +165,14 @@ impl ProblemKind {
             Self::TooLarge => "send less at once",
             Self::PossiblyStored => "re-queue it with `accept_double=true`, or discard it",
             Self::Unreadable => "correct it first (`PATCH`)",
+            Self::TokenNeeded => {
+                "send CONTROL_TOKEN (or READ_TOKEN, for looking only) as `Authorization: Bearer …`"
+            }
+            Self::WrongToken => "send the token that the service has now",
+            Self::TooManyWrongTokens => {
+                "end whatever sends wrong tokens from there; come back after `Retry-After`"
+            }
+            Self::ControlTokenNeeded => "send CONTROL_TOKEN, which may change things",
         }
     }
 
@@ -212,6 +232,10 @@ impl ProblemKind {
             Self::TooLarge => ("too-large", "The request is too large"),
             Self::PossiblyStored => ("possibly-stored", "The reading may be stored already"),
             Self::Unreadable => ("unreadable", "The reading cannot be sent as it is"),
+            Self::TokenNeeded => ("token-needed", "A token is needed"),
+            Self::WrongToken => ("wrong-token", "The token is not accepted"),
+            Self::TooManyWrongTokens => ("too-many-wrong-tokens", "Too many wrong tokens came"),
+            Self::ControlTokenNeeded => ("control-token-needed", "The control token is needed"),
         }
     }
 }
@@ -304,6 +328,11 @@ pub enum ControlError {
         "the reading still cannot be sent, so it was left in quarantine: {0}; correct it with PATCH first"
     )]
     Unreadable(String),
+    /// Whoever asked may look only.
+    #[error(
+        "this changes something, and whoever asks may look only, so nothing was done; send CONTROL_TOKEN as `Authorization: Bearer …`"
+    )]
+    LooksOnly,
 }
 
 impl ControlError {
@@ -327,6 +356,7 @@ impl ControlError {
             Self::TooLarge(_) => ProblemKind::TooLarge,
             Self::PossiblyStored => ProblemKind::PossiblyStored,
             Self::Unreadable(_) => ProblemKind::Unreadable,
+            Self::LooksOnly => ProblemKind::ControlTokenNeeded,
         }
     }
 

@@ -12,7 +12,10 @@ mod words;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix::{Message, Recipient};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,6 +24,7 @@ use tracing::Span;
 use crate::{
     clock::Clock,
     domain::{
+        access::{RefusedCalls, Rejection},
         answer::{EffectiveSettings, Switched},
         connectivity::ConnectivityStatus,
         meter::MeterChanges,
@@ -156,6 +160,7 @@ pub struct Control {
     started: Duration,
     watchers: Arc<Semaphore>,
     standing: Arc<Standing>,
+    refused_calls: Arc<Mutex<RefusedCalls>>,
 }
 
 /// Events, heard for as long as somebody listens.
@@ -174,6 +179,7 @@ impl Control {
             started,
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
             standing: Arc::default(),
+            refused_calls: Arc::default(),
         }
     }
 
@@ -323,6 +329,21 @@ impl Control {
             events: self.parts.events.listen_after(last_seen),
             _permit: permit,
         })
+    }
+
+    /// Notes that a call was refused before it came here.
+    pub fn note_refused_call(&self, rejection: Rejection) {
+        let now = self.now();
+        let refused = self.refused_calls.lock();
+        refused
+            .unwrap_or_else(PoisonError::into_inner)
+            .count(rejection, now);
+    }
+
+    /// How many calls were refused before they came here.
+    pub fn refused_calls(&self) -> RefusedCalls {
+        let refused = self.refused_calls.lock();
+        *refused.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where "now" comes from.

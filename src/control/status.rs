@@ -84,6 +84,7 @@ impl Control {
             salvage: salvages.next(),
             earlier_salvages: salvages.collect(),
             actors: evidence.actors,
+            refused_calls: self.refused_calls(),
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: parts.clock.elapsed().saturating_sub(self.started).as_secs(),
         }

@@ -1,5 +1,6 @@
 //! What the service speaks about: readings, meters, batches, outcomes, the link, status. Pure: no I/O, no clock.
 
+pub mod access;
 pub mod answer;
 pub mod backoff;
 pub mod batch;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    access::RefusedCalls,
     connectivity::ConnectivityStatus,
     event::Event,
     pass::PassReport,
@@ -270,6 +271,9 @@ pub struct ServiceStatus {
     pub earlier_salvages: Vec<Salvage>,
     /// All actors.
     pub actors: Vec<ActorStatus>,
+    /// Calls of the local API that were refused before anything was done.
+    #[serde(default)]
+    pub refused_calls: RefusedCalls,
     /// The program's version.
     pub version: Cow<'static, str>,
     /// Whole seconds since the process started.

@@ -13,6 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{
     Error,
     body::{BodySize, BoxBody, MessageBody},
@@ -62,7 +63,8 @@ impl Connections {
 
     /// Counts a connection that has just been made.
     pub fn note(&self, stream: &dyn Any, data: &mut Extensions) {
-        let Some(stream) = stream.downcast_ref::<TcpStream>() else {
+        let within_tls = || Some(stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0);
+        let Some(stream) = stream.downcast_ref::<TcpStream>().or_else(within_tls) else {
             return;
         };
         let Ok(socket) = stream.as_fd().try_clone_to_owned() else {

@@ -5,13 +5,14 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{CACHE_CONTROL, CONTENT_TYPE},
-    web::{self, Bytes, Data},
+    web::{self, Bytes, Data, ReqData},
 };
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, future::ready, stream};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
+    access::{Access, Caller},
     problem::Problem,
     query::Query,
     routing::{Api, DescribedRefusal, INVALID, described},
@@ -57,7 +58,12 @@ pub(super) fn routes(api: &mut Api) {
     ),
     responses((status = 200, description = "A stream of events, each with an event as JSON", content_type = "text/event-stream", body = Event)),
 )]
-async fn watch(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn watch(
+    control: Data<Control>,
+    access: Data<Access>,
+    caller: ReqData<Caller>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
     let wants_status = query.flag("status")?;
     query.end()?;
@@ -66,6 +72,8 @@ async fn watch(control: Data<Control>, request: HttpRequest) -> Result<HttpRespo
     let last_seen = last_seen.map(|id| id.to_str().unwrap_or_default());
     let watch = control.watch(last_seen)?;
     let frames = frames(control.get_ref().clone(), watch, wants_status);
+    // What goes on for days ends with the session or the token that it was begun with.
+    let frames = frames.take_while(move |_| ready(access.still_admits(&caller)));
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -72,6 +72,7 @@ fn mirrored(status: &ServiceStatus, now: Timestamp) -> Mirrored {
             .map(|state| (state.name().to_owned(), state == status.state))
             .into(),
         actors: Vec::new(),
+        refused_calls: status.refused_calls.by_reason().into(),
         uptime_seconds: status.uptime_s,
     }
 }

@@ -1,5 +1,6 @@
 //! The local API, one file per resource. Thin over the control: no rules here, only their words on the wire.
 
+mod access;
 mod config;
 pub mod connections;
 mod connectivity;
@@ -10,10 +11,10 @@ mod heartbeat;
 mod history;
 pub mod limits;
 mod local;
+mod login;
 mod meters;
 mod metrics;
 mod openapi;
-mod origins;
 mod problem;
 mod quarantine;
 mod query;
@@ -31,20 +32,23 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 
+pub use self::access::{Access, Rules, TokenChange, Tokens};
 use self::routing::Api;
 use crate::{control::Control, telemetry::metrics::Metrics};
 
-/// All routes, their limits and their answers to whatever is no route; `more` adds routes that another room serves.
+/// All routes, who may call them, their limits and their answers to whatever is no route; `more` adds routes that another room serves.
 /// Wants nothing more of the `App` than a `TracingLogger`, so that the request's span reaches the actors.
 pub fn configure(
     control: Control,
     metrics: Metrics,
+    access: Access,
     more: impl FnOnce(&mut ServiceConfig),
 ) -> impl FnOnce(&mut ServiceConfig) {
     move |service| {
         let everything = web::scope("")
-            .wrap(origins::cors())
-            .wrap(from_fn(origins::guard))
+            .wrap(from_fn(access::admit))
+            .wrap(access::cors(&access))
+            .wrap(from_fn(access::guard))
             .wrap(from_fn(limits::keep))
             .wrap(from_fn(connections::keep_open))
             .configure(|service| api().serve(service))
@@ -55,6 +59,7 @@ pub fn configure(
         service
             .app_data(Data::new(control))
             .app_data(Data::new(metrics))
+            .app_data(Data::new(access.clone()))
             .service(everything);
     }
 }
@@ -62,6 +67,7 @@ pub fn configure(
 fn api() -> Api {
     let mut api = Api::new();
     dashboard::routes(&mut api);
+    login::routes(&mut api);
     status::routes(&mut api);
     health::routes(&mut api);
     metrics::routes(&mut api);

@@ -53,6 +53,8 @@ pub(super) struct ProblemDocument {
     retry_after: Option<Duration>,
     #[serde(skip)]
     allow: Option<HeaderValue>,
+    #[serde(skip)]
+    challenge: Option<&'static str>,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -71,11 +73,45 @@ impl Problem {
             report: None,
             retry_after: None,
             allow: None,
+            challenge: None,
         }))
     }
 
     fn of_kind(kind: ProblemKind, detail: String) -> Self {
         Self::new(status_of(kind), kind.name(), kind.title(), detail)
+    }
+
+    pub(super) fn token_needed() -> Self {
+        let mut problem = Self::of_kind(
+            ProblemKind::TokenNeeded,
+            "no token came with this call, so nothing was done; send CONTROL_TOKEN, or READ_TOKEN for looking only, as `Authorization: Bearer …`; a person logs in at /login".to_owned(),
+        );
+        problem.0.challenge = Some(r#"Bearer realm="meterit-sync""#);
+        problem
+    }
+
+    pub(super) fn wrong_token() -> Self {
+        let mut problem = Self::of_kind(
+            ProblemKind::WrongToken,
+            "the token that came is none of this service's, so nothing was done; look up CONTROL_TOKEN or READ_TOKEN, or the files that they are in, where the service runs".to_owned(),
+        );
+        problem.0.challenge = Some(r#"Bearer realm="meterit-sync", error="invalid_token""#);
+        problem
+    }
+
+    pub(super) fn too_many_wrong_tokens(wait: Duration) -> Self {
+        let mut problem = Self::of_kind(
+            ProblemKind::TooManyWrongTokens,
+            "too many wrong tokens have come from this address, so that none is looked at for a moment and nothing was done; end whatever sends them, and come back after `Retry-After`".to_owned(),
+        );
+        problem.0.retry_after = Some(wait);
+        problem
+    }
+
+    pub(super) fn looks_only() -> Self {
+        let mut problem = Self::from(ControlError::LooksOnly);
+        problem.0.challenge = Some(r#"Bearer realm="meterit-sync", error="insufficient_scope""#);
+        problem
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
@@ -127,24 +163,24 @@ impl Problem {
         problem
     }
 
-    pub(super) fn foreign_origin(origin: &HeaderValue) -> Self {
+    pub(super) fn foreign_origin(origin: &str) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "foreign-origin",
             "Pages from elsewhere may not ask",
             format!(
-                "a page from {origin:?} asked, so nothing was done; only pages of this machine (localhost, any port) may use this service"
+                "a page from {origin:?} asked, so nothing was done; pages of this machine may ask, at whatever port, and those that CORS_ALLOWED_ORIGINS names"
             ),
         )
     }
 
-    pub(super) fn foreign_host(host: &HeaderValue) -> Self {
+    pub(super) fn foreign_host(host: &str) -> Self {
         Self::new(
             StatusCode::MISDIRECTED_REQUEST,
             "foreign-host",
             "The request was meant for another machine",
             format!(
-                "the request names {host:?} as its host, so nothing was done; use localhost, 127.0.0.1 or [::1]"
+                "the request names {host:?} as its host, so nothing was done; use localhost, 127.0.0.1 or [::1], or let LOCAL_API_NAMES hold the name"
             ),
         )
     }
@@ -202,6 +238,9 @@ pub(super) fn status_of(kind: ProblemKind) -> StatusCode {
         | ProblemKind::IdempotencyKeyReused
         | ProblemKind::PossiblyStored
         | ProblemKind::Unreadable => StatusCode::CONFLICT,
+        ProblemKind::TokenNeeded | ProblemKind::WrongToken => StatusCode::UNAUTHORIZED,
+        ProblemKind::ControlTokenNeeded => StatusCode::FORBIDDEN,
+        ProblemKind::TooManyWrongTokens => StatusCode::TOO_MANY_REQUESTS,
         ProblemKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ProblemKind::ClientSystemUnauthorized
         | ProblemKind::ClientSystemMisconfigured
@@ -241,6 +280,9 @@ impl ResponseError for Problem {
         }
         if let Some(allow) = &content.allow {
             response.insert_header((header::ALLOW, allow.clone()));
+        }
+        if let Some(challenge) = content.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         response.json(content)
     }

@@ -12,17 +12,25 @@ use utoipa::{
         Components, Content, Info, OpenApi, Paths, Ref, RefOr, Schema, Tag,
         path::{HttpMethod, Operation, PathItem},
         response::ResponseBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
-use super::problem::{MEDIA_TYPE, Problem, ProblemDocument};
+use super::{
+    access::needed,
+    problem::{MEDIA_TYPE, Problem, ProblemDocument},
+};
+use crate::domain::access::Grant;
 
 /// A status that is no success, and what it means.
 pub(super) type DescribedRefusal = (u16, &'static str);
 
 /// What any call may answer.
 const ANYWHERE: [DescribedRefusal; 4] = [
-    (403, "A page from another machine asked. Nothing was done."),
+    (
+        403,
+        "A page from another machine asked, or a token that is for looking only came with what changes something. Nothing was done.",
+    ),
     (
         421,
         "The request names another machine as its host. Nothing was done.",
@@ -36,6 +44,20 @@ const ANYWHERE: [DescribedRefusal; 4] = [
         "A part of the service, the Sync Database or the Client System does not answer or wants to be left alone; `Retry-After` may tell for how long.",
     ),
 ];
+/// What a call that needs a token may answer.
+const WITH_TOKENS: [DescribedRefusal; 2] = [
+    (
+        401,
+        "A token is set, and none came along, or a wrong one. Nothing was done.",
+    ),
+    (
+        429,
+        "Too many wrong tokens have come from there; `Retry-After` tells for how long none is looked at. Nothing was done.",
+    ),
+];
+/// How the tokens are called in the description.
+const CONTROL: &str = "control_token";
+const READ: &str = "read_token";
 /// What the request holds makes no sense.
 pub(super) const INVALID: DescribedRefusal = (400, "The request makes no sense. Nothing was done.");
 /// There is no such thing.
@@ -80,6 +102,22 @@ impl Described {
     /// Adds what the route may answer where it does not succeed.
     pub(super) fn refuses(self, refusals: impl IntoIterator<Item = DescribedRefusal>) -> Self {
         self.refuses_as::<ProblemDocument>(MEDIA_TYPE, refusals)
+    }
+
+    /// Adds what is the same for all: who may call, and what whoever may not is answered.
+    fn guarded(mut self) -> Self {
+        let need = needed(&method(&self.method), &self.path);
+        let Some(need) = need else {
+            self.operation.security = Some(Vec::new());
+            return self.refuses(ANYWHERE);
+        };
+        // Nothing at all is enough where no token is set.
+        let mut ways = vec![SecurityRequirement::default(), way(CONTROL)];
+        if need == Grant::Look {
+            ways.push(way(READ));
+        }
+        self.operation.security = Some(ways);
+        self.refuses(WITH_TOKENS).refuses(ANYWHERE)
     }
 
     /// As [`Described::refuses`], in another form than that of problems.
@@ -138,7 +176,7 @@ impl Api {
             return;
         };
         let mut served = Vec::new();
-        for described in routes.map(|route| route.refuses(ANYWHERE)) {
+        for described in routes.map(Described::guarded) {
             let method = method(&described.method);
             self.describe(described.path, described.method, described.operation);
             self.components.schemas.extend(described.schemas);
@@ -149,7 +187,7 @@ impl Api {
 
     /// Describes what is served by something else than a resource of this room.
     pub(super) fn mention(&mut self, described: Described) {
-        let described = described.refuses(ANYWHERE);
+        let described = described.guarded();
         self.describe(described.path, described.method, described.operation);
         self.components.schemas.extend(described.schemas);
     }
@@ -159,7 +197,9 @@ impl Api {
         let mut info = Info::new("meterit-sync", env!("CARGO_PKG_VERSION"));
         info.description = Some(include_str!("description.md").to_owned());
         let mut document = OpenApi::new(info, self.paths);
-        document.components = Some(self.components);
+        let mut components = self.components;
+        components.add_security_schemes_from_iter(schemes());
+        document.components = Some(components);
         document.tags = Some(tags());
         let bytes = serde_json::to_vec(&document).unwrap_or_default();
         service.app_data(Data::new(Document(bytes.into())));
@@ -177,6 +217,29 @@ impl Api {
             }
         }
     }
+}
+
+fn way(scheme: &str) -> SecurityRequirement {
+    SecurityRequirement::new(scheme, [""; 0])
+}
+
+fn schemes() -> [(&'static str, SecurityScheme); 2] {
+    let bearer = |words: &'static str| {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+        SecurityScheme::Http(scheme.description(Some(words)).build())
+    };
+    [
+        (
+            CONTROL,
+            bearer("CONTROL_TOKEN, where it is set: good for everything."),
+        ),
+        (
+            READ,
+            bearer(
+                "READ_TOKEN, where it is set: good for looking, and for nothing that changes something.",
+            ),
+        ),
+    ]
 }
 
 fn tags() -> Vec<Tag> {

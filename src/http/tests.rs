@@ -1,5 +1,6 @@
 //! Tests of the routes against scripted actors: which answer means which status, type and header.
 
+mod access;
 mod actions;
 mod description;
 mod ingestion;
@@ -16,7 +17,8 @@ use actix_web::{
 };
 use serde_json::Value;
 
-use crate::{control::Control, telemetry::metrics::Metrics};
+use super::{Access, Rules, Tokens};
+use crate::{clock::Clock, control::Control, telemetry::metrics::Metrics};
 
 /// An answer as a client sees it.
 struct Answer {
@@ -56,10 +58,20 @@ impl Answer {
     }
 }
 
+/// Nobody needs a token.
+fn open() -> Access {
+    Access::new(Rules::default(), Tokens::default(), Clock::system())
+}
+
 async fn send(control: Control, request: TestRequest) -> Answer {
+    send_to(&open(), control, request).await
+}
+
+async fn send_to(access: &Access, control: Control, request: TestRequest) -> Answer {
     let app = init_service(App::new().configure(super::configure(
         control,
         Metrics::new().expect("declared"),
+        access.clone(),
         |_| (),
     )))
     .await;

@@ -11,12 +11,17 @@ use rmcp::{
     service::RequestContext,
 };
 
+use ::http::request::Parts;
+
 use super::{
-    prompt, resources,
+    outcome, prompt, resources,
     toolbox::{Caller, Toolbox},
     tools,
 };
-use crate::control::Control;
+use crate::{
+    control::{Control, ControlError},
+    domain::access::{Grant, Rejection},
+};
 
 const INSTRUCTIONS: &str = "meterit-sync uploads the meter readings of this site from a local database to the Client System. Begin with get_sync_status, or with the prompt diagnose_site. Refusals say what happened, what it means and what to do. Readings in quarantine are discarded, or uploaded at the price of a double, only with a person's consent.";
 
@@ -68,6 +73,10 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        if self.tools.changes_something(&request.name) && !may_change(&context) {
+            self.control.note_refused_call(Rejection::LooksOnly);
+            return Ok(outcome::refused(&ControlError::LooksOnly).into());
+        }
         let token = context.meta.get_progress_token();
         let caller = Caller::new(token.map(|token| (context.peer.clone(), token)));
         let arguments = request.arguments.unwrap_or_default();
@@ -132,4 +141,10 @@ impl ServerHandler for Server {
         }
         Ok(prompt::filled_in(&self.control).into())
     }
+}
+
+/// Nobody may of whom nothing is known.
+fn may_change(context: &RequestContext<RoleServer>) -> bool {
+    let parts = context.extensions.get::<Parts>();
+    parts.and_then(|parts| parts.extensions.get::<Grant>()) == Some(&Grant::Change)
 }

@@ -95,6 +95,14 @@ impl Toolbox {
         self.entry(name).map(|entry| entry.shown.clone())
     }
 
+    /// Whether there is such a tool and it does more than to look.
+    pub(super) fn changes_something(&self, name: &str) -> bool {
+        self.entry(name).is_some_and(|entry| {
+            let annotations = entry.shown.annotations.as_ref();
+            annotations.and_then(|annotations| annotations.read_only_hint) != Some(true)
+        })
+    }
+
     /// Calls a tool; none where there is no such tool.
     pub(super) fn call(
         &self,

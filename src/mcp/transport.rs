@@ -19,7 +19,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::server::Server;
-use crate::control::Control;
+use crate::{control::Control, domain::access::Grant};
 
 /// No request of an assistant is anywhere near as long.
 const MOST_BYTES: usize = 256 * 1024;
@@ -93,6 +93,10 @@ fn translated(request: &HttpRequest, body: Bytes) -> Option<Request<Full<Bytes>>
     let mut builder = Request::builder()
         .method(request.method().as_str())
         .uri(request.uri().to_string());
+    // What whoever asks may do was found out before.
+    if let Some(grant) = request.extensions().get::<Grant>() {
+        builder = builder.extension(*grant);
+    }
     for (name, value) in request.headers() {
         builder = builder.header(name.as_str(), value.as_bytes());
     }

@@ -1,6 +1,6 @@
-//! The names of all settings: those that this version acts on, and those that are reserved for later.
+//! The names of all settings.
 
-/// The keys that this version acts on, as written in TOML. The environment has the same names in upper case.
+/// The keys as written in TOML. The environment has the same names in upper case.
 pub(super) const KNOWN: &[&str] = &[
     "client_api_url",
     "client_api_key",
@@ -34,47 +34,30 @@ pub(super) const KNOWN: &[&str] = &[
     "local_postgres_password",
     "local_api_host",
     "local_api_port",
+    "local_api_names",
+    "control_token",
+    "control_token_file",
+    "read_token",
+    "read_token_file",
+    "frontend_without_token",
+    "cors_allowed_origins",
+    "local_tls_cert_file",
+    "local_tls_key_file",
     "log_level",
     "log_format",
     "otlp_endpoint",
 ];
 
 /// Keys whose values never appear in a message, not even when they are wrong.
-const SECRET: &[&str] = &["client_api_key", "local_postgres_password"];
+const SECRET: &[&str] = &[
+    "client_api_key",
+    "local_postgres_password",
+    "control_token",
+    "read_token",
+];
 
 /// Keys whose values may hold a password; where they are wrong, nobody can tell which part that is.
 const SECRET_WHEN_WRONG: &[&str] = &["https_proxy"];
-
-/// A key that is part of the contract but has no function in this version.
-pub(super) struct Reserved {
-    pub name: &'static str,
-    /// Whoever sets such a key relies on a protection that is not there: starting would be a lie.
-    pub protects: bool,
-}
-
-/// All reserved keys.
-pub(super) const RESERVED: &[Reserved] = &[
-    protection("control_token"),
-    protection("control_token_file"),
-    protection("read_token"),
-    protection("local_tls_cert_file"),
-    protection("local_tls_key_file"),
-    convenience("cors_allowed_origins"),
-];
-
-const fn protection(name: &'static str) -> Reserved {
-    Reserved {
-        name,
-        protects: true,
-    }
-}
-
-const fn convenience(name: &'static str) -> Reserved {
-    Reserved {
-        name,
-        protects: false,
-    }
-}
 
 pub(super) fn is_secret(name: &str) -> bool {
     SECRET.contains(&name)
@@ -87,8 +70,4 @@ pub(super) fn is_secret_when_wrong(name: &str) -> bool {
 
 pub(super) fn known(name: &str) -> Option<&'static str> {
     KNOWN.iter().copied().find(|known| *known == name)
-}
-
-pub(super) fn reserved(name: &str) -> Option<&'static Reserved> {
-    RESERVED.iter().find(|reserved| reserved.name == name)
 }

@@ -182,8 +182,7 @@ impl Layers {
     /// `NAME=${NAME:-}` in a compose file or a unit leaves behind.
     pub fn add_environment(&mut self, variables: &BTreeMap<String, String>) {
         self.rank += 1;
-        let reserved = keys::RESERVED.iter().map(|reserved| &reserved.name);
-        for name in keys::KNOWN.iter().chain(reserved) {
+        for name in keys::KNOWN {
             if let Some(value) = present(variables, &name.to_ascii_uppercase()) {
                 self.add(name, Raw::Untyped(value.to_owned()), &Layer::Environment);
             }
@@ -206,25 +205,8 @@ impl Layers {
                 rank: self.rank,
             };
             self.values.insert(known, given);
-        } else if let Some(reserved) = keys::reserved(name) {
-            self.add_reserved(reserved, layer);
         } else {
             self.problems.push(Problem::unknown_key(name, layer));
-        }
-    }
-
-    fn add_reserved(&mut self, reserved: &keys::Reserved, layer: &Layer) {
-        if reserved.protects {
-            self.problems.push(Problem::with_value(
-                reserved.name,
-                layer,
-                "not supported by this version yet; starting without the protection that it asks for would be unsafe, so remove it or use a version that has it".to_owned(),
-            ));
-        } else {
-            self.warnings.push(format!(
-                "{} ({layer}): not supported by this version yet; it has no effect",
-                layer.spelling(reserved.name)
-            ));
         }
     }
 }

@@ -11,12 +11,14 @@ mod heartbeat;
 mod keys;
 mod layers;
 mod local_api;
+mod local_names;
 mod logging;
 mod no_proxy;
 mod problem;
 mod proxy;
 mod reader;
 mod report;
+mod secret_text;
 mod secrets;
 mod sync;
 mod tracing;
@@ -33,7 +35,8 @@ pub use connectivity::ConnectivitySettings;
 pub use database::DatabaseSettings;
 pub use heartbeat::HeartbeatSettings;
 pub use layers::Layer;
-pub use local_api::LocalApiSettings;
+pub use local_api::{LocalApiSettings, LocalTlsSettings};
+pub use local_names::AllowedOrigins;
 pub use logging::{LogFormat, LoggingSettings};
 pub use problem::{Problem, SettingsError};
 pub use proxy::ProxySettings;
@@ -58,7 +61,7 @@ pub struct Settings {
     pub config_download: ConfigDownloadSettings,
     /// Where the Sync Database is.
     pub database: DatabaseSettings,
-    /// Where the local API listens.
+    /// Where the local API listens, and whom it lets in.
     pub local_api: LocalApiSettings,
     /// How much is logged, and in which form.
     pub logging: LoggingSettings,
@@ -152,15 +155,15 @@ impl Settings {
         options.read(DatabaseSettings::read)
     }
 
-    /// As [`Settings::load`], for a command that only needs to know where the local API listens: nothing else has to be
-    /// set, or is looked at.
+    /// As [`Settings::load`], for a command that only talks to the local API, here or elsewhere: nothing else has to be
+    /// set, or is looked at, nor whether a service could start with it.
     ///
     /// # Errors
     /// Every problem of the layers themselves and of this section.
     pub fn load_local_api(
         options: &LoadOptions,
     ) -> Result<Loaded<LocalApiSettings>, SettingsError> {
-        options.read(LocalApiSettings::read)
+        options.read(LocalApiSettings::read_for_clients)
     }
 
     /// The built-in defaults with these values over them, keys as in a settings file. Looks neither at files

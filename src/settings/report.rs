@@ -14,7 +14,7 @@ pub struct Report {
     pub environment: Option<String>,
     /// One row per effective key, by section.
     pub rows: Vec<ReportRow>,
-    /// Things that were given and have no effect, in words for the operator.
+    /// What was given and is not as it should be, though nothing keeps the service from starting, in words for the operator.
     pub warnings: Vec<String>,
 }
 

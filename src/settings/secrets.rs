@@ -16,8 +16,8 @@ impl Settings {
         DEFAULTS.split(is_of_none)
     }
 
-    /// What must not be read anywhere: the key and the passwords, the longest first. Texts of less than four characters are
-    /// left out.
+    /// What must not be read anywhere: the key, the tokens and the passwords, the longest first. Texts of less than four
+    /// characters are left out.
     pub fn secrets(&self) -> Vec<SecretString> {
         let mut secrets = vec![self.client_system.api_key.expose_secret().to_owned()];
         if let Some(credentials) = self
@@ -31,6 +31,10 @@ impl Settings {
             let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
             // A user name alone is a token.
             secrets.push(if password.is_empty() { user } else { password }.to_owned());
+        }
+        let local_api = &self.local_api;
+        for token in [&local_api.control_token, &local_api.read_token] {
+            secrets.extend(token.iter().map(|token| token.expose_secret().to_owned()));
         }
         if let DatabaseSettings::Postgres { url } = &self.database {
             secrets.extend(passwords(url.expose_secret()));
@@ -90,6 +94,8 @@ mod tests {
             ("client_api_url", "https://client.example/api"),
             ("client_api_key", "a \"key\""),
             ("https_proxy", "http://me:se%40cret@proxy:3128"),
+            ("control_token", "for control/+"),
+            ("read_token", "for reading"),
             (
                 "database_url",
                 "postgres://sync:pass%2Fword@db/x?sslpassword=third&a=b",
@@ -107,6 +113,9 @@ mod tests {
             "pass/word",
             "pass%2Fword",
             "third",
+            "for control/+",
+            "for%20control%2F%2B",
+            "for reading",
         ] {
             assert!(secrets.contains(&expected), "{expected}: {secrets:?}");
         }

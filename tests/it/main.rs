@@ -5,6 +5,7 @@
     reason = "a helper that fails should fail its test"
 )]
 
+mod access;
 mod answers;
 mod connectivity;
 mod events;

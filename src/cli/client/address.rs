@@ -5,42 +5,71 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     str::FromStr,
+    sync::Arc,
 };
 
 use awc::http::Uri;
 use clap::Args;
+use rustls::ClientConfig;
+use secrecy::SecretString;
 
-use super::failure::Failure;
+use super::{failure::Failure, trust};
 use crate::settings::{LoadOptions, LocalApiSettings, Settings};
 
-/// Arguments that say where the running service is.
+/// Arguments that say where the running service is, and how it is known again.
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::cli) struct ServiceAddress {
     /// Address of the running service, such as http://127.0.0.1:3002; without it, LOCAL_API_HOST and LOCAL_API_PORT
     /// of the settings say where it is
     #[arg(long, value_name = "URL")]
     url: Option<ServiceUrl>,
+    /// Trust the certificates in this file (PEM) where the service speaks HTTPS, besides those of public authorities; without
+    /// it, LOCAL_TLS_CERT_FILE of the settings is trusted
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+/// A service, and what is needed to be let in there.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Destination {
+    /// Where it is.
+    pub(in crate::cli) url: ServiceUrl,
+    /// Goes along with every call, where the settings know one.
+    pub(in crate::cli) token: Option<SecretString>,
+    /// How its certificate is judged; none for HTTP.
+    pub(in crate::cli) tls: Option<Arc<ClientConfig>>,
 }
 
 impl ServiceAddress {
-    /// The address that was given, else the one of the settings; of these no more is read than where the local API
-    /// listens, and nothing at all where an address was given.
+    /// The address that was given, else the one of the settings; of these no more is read than what is about the local API.
     ///
     /// # Errors
-    /// When the settings cannot be used, or leave the port to the operating system.
+    /// When the settings or a file of certificates cannot be used, or the settings leave the port to the operating system.
     pub(in crate::cli) fn resolve(
         &self,
         config_file: Option<PathBuf>,
-    ) -> Result<ServiceUrl, Failure> {
-        if let Some(url) = &self.url {
-            return Ok(url.clone());
-        }
+    ) -> Result<Destination, Failure> {
         let loaded = Settings::load_local_api(&LoadOptions::from_process(config_file))?;
-        ServiceUrl::of(&loaded.settings)
+        let settings = loaded.settings;
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            None => ServiceUrl::of(&settings)?,
+        };
+        let known = settings.tls.as_ref().map(|tls| &tls.cert_file);
+        let trusted = self.ca_file.as_ref().or(known);
+        let tls = url
+            .is_encrypted()
+            .then(|| trust::trusting(trusted.map(PathBuf::as_path)));
+        Ok(Destination {
+            url,
+            tls: tls.transpose()?,
+            // Whatever the command is for, this one is good for it.
+            token: settings.control_token.or(settings.read_token),
+        })
     }
 }
 
-/// The base address of a service: `http`, a host, a port; a path where something before the service adds one.
+/// The base address of a service: `http` or `https`, a host, a port; a path where something before the service adds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct ServiceUrl {
     base: String,
@@ -58,10 +87,21 @@ impl ServiceUrl {
             ));
         }
         let socket = SocketAddr::new(reachable(settings.host), settings.port);
+        let base = match (&settings.tls, socket.ip()) {
+            (None, _) => format!("http://{socket}"),
+            (Some(_), IpAddr::V4(_)) => format!("https://{socket}"),
+            // In brackets, an address is no name that a certificate could be asked for.
+            (Some(_), IpAddr::V6(_)) => format!("https://localhost:{}", settings.port),
+        };
         Ok(Self {
-            base: format!("http://{socket}"),
+            base,
             socket: Some(socket),
         })
+    }
+
+    /// Whether it speaks TLS.
+    fn is_encrypted(&self) -> bool {
+        self.base.starts_with("https:")
     }
 
     /// The address of a path that begins with a slash.
@@ -88,7 +128,7 @@ impl fmt::Display for ServiceUrl {
 impl FromStr for ServiceUrl {
     type Err = String;
 
-    /// Reads `http://HOST:PORT`; the error says why not, and what is expected.
+    /// Reads `http://HOST:PORT` or `https://HOST:PORT`; the error says why not, and what is expected.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse(text).map_err(|why| {
             format!("{why}; an address such as http://127.0.0.1:3002 is expected, without user name and query")
@@ -100,11 +140,11 @@ fn parse(text: &str) -> Result<ServiceUrl, String> {
     let uri: Uri = text
         .parse()
         .map_err(|error| format!("it is no address ({error})"))?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err("the local API speaks HTTP without TLS".to_owned()),
-        _ => return Err("it does not begin with http://".to_owned()),
-    }
+    let own_port = match uri.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return Err("it does not begin with http:// or https://".to_owned()),
+    };
     let Some(authority) = uri.authority().filter(|found| !found.host().is_empty()) else {
         return Err("it has no host".to_owned());
     };
@@ -113,7 +153,7 @@ fn parse(text: &str) -> Result<ServiceUrl, String> {
         return Err("it holds more than scheme, host, port and path".to_owned());
     }
     let port = match authority.as_str().strip_prefix(authority.host()) {
-        Some("") => 80,
+        Some("") => own_port,
         _ => authority
             .port_u16()
             .filter(|port| *port > 0)
@@ -134,9 +174,14 @@ mod tests {
     use super::*;
 
     fn settings(host: &str, port: u16) -> LocalApiSettings {
+        let settings = Settings::from_overrides(&[
+            ("client_api_url", "http://client.example"),
+            ("client_api_key", "key"),
+        ]);
         LocalApiSettings {
             host: host.parse().expect("an address"),
             port,
+            ..settings.expect("settings").local_api
         }
     }
 
@@ -165,13 +210,16 @@ mod tests {
             socket("http://127.0.0.1/"),
             Some(([127, 0, 0, 1], 80).into())
         );
+        assert_eq!(
+            socket("https://127.0.0.1"),
+            Some(([127, 0, 0, 1], 443).into())
+        );
         let behind_another: ServiceUrl = "http://edge:80/sync/".parse().expect("an address");
         assert_eq!(behind_another.join("/status"), "http://edge:80/sync/status");
         for text in [
             "",
             "127.0.0.1:3002",
             "localhost",
-            "https://127.0.0.1:3002",
             "ftp://127.0.0.1",
             "http://",
             "http://user:secret@127.0.0.1:3002",

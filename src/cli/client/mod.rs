@@ -16,6 +16,7 @@ mod signals;
 mod status;
 mod sync;
 mod text;
+mod trust;
 mod watch;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -25,7 +26,7 @@ use serde::de::DeserializeOwned;
 
 use self::service::{Request, Service};
 pub(super) use self::{
-    address::{ServiceAddress, ServiceUrl},
+    address::{Destination, ServiceAddress},
     failure::Failure,
     output::{note, print},
     status::{StatusAnswer, ask_status},
@@ -103,8 +104,8 @@ struct Asking {
 
 impl Asking {
     fn connect(&self, config_file: Option<PathBuf>) -> Result<Service, Failure> {
-        let url = self.address.resolve(config_file)?;
-        Ok(Service::new(url, self.json, self.timeout))
+        let destination = self.address.resolve(config_file)?;
+        Ok(Service::new(destination, self.json, self.timeout))
     }
 
     /// Asks for one thing and prints the answer.

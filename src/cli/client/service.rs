@@ -12,10 +12,11 @@ use awc::{
     },
 };
 use futures_util::Stream;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    address::ServiceUrl,
+    address::{Destination, ServiceUrl},
     failure::Failure,
     output::{Audience, print},
     problem::Problem,
@@ -126,16 +127,21 @@ pub(super) struct Answer<T> {
 pub(in crate::cli) struct Service {
     client: Client,
     url: ServiceUrl,
+    token: Option<SecretString>,
     json: bool,
     timeout: Option<Duration>,
 }
 
 impl Service {
-    /// The service at an address; `json` prints its answers as they come, `timeout` goes over that of all requests.
-    pub(super) fn new(url: ServiceUrl, json: bool, timeout: Option<Duration>) -> Self {
-        let connector = Connector::new()
+    /// The service at a destination; `json` prints its answers as they come, `timeout` goes over that of all requests.
+    pub(super) fn new(destination: Destination, json: bool, timeout: Option<Duration>) -> Self {
+        let Destination { url, token, tls } = destination;
+        let mut connector = Connector::new()
             .timeout(CONNECT_TIMEOUT)
             .handshake_timeout(CONNECT_TIMEOUT);
+        if let Some(tls) = tls {
+            connector = connector.rustls_0_23(tls);
+        }
         let client = Client::builder()
             .connector(connector)
             .disable_redirects()
@@ -144,6 +150,7 @@ impl Service {
         Self {
             client,
             url,
+            token,
             json,
             timeout,
         }
@@ -261,8 +268,7 @@ impl Service {
             .map_err(|error| self.not_sent(&error, request.changes_something()))
     }
 
-    /// Whatever goes with every request is added here: once the service asks for CONTROL_TOKEN, this is the place of
-    /// `bearer_auth`.
+    /// With whatever goes along with every request.
     fn request(&self, request: &Request) -> Result<ClientRequest, Failure> {
         let url = self.url.join(&request.path);
         let mut ready = self
@@ -270,6 +276,9 @@ impl Service {
             .request(request.method.clone(), &url)
             .no_decompress()
             .insert_header((ACCEPT_ENCODING, "identity"));
+        if let Some(token) = &self.token {
+            ready = ready.bearer_auth(token.expose_secret());
+        }
         if let Some(socket) = self.url.socket {
             ready = ready.address(socket);
         }
@@ -338,6 +347,11 @@ impl Service {
             SendRequestError::Connect(
                 ConnectError::Resolver(_) | ConnectError::NoRecords | ConnectError::Unresolved,
             ) => unreachable("its name cannot be found".to_owned()),
+            SendRequestError::Connect(ConnectError::Io(error)) if is_of_tls(error) => {
+                unreachable(format!(
+                    "TLS with it cannot be set up ({error}); --ca-file or LOCAL_TLS_CERT_FILE name the certificate to trust, and without LOCAL_TLS_CERT_FILE a service speaks http"
+                ))
+            }
             SendRequestError::Connect(ConnectError::Timeout) => {
                 unreachable(format!("no connection within {CONNECT_TIMEOUT:?}"))
             }
@@ -370,6 +384,11 @@ impl Service {
             why,
         }
     }
+}
+
+fn is_of_tls(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    cause.is_some_and(|cause| cause.is::<rustls::Error>())
 }
 
 fn body_words(error: &PayloadError) -> String {

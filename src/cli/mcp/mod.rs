@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use self::{envelope::Envelope, relay::Relay};
-use super::client::{ServiceAddress, ServiceUrl};
+use super::client::{Destination, ServiceAddress};
 
 /// Lines that wait to be sent or printed; whoever makes more has to wait.
 const LINES_IN_HAND: usize = 64;
@@ -39,8 +39,8 @@ pub(super) struct McpArguments {
 /// Relays until standard input ends and everything is answered, or nobody reads the answers any more.
 pub(super) fn execute(arguments: &McpArguments, config_file: Option<PathBuf>) -> ExitCode {
     match arguments.address.resolve(config_file) {
-        Ok(url) => {
-            actix::System::new().block_on(serve(&url));
+        Ok(destination) => {
+            actix::System::new().block_on(serve(destination));
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -50,10 +50,10 @@ pub(super) fn execute(arguments: &McpArguments, config_file: Option<PathBuf>) ->
     }
 }
 
-async fn serve(url: &ServiceUrl) {
+async fn serve(destination: Destination) {
     let mut lines = lines_of_stdin();
     let (out, printer) = printed_to_stdout();
-    let relay = Rc::new(Relay::new(url, out.clone()));
+    let relay = Rc::new(Relay::new(destination, out.clone()));
     let mut exchanges = JoinSet::new();
     loop {
         tokio::select! {

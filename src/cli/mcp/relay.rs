@@ -11,12 +11,13 @@ use awc::{
     },
 };
 use futures_util::StreamExt;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::mpsc::Sender, task::AbortHandle};
 
 use super::{
-    super::client::ServiceUrl,
+    super::client::Destination,
     envelope::{Envelope, Head, Unreadable},
     events::Events,
 };
@@ -41,6 +42,7 @@ const FAILED: i32 = -32_000;
 pub(super) struct Relay {
     client: Client,
     address: String,
+    token: Option<SecretString>,
     out: Sender<String>,
     /// The version that the client and the service have agreed upon, where they do so once and for all.
     version: RefCell<Option<String>>,
@@ -69,9 +71,14 @@ fn patience(head: &Head) -> Option<Duration> {
 }
 
 impl Relay {
-    pub(super) fn new(url: &ServiceUrl, out: Sender<String>) -> Self {
+    pub(super) fn new(destination: Destination, out: Sender<String>) -> Self {
+        let Destination { url, token, tls } = destination;
+        let mut connector = Connector::new().timeout(CONNECT_TIMEOUT);
+        if let Some(tls) = tls {
+            connector = connector.rustls_0_23(tls);
+        }
         let client = Client::builder()
-            .connector(Connector::new().timeout(CONNECT_TIMEOUT))
+            .connector(connector)
             .disable_redirects()
             // A triggered sync is answered when it has ended.
             .disable_timeout()
@@ -79,6 +86,7 @@ impl Relay {
         Self {
             client,
             address: url.join("/mcp"),
+            token,
             out,
             version: RefCell::default(),
             open: RefCell::default(),
@@ -173,6 +181,9 @@ impl Relay {
             .force_close()
             .insert_header((CONTENT_TYPE, "application/json"))
             .insert_header((ACCEPT, FORMS));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose_secret());
+        }
         let agreed = self.version.borrow();
         let version = head.version.as_ref().or(agreed.as_ref());
         let Some(version) = version.filter(|_| head.method != "initialize") else {

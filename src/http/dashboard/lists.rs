@@ -84,23 +84,29 @@ fn one_meter(meter: &Meter, now: Timestamp) -> Markup {
     }
 }
 
-/// What was set aside, with what can be done about it.
+/// What was set aside, with what can be done about it where the viewer may do that.
 pub(super) fn quarantine(
     entries: Result<Page<QuarantinedReading>, ControlError>,
     view: &View,
+    may_decide: bool,
     now: Timestamp,
 ) -> Markup {
     html! {
         div #quarantine-list data-part {
             @match entries {
-                Ok(page) => { (quarantine_table(&page, view, now)) }
+                Ok(page) => { (quarantine_table(&page, view, may_decide, now)) }
                 Err(error) => { (trouble(&error)) }
             }
         }
     }
 }
 
-fn quarantine_table(page: &Page<QuarantinedReading>, view: &View, now: Timestamp) -> Markup {
+fn quarantine_table(
+    page: &Page<QuarantinedReading>,
+    view: &View,
+    may_decide: bool,
+    now: Timestamp,
+) -> Markup {
     let all = u64::try_from(page.total).unwrap_or_default();
     html! {
         @if page.total == 0 {
@@ -120,10 +126,10 @@ fn quarantine_table(page: &Page<QuarantinedReading>, view: &View, now: Timestamp
                             th role="columnheader" scope="col" { "Measured" }
                             th role="columnheader" scope="col" { "Why" }
                             th role="columnheader" scope="col" { "Set aside" }
-                            th role="columnheader" scope="col" .live-only { "Decide" }
+                            @if may_decide { th role="columnheader" scope="col" .live-only { "Decide" } }
                         }
                     }
-                    tbody role="rowgroup" { @for entry in &page.items { (one_entry(entry, now)) } }
+                    tbody role="rowgroup" { @for entry in &page.items { (one_entry(entry, may_decide, now)) } }
                 }
             }
             (pages("quarantine", view.quarantine_from, all, |quarantine_from| View { quarantine_from, ..*view }))
@@ -131,7 +137,7 @@ fn quarantine_table(page: &Page<QuarantinedReading>, view: &View, now: Timestamp
     }
 }
 
-fn one_entry(entry: &QuarantinedReading, now: Timestamp) -> Markup {
+fn one_entry(entry: &QuarantinedReading, may_decide: bool, now: Timestamp) -> Markup {
     let (tone, word) = match entry.reason {
         QuarantineReason::Refused => ("bad", "refused"),
         QuarantineReason::Unreadable => ("warn", "unreadable"),
@@ -156,7 +162,7 @@ fn one_entry(entry: &QuarantinedReading, now: Timestamp) -> Markup {
                 }
             }
             td role="cell" data-label="Set aside" { (ago(entry.quarantined_at, now)) }
-            td role="cell" .live-only { (decisions(entry)) }
+            @if may_decide { td role="cell" .live-only { (decisions(entry)) } }
         }
     }
 }

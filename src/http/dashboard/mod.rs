@@ -19,7 +19,7 @@ use actix_web::{
     http::header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     },
-    web::{self, Data, Path},
+    web::{self, Data, Path, ReqData},
 };
 use maud::{Markup, html};
 use serde::Serialize;
@@ -30,21 +30,25 @@ use self::{
     axes::Wall,
     canvas::Frame,
     charts::{Chart, Drawn},
-    page::Contents,
+    page::{Contents, Visitor},
     view::{Span, View, ViewParameters, span},
 };
 use super::{
+    access::{Access, Caller},
     problem::Problem,
     query::{self, Query},
     routing::{Api, INVALID, NOT_FOUND, described},
 };
 use crate::{
     control::Control,
-    domain::{history::History, quarantine::QuarantineFilter, store::Window, timestamp::Timestamp},
+    domain::{
+        access::Grant, history::History, quarantine::QuarantineFilter, store::Window,
+        timestamp::Timestamp,
+    },
 };
 
 /// Everything comes from this service, scripts and styles from files of their own, and nobody else shows it in a frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const WIDTHS: std::ops::RangeInclusive<u32> = 320..=1_920;
 const OFFSETS: std::ops::RangeInclusive<i32> = -720..=840;
@@ -96,7 +100,12 @@ impl Part {
     params(ViewParameters),
     responses((status = 200, description = "The page", content_type = "text/html", body = String)),
 )]
-async fn show(control: Data<Control>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn show(
+    control: Data<Control>,
+    access: Data<Access>,
+    caller: ReqData<Caller>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let view = View::of(&request)?;
     let status = control.status();
     let contents = Contents {
@@ -105,7 +114,12 @@ async fn show(control: Data<Control>, request: HttpRequest) -> Result<HttpRespon
         view,
         charts: charts_of_page(&control, view).await?,
         meters: meters(&control, &view).await,
-        quarantine: quarantine(&control, &view).await,
+        quarantine: quarantine(&control, &view, may_change(&caller)).await,
+        visitor: Visitor {
+            may_change: may_change(&caller),
+            has_session: caller.has_session(),
+            may_log_in: access.knows_tokens(),
+        },
         settings: settings::settings(&control.settings()),
     };
     Ok(html_answer(page::page(&contents)))
@@ -124,6 +138,7 @@ async fn show(control: Data<Control>, request: HttpRequest) -> Result<HttpRespon
 )]
 async fn show_part(
     control: Data<Control>,
+    caller: ReqData<Caller>,
     request: HttpRequest,
     part: Path<String>,
 ) -> Result<HttpResponse, Problem> {
@@ -132,7 +147,7 @@ async fn show_part(
     let markup = match part {
         Part::Now => now_part(&control),
         Part::Meters => meters(&control, &view).await,
-        Part::Quarantine => quarantine(&control, &view).await,
+        Part::Quarantine => quarantine(&control, &view, may_change(&caller)).await,
         Part::Settings => settings::settings(&control.settings()),
     };
     Ok(html_answer(markup.into_string()))
@@ -224,7 +239,8 @@ fn guarded() -> actix_web::HttpResponseBuilder {
     answer
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((REFERRER_POLICY, "no-referrer"));
+        // Else browsers would not tell where the form for logging out comes from.
+        .insert_header((REFERRER_POLICY, "same-origin"));
     answer
 }
 
@@ -233,6 +249,10 @@ fn html_answer(text: String) -> HttpResponse {
         .content_type("text/html; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))
         .body(text)
+}
+
+fn may_change(caller: &Caller) -> bool {
+    caller.grant >= Grant::Change
 }
 
 fn now(control: &Control) -> Timestamp {
@@ -255,7 +275,7 @@ async fn meters(control: &Control, view: &View) -> Markup {
     lists::meters(control.active_meters(None).await, view, now(control))
 }
 
-async fn quarantine(control: &Control, view: &View) -> Markup {
+async fn quarantine(control: &Control, view: &View, may_decide: bool) -> Markup {
     let window = Window {
         limit: lists::SHOWN,
         offset: view.quarantine_from,
@@ -263,7 +283,7 @@ async fn quarantine(control: &Control, view: &View) -> Markup {
     let page = control
         .quarantined(&QuarantineFilter::default(), window)
         .await;
-    lists::quarantine(page, view, now(control))
+    lists::quarantine(page, view, may_decide, now(control))
 }
 
 /// The page shows its state also where the past cannot be read.

@@ -21,6 +21,18 @@ pub(super) struct Contents<'status> {
     pub(super) meters: Markup,
     pub(super) quarantine: Markup,
     pub(super) settings: Markup,
+    pub(super) visitor: Visitor,
+}
+
+/// Who looks at it.
+#[derive(Clone, Copy)]
+pub(super) struct Visitor {
+    /// Else there is nothing to press.
+    pub(super) may_change: bool,
+    /// Whether there is something to log out of.
+    pub(super) has_session: bool,
+    /// Whether logging in lets do more.
+    pub(super) may_log_in: bool,
 }
 
 /// What can be jumped to.
@@ -62,12 +74,12 @@ pub(super) fn page(contents: &Contents<'_>) -> String {
             (head(status))
             body {
                 a .skip href="#main" { "Skip to the content" }
-                (banner(status))
+                (banner(status, contents.visitor))
                 main #main tabindex="-1" {
                     div #lost .lost role="alert" {}
                     (now::verdict(status, *now))
                     (now::figures(status, *now))
-                    (actions(status))
+                    (actions(status, contents.visitor))
                     (trends(contents))
                     (sections(contents))
                 }
@@ -102,7 +114,7 @@ fn head(status: &ServiceStatus) -> Markup {
     }
 }
 
-fn banner(status: &ServiceStatus) -> Markup {
+fn banner(status: &ServiceStatus, visitor: Visitor) -> Markup {
     html! {
         header .banner {
             p .brand {
@@ -114,11 +126,21 @@ fn banner(status: &ServiceStatus) -> Markup {
                     @for (id, name) in SECTIONS { li { a href={ "#" (id) } { (name) } } }
                 }
             }
+            @if visitor.has_session {
+                form method="post" action="/logout" { button #log-out type="submit" { "Log out" } }
+            } @else if visitor.may_log_in {
+                a #log-in href="/login" { "Log in" }
+            }
         }
     }
 }
 
-fn actions(status: &ServiceStatus) -> Markup {
+fn actions(status: &ServiceStatus, visitor: Visitor) -> Markup {
+    if !visitor.may_change {
+        return html! {
+            p #looks-only .note { "You may look here. To act, log in with the control token." }
+        };
+    }
     let (action, name) = if status.sync.is_running {
         ("stop", "Stop uploading")
     } else {

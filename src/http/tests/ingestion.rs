@@ -153,6 +153,7 @@ async fn lines_that_are_not_announced_are_refused_once_they_are_too_large() {
     let app = init_service(App::new().configure(crate::http::configure(
         storing(ingested(false)),
         Metrics::new().unwrap(),
+        open(),
         |_| (),
     )))
     .await;
@@ -224,6 +225,7 @@ async fn the_requests_span_travels_to_the_writer() {
             .configure(crate::http::configure(
                 control,
                 Metrics::new().unwrap(),
+                open(),
                 |_| (),
             )),
     )

@@ -1,13 +1,13 @@
 //! The transport: one request, one answer, in both eras of the protocol, and nothing for those who may not ask.
 
 use actix_web::{
-    App,
+    App, HttpMessage,
     http::Method,
     test::{TestRequest, call_service, init_service, read_body},
 };
 use serde_json::{Value, json};
 
-use crate::{control::testing::control, mcp::Endpoint};
+use crate::{control::testing::control, domain::access::Grant, mcp::Endpoint};
 
 const EARLY: &str = "2025-11-25";
 const LATE: &str = "2026-07-28";
@@ -19,9 +19,15 @@ struct Answer {
 }
 
 async fn send(request: TestRequest) -> Answer {
+    send_as(Grant::Change, request).await
+}
+
+async fn send_as(grant: Grant, request: TestRequest) -> Answer {
     let endpoint = Endpoint::new(control(|_| ()));
     let app = init_service(App::new().configure(endpoint.routes())).await;
-    let response = call_service(&app, request.uri("/mcp").to_request()).await;
+    let request = request.uri("/mcp").to_request();
+    request.extensions_mut().insert(grant);
+    let response = call_service(&app, request).await;
     let content_type = response.headers().get("content-type");
     let content_type = content_type.map(|value| value.to_str().unwrap().to_owned());
     let status = response.status().as_u16();
@@ -86,6 +92,29 @@ async fn requests_need_no_handshake_before_them() {
         let stats = &called.body["result"]["structuredContent"];
         assert_eq!(stats["total_syncs"], 3, "{}", called.body);
     }
+}
+
+#[actix_web::test]
+async fn whoever_may_look_only_calls_no_tool_that_changes_something() {
+    let call = |name: &str| json!({ "name": name, "arguments": {} });
+    let looked = send_as(Grant::Look, early("tools/call", &call("get_sync_stats"))).await;
+    assert_eq!(looked.body["result"]["isError"], false, "{}", looked.body);
+    for request in [
+        early("tools/call", &call("stop_sync")),
+        late("tools/call", call("stop_sync")),
+    ] {
+        let refused = send_as(Grant::Look, request).await;
+        let result = &refused.body["result"];
+        assert_eq!(result["isError"], true, "{}", refused.body);
+        let text = result["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("problem:control-token-needed"), "{text}");
+    }
+    let listed = send(early("tools/list", &json!({}))).await;
+    let tools = listed.body["result"]["tools"].as_array().unwrap();
+    let looking = tools
+        .iter()
+        .filter(|tool| tool["annotations"]["readOnlyHint"] == true);
+    assert_eq!(looking.count(), 6);
 }
 
 #[actix_web::test]

@@ -51,6 +51,8 @@ pub struct Mirrored {
     pub states: Vec<(String, bool)>,
     /// How every actor fares.
     pub actors: Vec<MirroredActor>,
+    /// Calls of the local API that were refused before anything was done, by reason.
+    pub refused_calls: Vec<(&'static str, u64)>,
     /// Whole seconds since the process started.
     pub uptime_seconds: u64,
 }
@@ -92,6 +94,7 @@ pub(super) struct Mirrors {
     actor_up: IntGaugeVec,
     actor_restarts: IntCounterVec,
     actor_work: IntGaugeVec,
+    refused_calls: IntCounterVec,
     uptime: IntGauge,
 }
 
@@ -188,6 +191,11 @@ impl Mirrors {
                 "Pieces of work that the actor has begun and not ended.",
                 &["actor"],
             )?,
+            refused_calls: declare.counters(
+                "local_api_refused_calls_total",
+                "Calls of the local API that were refused before anything was done, for a wrong or missing token or because of where they came from.",
+                "reason",
+            )?,
             uptime: declare.gauge("uptime_seconds", "Seconds since the process started.")?,
         })
     }
@@ -213,6 +221,9 @@ impl Mirrors {
             self.actor_work
                 .with_label_values(&label)
                 .set(i64::try_from(actor.work_in_hand).unwrap_or(i64::MAX));
+        }
+        for (reason, count) in &mirrored.refused_calls {
+            raise(&self.refused_calls.with_label_values(&[reason]), *count);
         }
         self.uptime.set(whole(mirrored.uptime_seconds));
     }

@@ -33,6 +33,7 @@ impl LocalApi {
             // Longer than any caller of the service is ever to wait: running into it is a hang.
             client: awc::Client::builder()
                 .timeout(Duration::from_secs(20))
+                .disable_redirects()
                 .finish(),
         }
     }

@@ -24,7 +24,9 @@ async function watched(context) {
   page.on("console", (message) => {
     const { url } = message.location();
     // The browser writes down every refusal by itself; the page shows those to the person.
-    const isRefusal = message.text().includes("the server responded with a status of") && url.includes("/api/v1/");
+    const refused = message.text().match(/the server responded with a status of (\d+)/);
+    // Whoever is not logged in is told so with every answer.
+    const isRefusal = refused && (url.includes("/api/v1/") || refused[1] === "401");
     if (["error", "warning"].includes(message.type()) && !isRefusal) troubles.push(`console: ${message.text()} ${url}`);
   });
   page.on("pageerror", (error) => troubles.push(`error: ${error.message}`));
@@ -64,6 +66,19 @@ const commands = {
     await page.waitForFunction(() => !document.querySelector(".canvas svg[width='640']"));
     await page.waitForTimeout(500);
     return { bytes };
+  },
+  // A page at another port of the machine where one is named.
+  async go({ path = "", port = new URL(address).port }) {
+    const target = new URL(path, address);
+    target.port = port;
+    await page.goto(target.href);
+    return {};
+  },
+  async type({ selector, text }) {
+    await page.fill(selector, text);
+    await page.press(selector, "Enter");
+    await page.waitForLoadState();
+    return {};
   },
   // Waits until what is at a selector holds a text, or is gone where there is no text.
   async expect({ selector, text = null }) {

@@ -312,3 +312,80 @@ fn free_port() -> u16 {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     taken.local_addr().expect("an address").port()
 }
+
+#[test]
+fn a_person_logs_in_and_may_do_what_the_token_may_do() {
+    let (control, read) = ("control-token-of-a-person", "read-token-of-a-person");
+    let site = Site::new()
+        .set("CONTROL_TOKEN", control)
+        .set("READ_TOKEN", read);
+    let service = site.start();
+    service.port();
+    let mut viewer = Viewer::outside(&service);
+    viewer.goes_to("");
+    viewer.reads("label", "Token");
+    viewer.finds_no_barrier();
+    viewer.photographs("login");
+    assert_eq!(viewer.finds("document.activeElement.id"), "token");
+
+    viewer.types("#token", "not-the-token");
+    viewer.reads("#trouble", "none of the service's");
+    viewer.finds_no_barrier();
+    viewer.photographs("login-refused");
+    viewer.types("#token", read);
+    viewer.waits_until("document.documentElement.classList.contains('live')");
+    viewer.reads("#looks-only", "You may look here");
+    viewer.misses("[data-action]");
+    viewer.finds_no_barrier();
+    viewer.photographs("looks-only");
+    let refused = "fetch('/api/v1/sync/stop', { method: 'POST' }).then(({ status }) => status)";
+    assert_eq!(viewer.finds(refused), json!(403));
+
+    viewer.clicks("#log-out");
+    viewer.reads("label", "Token");
+    viewer.types("#token", control);
+    viewer.waits_until("document.documentElement.classList.contains('live')");
+    assert_eq!(viewer.finds("document.cookie"), "", "no script gets at it");
+    viewer.reads("#verdict .state", "OK");
+    viewer.clicks("[data-action=stop]");
+    viewer.reads("#outcome-words", "Uploading is stopped");
+    // By the events that come in the session.
+    viewer.reads("#verdict .state", "Stopped");
+    viewer.clicks("[data-action=start]");
+    viewer.reads("#outcome-words", "Uploading is started.");
+    viewer.finds_no_barrier();
+    viewer.photographs("logged-in");
+
+    // Somebody else logs this person out, and the page notices by itself.
+    let gone = "fetch('/logout', { method: 'POST' }).then(() => 'gone')";
+    assert_eq!(viewer.finds(gone), "gone");
+    viewer.reads("label", "Token");
+    viewer.leaves();
+    service.stop();
+}
+
+#[test]
+fn a_page_at_another_port_of_the_machine_cannot_use_a_session() {
+    let site = Site::new().set("CONTROL_TOKEN", "control-token-of-a-person");
+    let service = site.start();
+    service.port();
+    let mut viewer = Viewer::outside(&service);
+    viewer.goes_to("login");
+    viewer.types("#token", "control-token-of-a-person");
+    viewer.waits_until("document.documentElement.classList.contains('live')");
+    let neighbour = super::frontend::served("<!doctype html><title>Neighbour</title>", &service);
+    viewer.goes_to_port(neighbour);
+    let target = format!("http://127.0.0.1:{}/api/v1/sync/stop", service.port());
+    let asked = format!(
+        "fetch('{target}', {{ method: 'POST', credentials: 'include' }}).then(({{ status }}) => status, () => 'blocked')"
+    );
+    // The browser keeps the answer from a page that sends cookies along; the service has refused before.
+    assert_eq!(viewer.finds(&asked), "blocked");
+    viewer.goes_to("");
+    viewer.reads("#switch", "Stop uploading");
+    let refused = viewer.finds(
+        "fetch('/status').then((answer) => answer.json()).then((status) => [status.sync.isRunning, status.refused_calls.no_token])",
+    );
+    assert_eq!(refused, json!([true, 1]));
+    service.stop();
+}

@@ -61,6 +61,8 @@ fn attack_with(seed: &str, service: &Service, account: &Path) {
         .args(["--checks", "all"])
         // The stream of events has no end for which the tester could wait, and assistants have a protocol of their own.
         .args(["--exclude-path", "/api/v1/events", "--exclude-path", "/mcp"])
+        // For people with a browser; it would take them for ways to get a token.
+        .args(["--exclude-path", "/login", "--exclude-path", "/logout"])
         .args(["--max-examples", "50", "--request-timeout", "30"])
         .args(["--seed", seed, "--generation-database", "none"])
         .current_dir(account.parent().expect("a folder"))

@@ -8,14 +8,14 @@ use std::{
 
 use serde_json::Value;
 
-use super::{service::Service, site::Site, waiting::wait_until};
+use super::{http, service::Service, site::Site, waiting::wait_until};
 use crate::helpers::peers;
 
 const FRONTEND: &str = include_str!("../peers/frontend.html");
 const INTRUDER: &str = include_str!("../peers/intruder.html");
 
 /// Serves a page to whoever asks, at a port of its own; with the service's address filled in.
-fn served(page: &str, service: &Service) -> u16 {
+pub fn served(page: &str, service: &Service) -> u16 {
     let page = page.replace("SERVICE", &format!("http://127.0.0.1:{}", service.port()));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -199,4 +199,40 @@ fn a_page_from_elsewhere_sees_and_triggers_nothing() {
         service.get("/status")["sync"]["isRunning"] == false
     });
     service.stop();
+}
+
+#[test]
+fn the_page_that_sites_have_needs_no_token_unless_somebody_says_so() {
+    let token = "control-token-of-the-site";
+    let bearer = format!("Bearer {token}");
+    for (open, status, trigger) in [("true", 200, 200), ("false", 401, 401)] {
+        let site = site()
+            .set("LOCAL_API_HOST", "0.0.0.0")
+            .set("LOCAL_API_NAMES", "edge.example")
+            .set("CONTROL_TOKEN", token)
+            .set("READ_TOKEN", "read-token-of-the-site")
+            .set("FRONTEND_WITHOUT_TOKEN", open);
+        let service = site.start();
+        let ask = |method: &str, path: &str, headers: &[(&str, &str)]| {
+            http::request_with(service.port(), method, path, headers)
+        };
+        let known = [("Authorization", bearer.as_str())];
+        wait_until("a connection", || {
+            ask("GET", "/api/v1/connectivity", &known).json()["isConnected"] == true
+        });
+        let port = served(FRONTEND, &service);
+        let outcome = outcome(&format!("http://edge.example:{port}/"));
+        body(&outcome, "health", 200);
+        for call in ["meters", "readings", "status"] {
+            body(&outcome, call, status);
+        }
+        body(&outcome, "trigger", trigger);
+        let arrived = if open == "true" { 3 } else { 0 };
+        wait_until("what was asked for", || {
+            site.client_system.delivered().1 == arrived
+        });
+        assert_eq!(ask("GET", "/status", &[]).status, 401);
+        assert_eq!(ask("POST", "/api/v1/sync/trigger", &[]).status, 401);
+        service.stop();
+    }
 }

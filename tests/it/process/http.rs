@@ -39,6 +39,12 @@ pub fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Ans
         .unwrap_or_else(|error| panic!("{method} {path} on port {port}: {error}"))
 }
 
+/// As [`request`], without a body and with headers of its own.
+pub fn request_with(port: u16, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    try_send(port, method, path, headers, "")
+        .unwrap_or_else(|error| panic!("{method} {path} on port {port}: {error}"))
+}
+
 /// As [`request`], where nobody may be listening.
 pub fn try_request(
     port: u16,
@@ -46,15 +52,29 @@ pub fn try_request(
     path: &str,
     body: Option<&Value>,
 ) -> std::io::Result<Answer> {
+    let body = body.map(Value::to_string).unwrap_or_default();
+    try_send(port, method, path, &[], &body)
+}
+
+fn try_send(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<Answer> {
     let mut connection = TcpStream::connect(("127.0.0.1", port))?;
     connection.set_read_timeout(Some(PATIENCE))?;
-    let body = body.map(Value::to_string).unwrap_or_default();
+    let more: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+         Content-Type: application/json\r\n{more}Content-Length: {}\r\n\r\n",
         body.len()
     );
-    connection.write_all((head + &body).as_bytes())?;
+    connection.write_all((head + body).as_bytes())?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;
     Ok(parse(&answer))

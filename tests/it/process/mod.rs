@@ -18,6 +18,7 @@ mod http;
 mod importing;
 mod instances;
 mod late_database;
+mod local_access;
 mod main_job;
 mod migrating;
 mod neighbours;

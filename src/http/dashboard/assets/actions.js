@@ -159,6 +159,8 @@ export function passEnded(report) {
 // The button says what it would do.
 export function showSwitch(isRunning) {
   const button = find("switch");
+  // Whoever may look only has no buttons.
+  if (!button) return;
   button.dataset.action = isRunning ? "stop" : "start";
   const name = isRunning ? "Stop uploading" : "Start uploading";
   if (button.textContent !== name) button.textContent = name;

@@ -83,6 +83,8 @@ function place(html) {
 async function load(part) {
   try {
     const response = await fetch(`/parts/${part}.html${location.search}`, { signal: AbortSignal.timeout(TIMEOUT) });
+    // The session is over: what comes in the place of the page is the way to another one.
+    if (response.status === 401) return location.reload();
     if (!response.ok) return;
     learnClock(response);
     place(await response.text());

@@ -166,7 +166,7 @@ fn wrong_arguments_and_settings_end_with_2() {
         &["quarantine", "correct", "7"],
         &["quarantine", "correct", "7", "--value", "1,5"],
         &["status", "--url", "127.0.0.1:3002"],
-        &["status", "--url", "https://127.0.0.1:3002"],
+        &["status", "--url", "ftp://127.0.0.1:3002"],
         &["completions", "tcsh"],
     ] {
         let told = run(free, arguments);

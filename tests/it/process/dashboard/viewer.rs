@@ -56,6 +56,24 @@ impl Viewer {
         answer
     }
 
+    /// Opens a page of the service, without waiting for anything on it.
+    #[track_caller]
+    pub fn goes_to(&mut self, path: &str) {
+        self.does(json!({"do": "go", "path": path}));
+    }
+
+    /// Opens a page at another port of the machine.
+    #[track_caller]
+    pub fn goes_to_port(&mut self, port: u16) {
+        self.does(json!({"do": "go", "port": port}));
+    }
+
+    /// Types a text into a field, and Enter.
+    #[track_caller]
+    pub fn types(&mut self, selector: &str, text: &str) {
+        self.does(json!({"do": "type", "selector": selector, "text": text}));
+    }
+
     #[track_caller]
     pub fn clicks(&mut self, selector: &str) {
         self.does(json!({"do": "click", "selector": selector}));
