@@ -175,7 +175,7 @@ mod tests {
 
     fn settings(host: &str, port: u16) -> LocalApiSettings {
         let settings = Settings::from_overrides(&[
-            ("client_api_url", "http://client.example"),
+            ("client_api_url", "https://client.example"),
             ("client_api_key", "key"),
         ]);
         LocalApiSettings {

@@ -4,7 +4,7 @@
 //! everywhere. What is left never tells more than that something was there: a secret that might be a word of any sentence is
 //! not looked for, since what is missing there would tell it.
 
-use regex_lite::Regex;
+use regex_lite::{Captures, Regex};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::settings::Settings;
@@ -60,7 +60,16 @@ impl Redaction {
     pub(super) fn apply(&self, text: &str) -> String {
         let places = self.places.iter();
         places.fold(self.without_secrets(text), |text, (pattern, left)| {
-            pattern.replace_all(&text, *left).into_owned()
+            let replaced = pattern.replace_all(&text, |found: &Captures<'_>| {
+                let mut after = String::new();
+                match found.get(0).map_or("", |whole| whole.as_str()) {
+                    // A count of tokens, say; in quotes it would be one.
+                    whole if is_bare_in_json(whole) => after.push_str(whole),
+                    _ => found.expand(left, &mut after),
+                }
+                after
+            });
+            replaced.into_owned()
         })
     }
 
@@ -88,6 +97,14 @@ impl Redaction {
         }
         left
     }
+}
+
+/// Whether it is a field of JSON that holds a number, a truth value or nothing.
+fn is_bare_in_json(field: &str) -> bool {
+    let value = field.split_once("\":").map(|(_, value)| value.trim());
+    value.is_some_and(|value| {
+        ["null", "true", "false"].contains(&value) || value.parse::<f64>().is_ok()
+    })
 }
 
 /// Whether it may stand in a sentence that has nothing to do with it.
@@ -185,6 +202,10 @@ mod tests {
             (
                 r#"{"password": "a \"b\" c"}"#,
                 r#"{"password": "<redacted>"}"#,
+            ),
+            (
+                r#"{"no_token":3,"last_wrong_token": null}"#,
+                r#"{"no_token":3,"last_wrong_token": null}"#,
             ),
             (
                 r#""message":"sent {\"token\":\"x\"}""#,

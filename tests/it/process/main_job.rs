@@ -39,7 +39,7 @@ const NAMES: [(&str, &str, &str); 4] = [
     (
         "",
         "actors config connectivity heartbeat queue reason since state sync uptime_s version",
-        "earlier_salvages instance last_pass recent_events salvage",
+        "earlier_salvages instance last_pass recent_events refused_calls salvage",
     ),
     (
         "/sync",
