@@ -14,9 +14,7 @@ use meterit_sync::{
     messages::events::EventBus,
     settings::{LoadOptions, Settings},
     upstream::{
-        answer::{
-            Answer, LONGEST_PAUSE, parse_date, parse_rate_limit_reset, parse_retry_after,
-        },
+        answer::{Answer, LONGEST_PAUSE, parse_date, parse_rate_limit_reset, parse_retry_after},
         body,
         classify::{Sending, classify_upload, row_failure_mode, says_all_stored},
         configuration::parse_configuration,
@@ -41,7 +39,9 @@ fn target() -> Target {
     *CHOSEN.get_or_init(|| {
         let name = env::var("METERIT_FUZZ_TARGET").unwrap_or_default();
         let found = TARGETS.iter().find(|(known, _)| *known == name);
-        found.unwrap_or_else(|| panic!("METERIT_FUZZ_TARGET names no target: {name:?}")).1
+        found
+            .unwrap_or_else(|| panic!("METERIT_FUZZ_TARGET names no target: {name:?}"))
+            .1
     })
 }
 
@@ -55,8 +55,15 @@ fn ingestion(data: &[u8]) {
         let sent = body::encode(&readings);
         let again = parse_readings(&sent, BodyFormat::Json).expect("what is sent can be read");
         assert_eq!(again, readings);
-        assert!(readings.iter().all(|reading| reading.value.fits_numeric_15_3()));
-        assert_eq!(body::identities(&sent).expect("an own body").len(), readings.len());
+        assert!(
+            readings
+                .iter()
+                .all(|reading| reading.value.fits_numeric_15_3())
+        );
+        assert_eq!(
+            body::identities(&sent).expect("an own body").len(),
+            readings.len()
+        );
     }
 }
 
@@ -82,7 +89,10 @@ fn answers(data: &[u8]) {
     let outcome = classify_upload(&answer, &sending);
     let is_stored = matches!(outcome, UploadOutcome::Stored);
     assert!(!is_stored || answer.status < 300, "{outcome:?}");
-    assert!(!says_all_stored(&answer, meters.len()) || is_stored, "{outcome:?}");
+    assert!(
+        !says_all_stored(&answer, meters.len()) || is_stored,
+        "{outcome:?}"
+    );
     let _ = row_failure_mode(&answer, &sending);
     assert!(answer.words().len() < 4_000);
     let _ = parse_configuration(body);
@@ -125,7 +135,10 @@ fn headers(data: &[u8]) {
         parse_rate_limit_reset(one, date, now),
         parse_rate_limit_reset(one, None, date.unwrap_or(now)),
     ] {
-        assert!(pause.is_none_or(|pause| pause <= LONGEST_PAUSE), "{pause:?}");
+        assert!(
+            pause.is_none_or(|pause| pause <= LONGEST_PAUSE),
+            "{pause:?}"
+        );
     }
 }
 
@@ -141,7 +154,8 @@ fn events(data: &[u8]) {
             };
             bus.tell(Timestamp(DateTime::UNIX_EPOCH), kind);
         }
-        let last = bus.recent(1).first().map(|event| bus.id(event));
+        let recent = bus.recent(1);
+        let last = recent.first().map(|event| bus.listen_after(None).id(event));
         (bus, last.expect("it was told"))
     });
     let text = String::from_utf8_lossy(data);
@@ -149,8 +163,13 @@ fn events(data: &[u8]) {
     for id in [text.clone().into_owned(), text.replace("RUN", run)] {
         let listening = bus.listen_after(Some(&id));
         let numbers: Vec<_> = listening.earlier.iter().map(|event| event.number).collect();
-        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
-        let seen = id.strip_prefix(&format!("{run}-")).and_then(|number| number.parse().ok());
+        assert!(
+            numbers.windows(2).all(|pair| pair[0] < pair[1]),
+            "{numbers:?}"
+        );
+        let seen = id
+            .strip_prefix(&format!("{run}-"))
+            .and_then(|number| number.parse().ok());
         let first = numbers.first().copied();
         assert!(seen.is_none_or(|seen: u64| first.is_none_or(|first| first > seen)));
     }

@@ -1,9 +1,10 @@
 //! Answers, honest and broken, and how they leave through the HTTP server.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -26,6 +27,26 @@ pub(super) struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
+}
+
+/// So many blanks, packed. They are kept, for packing takes seconds in a debug build, longer than a client may wait.
+pub(super) fn packed_blanks(bytes: usize) -> Bytes {
+    static PACKED: Mutex<BTreeMap<usize, Bytes>> = Mutex::new(BTreeMap::new());
+    let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
+    packed.entry(bytes).or_insert_with(|| pack(bytes)).clone()
+}
+
+fn pack(bytes: usize) -> Bytes {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    let blanks = [b' '; 64 * 1024];
+    let mut left = bytes;
+    while left > 0 {
+        let part = left.min(blanks.len());
+        // Writing into memory does not fail.
+        let _ = packed.write_all(&blanks[..part]);
+        left -= part;
+    }
+    packed.finish().unwrap_or_default().into()
 }
 
 impl Answer {
@@ -92,15 +113,6 @@ impl Answer {
 
     /// A small body that becomes as long as this when it is unpacked.
     pub fn bomb(bytes: usize) -> Self {
-        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        let blanks = [b' '; 64 * 1024];
-        let mut left = bytes;
-        while left > 0 {
-            let part = left.min(blanks.len());
-            // Writing into memory does not fail.
-            let _ = packed.write_all(&blanks[..part]);
-            left -= part;
-        }
         let headers = [
             ("Content-Type", "application/json"),
             ("Content-Encoding", "gzip"),
@@ -110,7 +122,7 @@ impl Answer {
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
-            body: packed.finish().unwrap_or_default().into(),
+            body: packed_blanks(bytes),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{database::Rollback, reading::Reading};
+use super::{answer::packed_blanks, database::Rollback, reading::Reading};
 
 /// One scripted fault. Rules are tried in order; a delay lets later rules act on the same request, any
 /// other action ends the search.
@@ -191,6 +191,10 @@ pub enum Naming {
 impl FaultRule {
     /// A rule that acts on every request to `path`, before anything is committed.
     pub fn on(path: FaultPath, action: FaultAction) -> Self {
+        if let FaultAction::Bomb { bytes } = action {
+            // Before anybody waits for it.
+            packed_blanks(bytes);
+        }
         Self {
             path,
             skip: 0,
