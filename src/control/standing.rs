@@ -6,11 +6,15 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::broadcast::error::TryRecvError;
+
 use super::{Control, status::Verdict};
 use crate::domain::{status::State, timestamp::Timestamp};
 
-/// What lasts for a shorter time may be missed.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What lasts for a shorter time is not told: a pass of a few milliseconds makes no noise.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// What comes about without an event, such as that a reading has waited for long, is told within this time.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// What earlier looks have shown; nothing at first.
 #[derive(Debug, Default)]
@@ -47,13 +51,20 @@ impl Control {
     /// Writes into the log what the state is whenever it has changed, in the words of `/status`, for as long as it is let.
     pub async fn log_changes(&self) -> Infallible {
         let mut told = None;
+        let mut events = self.parts.events.listen_after(None);
         loop {
             let verdict = self.verdict(&self.evidence());
             if told != Some(verdict.state) {
                 log(&verdict);
                 told = Some(verdict.state);
             }
-            self.parts.clock.sleep(LOOK_EVERY).await;
+            let clock = &self.parts.clock;
+            tokio::select! {
+                _ = events.live.recv() => clock.sleep(SETTLED_AFTER).await,
+                () = clock.sleep(LOOK_EVERY) => {}
+            }
+            // What was told meanwhile is seen by the next look.
+            while matches!(events.live.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
         }
     }
 }
