@@ -7,7 +7,7 @@ const OF_THE_SERVICE: u64 = 256;
 /// A connection of the local API takes two.
 const BY_CONNECTION: u64 = 2;
 /// More are not wanted at once.
-const MOST_CONNECTIONS: u64 = 1_000;
+const MOST_CONNECTIONS: u64 = 512;
 
 /// Lets no memory of the process, and with it no key, come to lie on a disk; and lets it open as many files as it may need
 /// where the machine has nothing against it.

@@ -159,6 +159,8 @@ fn settings(arguments: &DemoArguments, site: &DemoSite) -> Result<Settings, Fail
     let own = [
         ("client_api_url", url.as_str()),
         ("client_api_key", site.api_key()),
+        // Nothing in it is real, and it may go through a proxy.
+        ("client_api_allow_http", "true"),
         ("database_url", &database),
         ("local_api_port", &port),
         ("sync_interval_minutes", "1"),

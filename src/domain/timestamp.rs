@@ -121,8 +121,18 @@ fn push_digits(text: &mut String, digits: usize, number: u32) {
 
 fn parse_general_zoned(text: &str) -> Option<Timestamp> {
     let time = DateTime::parse_from_rfc3339(text).ok()?;
-    Some(Timestamp(time.with_timezone(&Utc)))
+    // More would be cut off without a word.
+    let decimals = text.split_once('.').map_or("", |(_, rest)| rest);
+    let decimals = decimals
+        .split(|letter: char| !letter.is_ascii_digit())
+        .next()?;
+    let beyond = decimals.get(MOST_DECIMALS..).unwrap_or_default();
+    let is_whole = beyond.bytes().all(|digit| digit == b'0');
+    is_whole.then(|| Timestamp(time.with_timezone(&Utc)))
 }
+
+/// Of a second, in a time.
+const MOST_DECIMALS: usize = 9;
 
 /// Reads RFC 3339 in its usual form, with a `T` and up to nine decimals; none for every other one.
 fn parse_plain_zoned(text: &[u8]) -> Option<Timestamp> {
@@ -226,6 +236,21 @@ impl<'de> Deserialize<'de> for Timestamp {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn decimals_that_nobody_keeps_are_refused() {
+        for text in [
+            "2026-01-01T00:00:00.1234567891Z",
+            "2026-01-01T00:00:00.000000000999+01:00",
+        ] {
+            assert_eq!(Timestamp::parse_zoned(text), None, "{text}");
+        }
+        let zeros = Timestamp::parse_zoned("2026-01-01T00:00:00.123456789000Z");
+        assert_eq!(
+            zeros.map(|time| time.to_string()).as_deref(),
+            Some("2026-01-01T00:00:00.123456789Z")
+        );
+    }
 
     #[test]
     fn stored_times_without_a_zone_are_utc() {

@@ -1,7 +1,14 @@
 //! How long a request may be on its way and how long its address may be: one that does not come in to its end holds a
 //! connection, and with it memory.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use actix_web::{
     Error, HttpMessage, ResponseError,
@@ -23,6 +30,29 @@ use super::problem::Problem;
 pub const LONGEST_HEAD: Duration = Duration::from_secs(5);
 /// For the body.
 const LONGEST_BODY: Duration = Duration::from_secs(60);
+/// The most bytes of bodies that are held at once, of all requests.
+const MOST_BYTES_HELD: usize = 16 * 1024 * 1024;
+
+/// Bytes of bodies that are held now.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// What the body of one request holds, until its answer is made.
+#[derive(Default)]
+struct Share(AtomicUsize);
+
+impl Share {
+    /// Whether there is room for so many bytes more.
+    fn takes(&self, bytes: usize) -> bool {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        HELD.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_BYTES_HELD
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        HELD.fetch_sub(*self.0.get_mut(), Ordering::Relaxed);
+    }
+}
 
 /// The most bytes of an address, the query included.
 const LONGEST_ADDRESS: usize = 8 * 1024;
@@ -38,14 +68,24 @@ pub(super) async fn keep(
         let refused = request.into_response(problem.error_response());
         return Ok(refused.map_into_right_body());
     }
+    let share = Arc::<Share>::default();
     match request.take_payload() {
         Payload::None => {}
         payload => {
-            let payload = Box::pin(within(LONGEST_BODY, payload));
+            let (share, own) = (Arc::clone(&share), payload);
+            let counted = own.map(move |bytes| match bytes {
+                Ok(bytes) if !share.takes(bytes.len()) => {
+                    Err(PayloadError::Io(io::ErrorKind::OutOfMemory.into()))
+                }
+                bytes => bytes,
+            });
+            let payload = Box::pin(within(LONGEST_BODY, counted));
             request.set_payload(Payload::Stream { payload });
         }
     }
-    Ok(next.call(request).await?.map_into_left_body())
+    let response = next.call(request).await?.map_into_left_body();
+    drop(share);
+    Ok(response)
 }
 
 fn address_bytes(address: &Uri) -> usize {
@@ -54,11 +94,19 @@ fn address_bytes(address: &Uri) -> usize {
         .map_or(0, |parts| parts.as_str().len())
 }
 
-/// Whether a body was not read to its end for this reason.
+/// Whether a body was not read to its end because it took too long.
 pub(super) fn is_too_slow(error: &Error) -> bool {
-    error.as_error::<PayloadError>().is_some_and(
-        |error| matches!(error, PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut),
-    )
+    is_of_kind(error, io::ErrorKind::TimedOut)
+}
+
+/// Whether a body was not read to its end because all bodies together are too large.
+pub(super) fn is_too_much_at_once(error: &Error) -> bool {
+    is_of_kind(error, io::ErrorKind::OutOfMemory)
+}
+
+fn is_of_kind(error: &Error, kind: io::ErrorKind) -> bool {
+    let error = error.as_error::<PayloadError>();
+    error.is_some_and(|error| matches!(error, PayloadError::Io(error) if error.kind() == kind))
 }
 
 fn within(

@@ -142,6 +142,18 @@ impl Problem {
         )
     }
 
+    pub(super) fn busy_taking_in() -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service-unavailable",
+            "Too much comes in at once",
+            "all requests that are coming in hold more than there is room for, so nothing was done; send this one again in a moment"
+                .to_owned(),
+        );
+        problem.0.retry_after = Some(Duration::from_secs(1));
+        problem
+    }
+
     pub(super) fn too_slow() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,

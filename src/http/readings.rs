@@ -218,6 +218,8 @@ pub(super) fn whole<B>(body: Result<B, actix_web::Error>, most_bytes: usize) -> 
             Problem::too_large(most_bytes)
         } else if limits::is_too_slow(&error) {
             Problem::too_slow()
+        } else if limits::is_too_much_at_once(&error) {
+            Problem::busy_taking_in()
         } else {
             Problem::invalid(format!(
                 "the body could not be read, so nothing was done: {error}; send the request again"

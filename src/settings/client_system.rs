@@ -47,7 +47,8 @@ impl ClientSystemSettings {
     }
 
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let api_url = read_url(reader);
+        let allows_http = reader.boolean("client_api_allow_http");
+        let api_url = read_url(reader, allows_http);
         let api_key = KEY.read(reader);
         let tls = ClientTlsSettings::read(reader);
         let timeout = reader.milliseconds("api_timeout", 1_000..=600_000);
@@ -56,6 +57,13 @@ impl ClientSystemSettings {
             .and_then(host_and_port)
             .unwrap_or_default();
         let proxy = ProxySettings::read(reader, &host, port);
+        if let (Some(url), Some(Some(_))) = (&api_url, &proxy)
+            && !is_encrypted(url)
+            && allows_http == Some(false)
+        {
+            // A proxy is on the way to another machine, whatever the address says.
+            return reader.refuse("client_api_url", UNENCRYPTED, URL_ALLOWED);
+        }
         Some(Self {
             api_url: api_url?,
             api_key: api_key?,
@@ -66,8 +74,7 @@ impl ClientSystemSettings {
     }
 }
 
-fn read_url(reader: &mut Reader) -> Option<String> {
-    let allows_http = reader.boolean("client_api_allow_http");
+fn read_url(reader: &mut Reader, allows_http: Option<bool>) -> Option<String> {
     let url = reader.text("client_api_url", URL_ALLOWED, |text| {
         let url = base_url(text, "the key is CLIENT_API_KEY")?;
         if allows_http == Some(false) && !is_encrypted(&url) && !is_of_this_machine(&url) {

@@ -84,6 +84,11 @@ fn plain_http_leads_to_this_machine_unless_it_is_allowed() {
         let allowed = Site::new().with(&[("CLIENT_API_URL", url), ("CLIENT_API_ALLOW_HTTP", "1")]);
         allowed.loaded();
     }
+    let proxied = Site::new().with(&[
+        ("CLIENT_API_URL", "http://127.0.0.1:8080"),
+        ("HTTPS_PROXY", "http://proxy.example:3128"),
+    ]);
+    assert_contains(&proxied.refusal(), &["client_api_allow_http"]);
     for url in [
         "http://127.0.0.1:8080",
         "http://localhost",

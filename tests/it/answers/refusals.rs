@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meterit_sync::{
-    demo::client_system::{FaultAction, FaultPath, FaultRule, Naming},
+    demo::client_system::{ClientSystemOptions, FaultAction, FaultPath, FaultRule, Naming},
     domain::{
         pass::{PassEnd, PassTrigger},
         status::State,
@@ -21,6 +21,24 @@ async fn set_aside(site: &Site) -> Vec<String> {
     site.database
         .column("SELECT meter_external_id AS it FROM quarantined_readings ORDER BY reading_id")
         .await
+}
+
+#[actix::test]
+async fn a_server_that_repeats_the_key_is_not_quoted() {
+    let key = ClientSystemOptions::default().api_key;
+    let words = format!("{{\"message\":\"bad key {key}, sorry\"}}");
+    let site = Plan::default()
+        .fault(on_batch(answer(401, &words)))
+        .start(1)
+        .await;
+    site.until("the refusal", |status| status.state == State::Unauthorized)
+        .await;
+    let logged = "SELECT coalesce(error_message, '') AS it FROM sync_log";
+    let logged = site.database.column(logged).await.join("\n");
+    let told = format!("{:?} {logged}", site.status());
+    assert!(!told.contains(&key), "{told}");
+    assert!(told.contains("bad key <redacted>, sorry"), "{told}");
+    site.finish().await;
 }
 
 #[actix::test]

@@ -165,6 +165,12 @@ fn whoever_wears_it_down_keeps_nobody_out() {
     let site = Site::new().set("SYNC_INTERVAL_MINUTES", "1");
     let service = site.start();
     service.wait_until_connected();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", service.id())).unwrap();
+    let no_core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let no_core = no_core.expect("the kernel tells").split_whitespace();
+    assert_eq!(no_core.skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
     let port = service.port();
     let mut delivered = 0;
     let mut during = |attack: &str, carry_out: &dyn Fn()| {
@@ -188,6 +194,21 @@ fn whoever_wears_it_down_keeps_nobody_out() {
     during("bodies without end", &|| {
         let head = post("Content-Type: application/json\r\nContent-Length: 5000000\r\n");
         trickle(port, 500, head.as_bytes());
+    });
+    during("large bodies that never end", &|| {
+        let head = post("Content-Type: application/json\r\nContent-Length: 10000000\r\n");
+        let most = vec![b' '; 9_900_000];
+        let held: Vec<_> = (0..40)
+            .map(|_| {
+                let mut connection = connect(port);
+                let sent = connection.write_all(head.as_bytes());
+                // Whom there is no room for is refused before all is sent.
+                let _ = sent.and_then(|()| connection.write_all(&most));
+                connection
+            })
+            .collect();
+        thread::sleep(Duration::from_secs(1));
+        drop(held);
     });
     during("requests that are too large", &|| attacks(port));
     during("connections without number", &|| {

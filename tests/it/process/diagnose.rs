@@ -290,7 +290,9 @@ fn a_clock_that_is_wrong_is_named() {
 fn a_proxy_that_does_not_let_through_is_named_without_its_password() {
     let port = free_port();
     let proxy = format!("http://site-7:hidden-word@127.0.0.1:{port}");
-    let site = site().set("HTTPS_PROXY", &proxy);
+    let site = site()
+        .set("HTTPS_PROXY", &proxy)
+        .set("CLIENT_API_ALLOW_HTTP", "true");
     let found = Diagnosis::of(&site, free_port());
     found.names(&format!(
         "the proxy 127.0.0.1:{port} refuses the connection"

@@ -135,6 +135,7 @@ fn proxied_site() -> (Site, Door, Proxy) {
     let url = format!("http://127.0.0.1:{}/api", door.port);
     let site = site
         .set("CLIENT_API_URL", &url)
+        .set("CLIENT_API_ALLOW_HTTP", "true")
         .set("HEARTBEAT_INTERVAL_MS", "1000")
         .set("CONNECTIVITY_CHECK_INTERVAL_MS", "1000");
     (site, door, proxy)
