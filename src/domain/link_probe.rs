@@ -246,8 +246,8 @@ impl LinkFault {
                 format!(
                     "a private authority has signed it, or something on the way opens the encryption; nothing is sent to it: {KEPT}"
                 ),
-                "have whoever runs the Client System use a certificate of a public authority, and whoever runs the network leave \
-                 this connection closed",
+                "if the authority is your company's own, name the file with its certificate in CLIENT_CA_FILE; if not, have \
+                 whoever runs the network leave this connection closed",
             ),
             Self::Tls { at, words } => Finding::new(
                 format!("no encrypted connection to {at} comes about ({words})"),

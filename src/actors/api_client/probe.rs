@@ -286,7 +286,7 @@ impl<'a> Probe<'a> {
         let (status, words, path) = (answer.status, answer.words(), path.to_owned());
         let wants_a_pause = status == 429 || (status == 503 && answer.retry_after.is_some());
         match status {
-            200..=299 => None,
+            200..=299 if is_in_its_manner(&answer.body) => None,
             // Asked without the key, so that nothing is said of it; and whoever answers is there.
             401 | 403 if name == "health" => None,
             _ if wants_a_pause => Some(LinkFault::RateLimited {
@@ -333,6 +333,13 @@ async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>
             let words = format!("no answer within {} ms", patience.as_millis());
             Err(io::Error::new(io::ErrorKind::TimedOut, words))
         })
+}
+
+/// Whether a success speaks as the Client System does, and not as the page of a network that wants people to log in.
+fn is_in_its_manner(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty()
+        || serde_json::from_slice::<serde_json::Value>(body)
+            .is_ok_and(|answer| answer.is_object() && answer["success"] != false)
 }
 
 #[cfg(test)]

@@ -479,3 +479,18 @@ fn an_archive_that_is_there_already_is_left_alone() {
     assert!(said.contains("name another file with --output"), "{said}");
     assert_eq!(fs::read_to_string(site.file(ARCHIVE)).unwrap(), "precious");
 }
+
+#[test]
+fn a_page_that_answers_in_the_client_systems_place_is_named() {
+    let site = site();
+    for path in [FaultPath::Health, FaultPath::Auth] {
+        let page = FaultAction::Answer {
+            status: 200,
+            headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
+            body: "<html>Please log in</html>".to_owned(),
+        };
+        site.client_system.add_fault(FaultRule::on(path, page));
+    }
+    let found = Diagnosis::of(&site, free_port());
+    found.names("/health is answered with 200 (Please log in)");
+}
