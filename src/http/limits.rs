@@ -68,22 +68,22 @@ pub(super) async fn keep(
         let refused = request.into_response(problem.error_response());
         return Ok(refused.map_into_right_body());
     }
+    let payload = match request.take_payload() {
+        Payload::None => return Ok(next.call(request).await?.map_into_left_body()),
+        payload => payload,
+    };
     let share = Arc::<Share>::default();
-    match request.take_payload() {
-        Payload::None => {}
-        payload => {
-            let (share, own) = (Arc::clone(&share), payload);
-            let counted = own.map(move |bytes| match bytes {
-                Ok(bytes) if !share.takes(bytes.len()) => {
-                    Err(PayloadError::Io(io::ErrorKind::OutOfMemory.into()))
-                }
-                bytes => bytes,
-            });
-            let payload = Box::pin(within(LONGEST_BODY, counted));
-            request.set_payload(Payload::Stream { payload });
+    let own = Arc::clone(&share);
+    let counted = payload.map(move |bytes| match bytes {
+        Ok(bytes) if !own.takes(bytes.len()) => {
+            Err(PayloadError::Io(io::ErrorKind::OutOfMemory.into()))
         }
-    }
+        bytes => bytes,
+    });
+    let payload = Box::pin(within(LONGEST_BODY, counted));
+    request.set_payload(Payload::Stream { payload });
     let response = next.call(request).await?.map_into_left_body();
+    // What was read is kept until the answer is made.
     drop(share);
     Ok(response)
 }

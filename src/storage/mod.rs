@@ -254,9 +254,7 @@ pub trait StoreTransaction: Send {
     /// Makes the manifests of instances that are gone this instance's own; returns the live ones. Parts and
     /// suspects, of which nothing is stored for certain, are removed instead.
     async fn take_over(&mut self) -> Result<Vec<IdempotencyKey>, StoreError>;
-    /// A manifest of this instance; none once it is settled or another instance has it.
-    async fn manifest(&mut self, key: &IdempotencyKey) -> Result<Option<Manifest>, StoreError>;
-    /// The same with its body.
+    /// A manifest of this instance with its body; none once it is settled or another instance has it.
     async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError>;
     /// Deletes those of these readings that are certainly as they were when this was noted; how many that were. Others may
     /// be as well.
@@ -291,14 +289,7 @@ pub trait StoreTransaction: Send {
         &mut self,
         key: &IdempotencyKey,
         epoch: u32,
-    ) -> Result<Option<Batch>, StoreError> {
-        let batch = self.batch(key).await?;
-        let Some(batch) = batch.filter(|batch| batch.manifest.epoch == epoch) else {
-            return Ok(None);
-        };
-        self.remove_manifest(key).await?;
-        Ok(Some(batch))
-    }
+    ) -> Result<Option<Batch>, StoreError>;
     /// Deletes readings: whatever has these ids, as with all that acts by a set of ids.
     async fn delete_readings(&mut self, ids: &ReadingIds) -> Result<(), StoreError>;
     /// Marks readings as synchronized.

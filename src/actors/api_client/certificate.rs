@@ -132,34 +132,63 @@ fn time(time: ASN1Time) -> Option<Timestamp> {
     chrono::DateTime::from_timestamp(time.timestamp(), 0).map(Timestamp)
 }
 
+/// Why a certificate is not taken.
+enum Refusal {
+    Expired,
+    NotYetValid,
+    OfAnother,
+    Untrusted,
+}
+
+impl Refusal {
+    /// None for what is too rare to have words of its own.
+    fn of(error: &CertificateError) -> Option<Self> {
+        match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                Some(Self::Expired)
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Some(Self::NotYetValid)
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Some(Self::OfAnother)
+            }
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Some(Self::Untrusted)
+            }
+            _ => None,
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Expired => "the certificate of the Client System has expired",
+            Self::NotYetValid => "the certificate of the Client System is not valid yet",
+            Self::OfAnother => "the certificate is not that of the host in CLIENT_API_URL",
+            Self::Untrusted => {
+                "nobody who is trusted vouches for the certificate of the Client System"
+            }
+        }
+    }
+}
+
 /// Why TLS was not set up, as a person says it.
 pub(super) fn tls_words(error: &io::Error) -> String {
     let reason = error.get_ref().and_then(|reason| reason.downcast_ref());
-    match reason {
-        Some(Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        )) => "the certificate of the Client System has expired",
-        Some(Error::InvalidCertificate(
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        )) => "the certificate of the Client System is not valid yet",
-        Some(Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        )) => "the certificate is not that of the host in CLIENT_API_URL",
-        Some(Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        )) => {
-            "nobody who is trusted vouches for the certificate of the Client System"
+    let words = match reason {
+        Some(Error::InvalidCertificate(reason)) => {
+            Refusal::of(reason).map(|refusal| refusal.words())
         }
         Some(Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        )) => "the Client System speaks no version of TLS that is safe, 1.2 or later",
-        Some(Error::AlertReceived(AlertDescription::CertificateRequired)) => {
-            "the Client System wants to know by a certificate who calls: set CLIENT_CERT_FILE and CLIENT_KEY_FILE"
-        }
-        _ => return error.to_string(),
-    }
-    .to_owned()
+        )) => Some("the Client System speaks no version of TLS that is safe, 1.2 or later"),
+        Some(Error::AlertReceived(AlertDescription::CertificateRequired)) => Some(
+            "the Client System wants to know by a certificate who calls: set CLIENT_CERT_FILE and CLIENT_KEY_FILE",
+        ),
+        _ => None,
+    };
+    words.map_or_else(|| error.to_string(), ToOwned::to_owned)
 }
 
 /// What is wrong where TLS was not set up.
@@ -174,36 +203,28 @@ pub(super) fn certificate_fault(
         let words = tls_words(error);
         return LinkFault::Tls { at, words };
     };
-    match reason {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            LinkFault::CertificateExpired {
-                at,
-                since: certificate.not_after,
-                now,
-            }
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            LinkFault::CertificateNotYetValid {
-                at,
-                from: certificate.not_before,
-                now,
-            }
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            LinkFault::CertificateForAnother {
-                at,
-                names: certificate.names.clone(),
-            }
-        }
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            LinkFault::CertificateUntrusted {
-                at,
-                issuer: certificate.issuer.clone(),
-            }
-        }
-        other => LinkFault::Tls {
+    match Refusal::of(reason) {
+        Some(Refusal::Expired) => LinkFault::CertificateExpired {
             at,
-            words: other.to_string(),
+            since: certificate.not_after,
+            now,
+        },
+        Some(Refusal::NotYetValid) => LinkFault::CertificateNotYetValid {
+            at,
+            from: certificate.not_before,
+            now,
+        },
+        Some(Refusal::OfAnother) => LinkFault::CertificateForAnother {
+            at,
+            names: certificate.names.clone(),
+        },
+        Some(Refusal::Untrusted) => LinkFault::CertificateUntrusted {
+            at,
+            issuer: certificate.issuer.clone(),
+        },
+        None => LinkFault::Tls {
+            at,
+            words: reason.to_string(),
         },
     }
 }

@@ -145,7 +145,9 @@ impl Wire {
             retry_after,
             date,
             offers_zstd,
-            body: without_key(body, self.api_key.get().expose_secret()),
+            body: self
+                .api_key
+                .read(|key| without_key(body, key.expose_secret())),
         };
         match response.body().limit(ANSWER_LIMIT).await {
             Ok(body) => Ok((answer(body.to_vec()), allowance)),

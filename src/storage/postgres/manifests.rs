@@ -102,21 +102,8 @@ pub(super) async fn take_over(
     Ok(live)
 }
 
-/// One of this instance, locked, without its body; none once it is settled or taken over.
-pub(super) async fn one(
-    connection: &mut PgConnection,
-    instance: &str,
-    key: &IdempotencyKey,
-) -> Result<Option<Manifest>, StoreError> {
-    let row = sqlx::query(include_str!("queries/manifest.sql"))
-        .bind(&key.0)
-        .bind(instance)
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(manifest).transpose()
-}
-
-/// The same with its body, for sending it: nobody must take it over meanwhile.
+/// One of this instance with its body, locked, for sending it: nobody must take it over meanwhile. None once it is settled
+/// or taken over.
 pub(super) async fn batch(
     connection: &mut PgConnection,
     instance: &str,
@@ -137,13 +124,30 @@ pub(super) async fn read_batch(
         .bind(instance)
         .fetch_optional(connection)
         .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    Ok(Some(Batch {
-        manifest: manifest(&row)?,
-        body: cells::get::<&[u8]>(&row, 10)?.into(),
-    }))
+    row.as_ref().map(with_body).transpose()
+}
+
+/// Removes one of this instance in this epoch and hands it over; none where there is no such.
+pub(super) async fn take(
+    connection: &mut PgConnection,
+    instance: &str,
+    key: &IdempotencyKey,
+    epoch: u32,
+) -> Result<Option<Batch>, StoreError> {
+    let row = sqlx::query(include_str!("queries/take_batch.sql"))
+        .bind(&key.0)
+        .bind(instance)
+        .bind(i32::try_from(epoch).unwrap_or(i32::MAX))
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(with_body).transpose()
+}
+
+fn with_body(row: &PgRow) -> Result<Batch, StoreError> {
+    Ok(Batch {
+        manifest: manifest(row)?,
+        body: cells::get::<&[u8]>(row, 10)?.into(),
+    })
 }
 
 /// Overwrites what may change.

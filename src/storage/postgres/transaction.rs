@@ -177,12 +177,6 @@ impl StoreTransaction for PostgresTransaction {
         self.noted(result)
     }
 
-    async fn manifest(&mut self, key: &IdempotencyKey) -> Result<Option<Manifest>, StoreError> {
-        let instance = Arc::clone(&self.instance);
-        let result = manifests::one(self.connection()?, &instance, key).await;
-        self.noted(result)
-    }
-
     async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError> {
         let instance = Arc::clone(&self.instance);
         let result = manifests::batch(self.connection()?, &instance, key).await;
@@ -208,6 +202,16 @@ impl StoreTransaction for PostgresTransaction {
     async fn remove_manifest(&mut self, key: &IdempotencyKey) -> Result<(), StoreError> {
         let instance = Arc::clone(&self.instance);
         let result = manifests::remove(self.connection()?, &instance, key).await;
+        self.noted(result)
+    }
+
+    async fn take_batch(
+        &mut self,
+        key: &IdempotencyKey,
+        epoch: u32,
+    ) -> Result<Option<Batch>, StoreError> {
+        let instance = Arc::clone(&self.instance);
+        let result = manifests::take(self.connection()?, &instance, key, epoch).await;
         self.noted(result)
     }
 

@@ -71,15 +71,6 @@ pub(super) async fn flight(connection: &mut SqliteConnection) -> Result<Flight, 
     })
 }
 
-/// One without its body; none once it is settled.
-pub(super) async fn one(
-    connection: &mut SqliteConnection,
-    key: &IdempotencyKey,
-) -> Result<Option<Manifest>, StoreError> {
-    let row = by_key(connection, include_str!("queries/manifest.sql"), key).await?;
-    row.as_ref().map(manifest).transpose()
-}
-
 /// One with its body; none once it is settled.
 pub(super) async fn batch(
     connection: &mut SqliteConnection,

@@ -203,11 +203,6 @@ impl StoreTransaction for SqliteTransaction {
         Ok(Vec::new())
     }
 
-    async fn manifest(&mut self, key: &IdempotencyKey) -> Result<Option<Manifest>, StoreError> {
-        let done = manifests::one(self.connection()?, key).await;
-        self.damage.note(done)
-    }
-
     async fn batch(&mut self, key: &IdempotencyKey) -> Result<Option<Batch>, StoreError> {
         let done = manifests::batch(self.connection()?, key).await;
         self.damage.note(done)

@@ -83,7 +83,8 @@ async fn nobody_waits_for_a_meter_that_another_program_has_locked() {
 
 async fn manifest(database: &dyn SyncStore, name: &str) -> Option<Manifest> {
     let mut transaction = database.begin().await.unwrap();
-    transaction.manifest(&key(name)).await.unwrap()
+    let batch = transaction.batch(&key(name)).await.unwrap();
+    batch.map(|batch| batch.manifest)
 }
 
 async fn take_over(database: &dyn SyncStore) -> Vec<IdempotencyKey> {

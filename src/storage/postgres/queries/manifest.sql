@@ -1,4 +1,0 @@
-SELECT key, root, state, attempts, failed_passes, last_error, last_status, claimed_at, reading_ids, epoch
-FROM upload_manifests
-WHERE key = $1 AND owner = $2
-FOR UPDATE

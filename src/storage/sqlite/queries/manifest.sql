@@ -1,3 +1,0 @@
-SELECT key, root, state, attempts, failed_passes, last_error, last_status, claimed_at, reading_ids
-FROM upload_manifests
-WHERE key = ?1
