@@ -5,6 +5,7 @@ pub mod diagnosis;
 pub mod file_limits;
 mod front_door;
 pub mod import;
+mod listening;
 mod local_certificate;
 pub mod migrations;
 mod reloading;
@@ -12,21 +13,22 @@ mod wiring;
 
 use std::{io, sync::Arc, time::Duration};
 
-use actix_web::{HttpServer, dev::ServerHandle};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
-use tracing_actix_web::TracingLogger;
 
 pub use self::reloading::{Reloaded, Reloader};
-use self::{database::Database, front_door::FrontDoor, wiring::Wired};
+use self::{
+    database::Database,
+    front_door::FrontDoor,
+    listening::{CurrentServer, Listening},
+    wiring::Wired,
+};
 use crate::{
     clock::Clock,
     control::{Control, Health},
     domain::{answer::EffectiveSettings, status::ServiceStatus, store::StoreError},
-    http::{self, connections::Connections, limits::LONGEST_HEAD},
-    mcp::Endpoint,
     messages::{database_writer::WriteLastMinute, sync_manager::WindDown},
     settings::Settings,
     storage::SyncStore,
@@ -39,9 +41,6 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Threads that serve the local API; the actors have a thread of their own. One is never far behind, for whatever takes
-/// long is done elsewhere, and each has timers that never rest.
-const HTTP_WORKERS: usize = 1;
 /// An orderly end waits for the upload in flight, which ends by its own timeout, and so much longer for it to be
 /// settled. An upload that may take longer than usual is left to the next start: supervisors of processes lose
 /// patience.
@@ -142,7 +141,7 @@ impl Surroundings {
 pub struct App {
     port: u16,
     wired: Wired,
-    server: actix_web::dev::Server,
+    listening: Listening,
     store: Arc<dyn SyncStore>,
     escalations: mpsc::UnboundedReceiver<Escalation>,
     stop: watch::Sender<bool>,
@@ -203,7 +202,9 @@ impl App {
         let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
         let (wired, escalations) =
             wiring::wire(&settings, surroundings, &store, &metrics, &door).await?;
-        let server = listen(&settings, &wired.control, &metrics, &door)?;
+        let address = (settings.local_api.host, settings.local_api.port);
+        let listening = Listening::new(address, &wired.control, &metrics, &door)?;
+        let port = listening.port().map_err(StartError::Server)?;
         let keeping = door
             .certificate
             .map(|certificate| actix::spawn(certificate.keep(clock.clone())));
@@ -217,7 +218,6 @@ impl App {
                 }))
             }
         };
-        let port = server.1;
         tracing::info!(
             address = %settings.local_api.host,
             port,
@@ -229,7 +229,7 @@ impl App {
         Ok(Self {
             port,
             wired,
-            server: server.0,
+            listening,
             store,
             escalations,
             stop: watch::Sender::new(false),
@@ -269,22 +269,20 @@ impl App {
     /// # Errors
     /// When the HTTP server fails.
     pub async fn run_until_stopped(mut self) -> io::Result<Ending> {
-        let server = self.server;
-        let handle = server.handle();
-        let mut serving = actix::spawn(server);
+        let server = self.listening.current();
+        let mut serving = actix::spawn(self.listening.serve());
         let mut stopped = self.stop.subscribe();
         let control = self.wired.control.clone();
         let ending = tokio::select! {
-            served = &mut serving => {
-                served.map_err(io::Error::other)??;
-                Ending::Stopped
-            }
+            served = &mut serving => match served.map_err(io::Error::other)?? {},
             _ = stopped.wait_for(|stopped| *stopped) => Ending::Stopped,
             Some(escalation) = self.escalations.recv() => Ending::Escalated(escalation),
             never = control.log_changes() => match never {},
         };
         tracing::info!("the service is ending");
-        take_leave(&self.wired, &handle, &ending, self.farewell).await;
+        // With it goes the socket: whoever comes now is refused, and does not wait in vain.
+        serving.abort();
+        take_leave(&self.wired, &server, &ending, self.farewell).await;
         self.wired.supervisor.end_all();
         for task in self.opening.iter().chain(&self.keeping) {
             task.abort();
@@ -297,56 +295,9 @@ impl App {
     }
 }
 
-fn listen(
-    settings: &Settings,
-    control: &Control,
-    metrics: &Metrics,
-    door: &FrontDoor,
-) -> Result<(actix_web::dev::Server, u16), StartError> {
-    let connections = Connections::new(file_limits::most_connections());
-    let (control, metrics, access) = (control.clone(), metrics.clone(), door.access.clone());
-    let assistants = Endpoint::new(control.clone());
-    let address = (settings.local_api.host, settings.local_api.port);
-    let server = HttpServer::new(move || {
-        actix_web::App::new()
-            .wrap(TracingLogger::default())
-            .configure(http::configure(
-                control.clone(),
-                metrics.clone(),
-                access.clone(),
-                assistants.routes(),
-            ))
-    })
-    .workers(HTTP_WORKERS)
-    .client_request_timeout(LONGEST_HEAD)
-    .on_connect(move |stream, data| connections.note(stream, data))
-    // Whoever hangs up while a pass is under way is not waited for: it may take days, and others hang up meanwhile.
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(5)
-    .disable_signals();
-    let bound = match &door.certificate {
-        None => server.bind(address),
-        Some(certificate) => {
-            let config = certificate
-                .server_config()
-                .map_err(|error| StartError::Certificate(error.to_string()))?;
-            server.bind_rustls_0_23(address, config)
-        }
-    };
-    let server = bound.map_err(|cause| StartError::Listen {
-        address: format!("{}:{}", address.0, address.1),
-        cause,
-    })?;
-    let port = server
-        .addrs()
-        .first()
-        .map_or(address.1, std::net::SocketAddr::port);
-    Ok((server.run(), port))
-}
-
 /// Lets the upload in flight finish and be settled; whatever does not end in time is found again by the next
 /// start, under its old key.
-async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending, patience: Duration) {
+async fn take_leave(wired: &Wired, server: &CurrentServer, ending: &Ending, patience: Duration) {
     if matches!(ending, Ending::Escalated(_)) {
         server.stop(false).await;
         return;

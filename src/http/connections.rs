@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -23,12 +24,15 @@ use actix_web::{
     web::Bytes,
 };
 use rustix::net::{Shutdown, shutdown};
+use tokio::sync::Notify;
 
 /// The connections of one server.
 #[derive(Clone)]
 pub struct Connections {
     most: usize,
     open: Arc<Mutex<Open>>,
+    /// Told when the last connection has gone.
+    emptied: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -50,6 +54,7 @@ struct Connection {
     /// Requests whose answers are not complete yet.
     under_way: Arc<AtomicUsize>,
     open: Arc<Mutex<Open>>,
+    emptied: Arc<Notify>,
 }
 
 impl Connections {
@@ -58,6 +63,7 @@ impl Connections {
         Self {
             most,
             open: Arc::default(),
+            emptied: Arc::default(),
         }
     }
 
@@ -90,7 +96,33 @@ impl Connections {
             serial,
             under_way,
             open: Arc::clone(&self.open),
+            emptied: Arc::clone(&self.emptied),
         });
+    }
+
+    /// Waits until nobody has been connected for so long.
+    pub async fn deserted(&self, lasting: Duration) {
+        loop {
+            let Some(last) = self.last_of_none() else {
+                self.emptied.notified().await;
+                continue;
+            };
+            tokio::time::sleep(lasting).await;
+            if self.last_of_none() == Some(last) {
+                return;
+            }
+        }
+    }
+
+    /// Whether nobody is connected.
+    pub fn are_none(&self) -> bool {
+        self.last_of_none().is_some()
+    }
+
+    /// The last connection that there was, where there is none now.
+    fn last_of_none(&self) -> Option<u64> {
+        let open = lock(&self.open);
+        open.connections.is_empty().then_some(open.last)
     }
 
     #[cfg(test)]
@@ -115,7 +147,11 @@ impl Open {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        lock(&self.open).connections.remove(&self.serial);
+        let mut open = lock(&self.open);
+        open.connections.remove(&self.serial);
+        if open.connections.is_empty() {
+            self.emptied.notify_one();
+        }
     }
 }
 
