@@ -6,7 +6,6 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, SocketAddr, TcpListener},
-    os::unix::net::UnixStream,
     rc::Rc,
     time::Duration,
 };
@@ -14,10 +13,6 @@ use std::{
 use actix_web::{
     HttpServer,
     dev::{Server, ServerHandle},
-};
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    io::Errno,
 };
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
@@ -27,6 +22,7 @@ use crate::{
     control::Control,
     http::{self, connections::Connections, limits::LONGEST_HEAD},
     mcp::Endpoint,
+    storage::readable::readable,
     telemetry::metrics::Metrics,
 };
 
@@ -153,25 +149,7 @@ impl Listening {
 
     /// Waits for a connection, and leaves it where it is.
     async fn knocked(&self) -> io::Result<()> {
-        let socket = self.socket.try_clone()?;
-        // Where nobody waits for the answer any more its end closes, and the thread goes.
-        let (_waiting, wanted) = UnixStream::pair()?;
-        let knocked = tokio::task::spawn_blocking(move || wait_for_either(&socket, &wanted));
-        knocked.await.map_err(io::Error::other)?
-    }
-}
-
-fn wait_for_either(socket: &TcpListener, wanted: &UnixStream) -> io::Result<()> {
-    let mut awaited = [
-        PollFd::new(socket, PollFlags::IN),
-        PollFd::new(wanted, PollFlags::IN),
-    ];
-    loop {
-        match poll(&mut awaited, None) {
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        readable(self.socket.try_clone()?).await
     }
 }
 
