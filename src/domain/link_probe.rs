@@ -184,6 +184,11 @@ pub enum LinkFault {
 const KEPT: &str = "nothing is uploaded meanwhile, and all readings are kept";
 
 impl LinkFault {
+    /// Whether it is in the way of calls.
+    pub fn is_about_the_way(&self) -> bool {
+        !matches!(self, Self::ClockDiffers { .. })
+    }
+
     /// What is wrong, what it means and what to do.
     pub fn finding(&self) -> Finding {
         match self {

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::words::{self, ago, count, counted, lasting, sentence, until};
 use crate::domain::{
+    connectivity::ConnectivityStatus,
     event::EventKind,
     pass::{PassEnd, PassReport, PassTrigger},
     status::{ActorState, ActorStatus, Effective, ServiceStatus},
@@ -103,7 +104,7 @@ pub(super) fn client_system(status: &ServiceStatus, now: Timestamp) -> Markup {
         div #client-system-facts data-part {
             dl .facts {
                 (fact("Address", &html! { code { (link.url) } }))
-                (fact("Last answer", &moment(link.last_successful_connection, now)))
+                (fact("Last answer", &answer(link, now)))
                 (fact("Last failure", &failure(link.last_failed_connection, link.last_error.as_deref(), now)))
                 (fact("Next check", &upcoming(link.next_check_time, now)))
                 (fact("Last heartbeat", &moment(heartbeat.last_success_at, now)))
@@ -125,6 +126,13 @@ fn fact(name: &str, value: &Markup) -> Markup {
 
 fn moment(at: Option<Timestamp>, now: Timestamp) -> Markup {
     at.map_or_else(|| html! { "none yet" }, |at| ago(at, now))
+}
+
+fn answer(link: &ConnectivityStatus, now: Timestamp) -> Markup {
+    html! {
+        (moment(link.last_successful_connection, now))
+        @if let Some(trouble) = &link.trouble { ", but " (trouble) }
+    }
 }
 
 fn upcoming(at: Option<Timestamp>, now: Timestamp) -> Markup {
