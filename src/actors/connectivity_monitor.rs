@@ -153,7 +153,7 @@ impl ConnectivityMonitor {
 
     /// There is one check ahead at any time.
     fn check_after(&mut self, delay: Duration, context: &mut Context<Self>) {
-        let next = Timestamp(self.parts.clock.now() + delay);
+        let next = self.now().later_by(delay);
         self.state.next_check = Some(next);
         self.parts
             .published

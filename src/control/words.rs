@@ -299,7 +299,10 @@ pub(super) fn ok(
             counted(count, "reading", "readings")
         ),
     };
-    let link = match &link.trouble {
+    // What was answered to a heartbeat is told once.
+    let trouble = link.trouble.as_ref();
+    let trouble = trouble.filter(|trouble| failing.is_none() || !trouble.contains("/heartbeat"));
+    let link = match trouble {
         Some(trouble) => format!("; the Client System answers, but {trouble}"),
         None if link.is_connected => String::new(),
         None => "; whether the Client System answers is not known yet".to_owned(),

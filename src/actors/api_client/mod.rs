@@ -128,7 +128,7 @@ impl Line {
         knowledge.hold_at(self.now()).or_else(|| {
             let elapsed = self.parts.clock.elapsed();
             let left = knowledge.budget.borrow().exhausted_for(elapsed)?;
-            Some(Timestamp(self.now().0 + left))
+            Some(self.now().later_by(left))
         })
     }
 

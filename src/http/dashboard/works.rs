@@ -1,8 +1,9 @@
 //! How the works fare: passes, the link, the actors and the program itself. From the status alone.
 
+use chrono::TimeDelta;
 use maud::{Markup, html};
 
-use super::words::{self, ago, count, counted, lasting, sentence, until};
+use super::words::{self, ago, count, counted, lasts_since, sentence, until};
 use crate::domain::{
     connectivity::ConnectivityStatus,
     event::EventKind,
@@ -212,10 +213,12 @@ fn one_actor(actor: &ActorStatus, now: Timestamp) -> Markup {
 }
 
 /// What runs, and since when.
-pub(super) fn program(status: &ServiceStatus) -> Markup {
+pub(super) fn program(status: &ServiceStatus, now: Timestamp) -> Markup {
+    let uptime = TimeDelta::try_seconds(i64::try_from(status.uptime_s).unwrap_or(i64::MAX));
+    let started_at = Timestamp(now.0 - uptime.unwrap_or_default());
     html! {
         p #program data-part {
-            "meterit-sync " (status.version) ", running for " (lasting(status.uptime_s))
+            "meterit-sync " (status.version) ", running for " (lasts_since(started_at, now))
             @if let Some(instance) = status.instance.filter(|instance| instance.instances > 1) {
                 ", one of " (instance.instances) " instances"
                 @if instance.leads { ", and the one that leads" }

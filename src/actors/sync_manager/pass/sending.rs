@@ -66,7 +66,7 @@ impl Pass {
 
     /// Tells what the last sending brought, and after what time the batch is sent again.
     fn set_back(&self, words: String, wait: Option<Duration>) {
-        let again_at = wait.map(|wait| Timestamp(self.kit.clock.now() + wait));
+        let again_at = wait.map(|wait| Timestamp::from(self.kit.clock.now()).later_by(wait));
         (self.kit.on_setback)(Some(Setback { words, again_at }));
     }
 
