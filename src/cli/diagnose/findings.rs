@@ -24,11 +24,10 @@ pub(super) fn findings(
         .chain(match service {
             Ok(status) => {
                 let is_cut = link.faults.iter().any(LinkFault::is_about_the_way);
-                let of_state = of_state(status, is_cut);
-                of_state
-                    .into_iter()
-                    .chain(of_heartbeat(status, is_cut))
-                    .collect()
+                let of_state = of_state(status, is_cut).into_iter();
+                // What is in the way of all calls was told already.
+                let of_calls = of_answer(status).into_iter().chain(of_heartbeat(status));
+                of_state.chain(of_calls.filter(|_| !is_cut)).collect()
             }
             Err(failure) => Vec::from_iter(of_silence(failure)),
         })
@@ -68,13 +67,28 @@ fn of_silence(failure: &Failure) -> Option<Finding> {
     }
 }
 
-/// Where uploading goes on, nothing else would tell. What is in the way of all calls was told already, and so was what the
-/// state is about.
-fn of_heartbeat(status: &ServiceStatus, way_is_cut: bool) -> Option<Finding> {
+fn is_going_on(status: &ServiceStatus) -> bool {
+    matches!(status.state, State::Ok | State::Syncing)
+}
+
+/// What the service was answered last, where the calls of this look at the site were answered well. To heartbeats is told
+/// with these.
+fn of_answer(status: &ServiceStatus) -> Option<Finding> {
+    let trouble = status.connectivity.trouble.as_ref()?;
+    (is_going_on(status) && !trouble.contains("/heartbeat")).then(|| {
+        Finding::new(
+            format!("the Client System answers the service, but {}", trouble.trim_end_matches('.')),
+            "it, or what stands before it, is in trouble itself; what it does not take is kept and sent again",
+            "wait; if it lasts, tell whoever runs the Client System",
+        )
+    })
+}
+
+/// Where uploading goes on, nothing else would tell; what the state is about was told already.
+fn of_heartbeat(status: &ServiceStatus) -> Option<Finding> {
     let heartbeat = &status.heartbeat;
     let (error, since) = (heartbeat.last_error.as_ref()?, heartbeat.failing_since?);
-    let is_well = matches!(status.state, State::Ok | State::Syncing);
-    if way_is_cut || (!is_well && status.reason.contains(error.as_str())) {
+    if !is_going_on(status) && status.reason.contains(error.as_str()) {
         return None;
     }
     let failures = counted(heartbeat.consecutive_failures, "heartbeat", "heartbeats");

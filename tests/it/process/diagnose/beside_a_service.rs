@@ -29,6 +29,21 @@ fn a_client_system_that_takes_no_batch_is_told_without_contradiction() {
 }
 
 #[test]
+fn a_client_system_that_fails_is_a_finding_before_a_pass_has_ended() {
+    let site = site();
+    site.client_system.add_fault(failing_uploads());
+    site.insert(10);
+    let service = site.start();
+    wait_until("a failure", || {
+        let status = service.get("/status");
+        status["state"] == "syncing" && status["connectivity"]["trouble"].is_string()
+    });
+    let found = Diagnosis::of(&site, service.port());
+    found.names("the Client System answers the service, but it says 500 to /sync/readings/batch");
+    service.stop();
+}
+
+#[test]
 fn heartbeats_that_are_not_accepted_are_a_finding() {
     let site = site().set("CLIENT_API_KEY", KEY);
     site.client_system
