@@ -85,7 +85,9 @@ pub enum QueueLength {
 pub struct QueueBounds {
     /// Highest id of all readings, pending or not.
     pub highest: Option<ReadingId>,
-    /// When the oldest pending reading came in.
+    /// Lowest id of a pending reading.
+    pub lowest_pending: Option<ReadingId>,
+    /// When the oldest pending reading came in, by what its row says; none where it says nothing.
     pub oldest_pending_at: Option<Timestamp>,
 }
 

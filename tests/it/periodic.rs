@@ -9,7 +9,7 @@ use meterit_sync::{
 };
 use serde_json::json;
 
-use crate::helpers::{Plan, Site, answer};
+use crate::helpers::{Plan, Site, answer, on_batch};
 
 fn meter(id: &str, name: &str) -> ServedMeter {
     ServedMeter {
@@ -80,6 +80,34 @@ async fn what_another_program_inserts_is_noticed_before_the_next_look() {
         }
     }
     site.finish().await;
+}
+
+#[actix::test]
+async fn readings_that_do_not_say_when_they_came_are_as_old_as_they_were_seen_to_be() {
+    // Nothing, and the time of another zone or of a clock that is ahead.
+    for created_at in ["NULL", "'2026-03-01 21:00:00'"] {
+        let site = Plan::default()
+            .setting("sync_interval_minutes", "1")
+            .fault(on_batch(answer(503, "{}")))
+            .start_settled(0)
+            .await;
+        let insert = format!(
+            "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value, created_at) \
+             VALUES ('M', '2026-03-01 00:00:00', 'energy_total', 1, {created_at})"
+        );
+        site.database.execute(&insert).await;
+        let inserted_at = site.clock.now();
+        site.advance_until("it waits for too long", Duration::from_secs(2), || {
+            site.status().state == State::Degraded
+        })
+        .await;
+        let status = site.status();
+        let oldest = status.queue.oldest_pending_at.expect(created_at);
+        assert!(oldest.0 >= inserted_at, "{status:?}");
+        let took = site.clock.now() - oldest.0;
+        assert!(took.num_seconds() < 600, "{took}");
+        site.finish().await;
+    }
 }
 
 #[actix::test]

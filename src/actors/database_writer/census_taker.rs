@@ -7,8 +7,13 @@ use super::{
     queue_count::QueueCount,
 };
 use crate::{
-    domain::store::{Fact, Flight, Reserve, StoreError},
+    domain::{
+        reading::ReadingId,
+        store::{Fact, Flight, Reserve, StoreError},
+        timestamp::Timestamp,
+    },
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
+    storage::QueueBounds,
     supervision::ask::tell,
 };
 
@@ -44,6 +49,8 @@ pub(super) struct CensusTaker {
     bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
     drain_rate: DrainRate,
+    /// The first reading of the queue, and when it was first seen there.
+    first: Option<(ReadingId, Timestamp)>,
     /// All of the queue was counted once, so that what differs from then on is a change of it.
     has_counted: bool,
     /// Free bytes when last looked at, and by time.
@@ -70,6 +77,7 @@ impl CensusTaker {
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
             drain_rate: DrainRate::default(),
+            first: None,
             has_counted: false,
             disk_free: None,
             disk: VecDeque::new(),
@@ -211,12 +219,13 @@ impl CensusTaker {
         } else {
             Some(store.last_collection().await?)
         };
+        let oldest_pending_at = self.oldest_pending_at(&look.bounds);
         // All in one go: whoever reads sees numbers that belong together.
         self.publish(|snapshot| {
             snapshot.counted |= look.is_complete;
             snapshot.failing_since = None;
             snapshot.is_damaged = false;
-            snapshot.queue.oldest_pending_at = look.bounds.oldest_pending_at;
+            snapshot.queue.oldest_pending_at = oldest_pending_at;
             if let Some(last_collection) = last_collection {
                 snapshot.last_collection = last_collection;
             }
@@ -229,10 +238,23 @@ impl CensusTaker {
         Ok(is_another || look.has_fresh_readings || self.bookkeeping.flight.abandoned)
     }
 
+    /// Since when the oldest reading waits. Where its row does not say, or says a time that is still to come, as where a
+    /// database writes the time of its own zone, it is as old as it has been seen to be.
+    fn oldest_pending_at(&mut self, bounds: &QueueBounds) -> Option<Timestamp> {
+        let now: Timestamp = self.parts.clock.now().into();
+        let known = self
+            .first
+            .filter(|(id, _)| Some(*id) == bounds.lowest_pending);
+        self.first = known.or(bounds.lowest_pending.map(|id| (id, now)));
+        let told = bounds.oldest_pending_at.filter(|told| *told <= now);
+        told.or(self.first.map(|(_, seen_at)| seen_at))
+    }
+
     /// Another database is open: nothing that was counted holds.
     fn begin_anew(&mut self) {
         self.count = QueueCount::new(self.parts.store.clone());
         self.drain_rate = DrainRate::default();
+        self.first = None;
         self.has_counted = false;
         self.bookkeeping_changed = true;
         let now = self.parts.clock.now().into();

@@ -72,6 +72,7 @@ impl Cursors {
             .store(first.unwrap_or(ReadingId::MIN), Ordering::Relaxed);
         Ok(QueueBounds {
             highest: cells::get(&row, 0)?,
+            lowest_pending: first,
             oldest_pending_at: cells::optional_time(&row, 2)?,
         })
     }
@@ -94,7 +95,8 @@ pub(super) async fn fold_count(connection: &mut PgConnection) -> Result<(), Stor
     Ok(())
 }
 
-/// Where no reading waits, the sum is zero from now on, whatever went by the count before.
+/// Where few readings wait, or more than the sum claims, the sum is their number from now on, whatever went by the count
+/// before.
 pub(super) async fn mend_count(connection: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query(include_str!("queries/mend_count.sql"))
         .execute(connection)

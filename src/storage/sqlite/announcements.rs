@@ -53,7 +53,7 @@ pub(super) async fn changed(_: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use std::{fs, time::Duration};
 

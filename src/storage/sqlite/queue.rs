@@ -18,7 +18,8 @@ pub(super) async fn bounds(connection: &mut SqliteConnection) -> Result<QueueBou
         .await?;
     Ok(QueueBounds {
         highest: cells::integer(&row, 0)?,
-        oldest_pending_at: cells::time(&row, 1)?,
+        lowest_pending: cells::integer(&row, 1)?,
+        oldest_pending_at: cells::time(&row, 2)?,
     })
 }
 

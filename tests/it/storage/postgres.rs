@@ -7,7 +7,7 @@ use meterit_sync::{
         batch::{ClaimOrder, IdempotencyKey, Manifest, ManifestState},
         reading_ids::ReadingIds,
     },
-    storage::SyncStore,
+    storage::{QueueLength, SyncStore},
 };
 
 use sqlx::{Connection, PgConnection};
@@ -55,6 +55,33 @@ async fn claims_of_several_instances_never_overlap() {
     let all = [claims.0, claims.1, claims.2].concat();
     assert_eq!(all.len(), 3000);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 3000);
+}
+
+#[tokio::test]
+async fn rows_that_no_trigger_saw_are_counted_by_and_by() {
+    let site = PostgresSite::new();
+    let database = site.open().await;
+    store(&*database, &readings(5)).await;
+    // As a subscription to another server does.
+    site.execute(
+        "SET session_replication_role = replica; \
+         INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+         SELECT 'M', now(), 'energy_total', 1 FROM generate_series(1, 3000)",
+    )
+    .await;
+    let length = async || database.length().await.unwrap();
+    assert_eq!(length().await, QueueLength::Kept(5));
+    // One look of so many begins at the very beginning.
+    for _ in 0..16 {
+        database.attend().await.unwrap();
+    }
+    assert_eq!(length().await, QueueLength::Kept(3005));
+    site.execute("SET session_replication_role = replica; DELETE FROM meter_readings WHERE id > 7")
+        .await;
+    for _ in 0..16 {
+        database.attend().await.unwrap();
+    }
+    assert_eq!(length().await, QueueLength::Kept(7));
 }
 
 /// The Meter Collection Service may hold a meter's row for as long as it likes.

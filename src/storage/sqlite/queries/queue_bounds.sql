@@ -1,13 +1,12 @@
 -- The first to be sent need not be the one that came in first, nor know when it did.
 SELECT
     (SELECT max(id) FROM meter_readings),
-    (
-        SELECT min(created_at)
-        FROM (
-            SELECT created_at
-            FROM meter_readings INDEXED BY meter_readings_pending
-            WHERE is_synchronized IS NOT 1
-            ORDER BY id
-            LIMIT 100
-        )
-    )
+    min(id),
+    min(created_at)
+FROM (
+    SELECT id, created_at
+    FROM meter_readings INDEXED BY meter_readings_pending
+    WHERE is_synchronized IS NOT 1
+    ORDER BY id
+    LIMIT 100
+)

@@ -289,7 +289,7 @@ pub async fn the_queue_knows_its_bounds(site: &dyn Site) {
         .unwrap();
     transaction.commit().await.unwrap();
     let bounds = database.queue_bounds().await.unwrap();
-    assert_eq!(bounds.highest, Some(5));
+    assert_eq!((bounds.lowest_pending, bounds.highest), (Some(2), Some(5)));
     assert_eq!(bounds.oldest_pending_at, Some(time("2026-02-02 02:02:02")));
     for (id, at) in [(2, "NULL"), (3, "'2026-01-01 01:01:01'")] {
         site.execute(&format!(
