@@ -5,6 +5,7 @@ pub mod diagnosis;
 pub mod file_limits;
 mod front_door;
 pub mod import;
+mod listener;
 mod local_certificate;
 pub mod migrations;
 mod reloading;
@@ -12,12 +13,11 @@ mod wiring;
 
 use std::{io, sync::Arc, time::Duration};
 
-use actix_web::{HttpServer, dev::ServerHandle};
+use actix_web::dev::{Server, ServerHandle};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
-use tracing_actix_web::TracingLogger;
 
 pub use self::reloading::{Reloaded, Reloader};
 use self::{database::Database, front_door::FrontDoor, wiring::Wired};
@@ -25,8 +25,6 @@ use crate::{
     clock::Clock,
     control::{Control, Health},
     domain::{answer::EffectiveSettings, status::ServiceStatus, store::StoreError},
-    http::{self, connections::Connections, limits::LONGEST_HEAD},
-    mcp::Endpoint,
     messages::{database_writer::WriteLastMinute, sync_manager::WindDown},
     settings::Settings,
     storage::SyncStore,
@@ -39,9 +37,6 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Threads that serve the local API; the actors have a thread of their own. One is never far behind, for whatever takes
-/// long is done elsewhere, and each has timers that never rest.
-const HTTP_WORKERS: usize = 1;
 /// An orderly end waits for the upload in flight, which ends by its own timeout, and so much longer for it to be
 /// settled. An upload that may take longer than usual is left to the next start: supervisors of processes lose
 /// patience.
@@ -142,7 +137,7 @@ impl Surroundings {
 pub struct App {
     port: u16,
     wired: Wired,
-    server: actix_web::dev::Server,
+    server: Server,
     store: Arc<dyn SyncStore>,
     escalations: mpsc::UnboundedReceiver<Escalation>,
     stop: watch::Sender<bool>,
@@ -203,7 +198,8 @@ impl App {
         let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
         let (wired, escalations) =
             wiring::wire(&settings, surroundings, &store, &metrics, &door).await?;
-        let server = listen(&settings, &wired.control, &metrics, &door)?;
+        let (server, port) =
+            listener::listen(&settings.local_api, &wired.control, &metrics, &door)?;
         let keeping = door
             .certificate
             .map(|certificate| actix::spawn(certificate.keep(clock.clone())));
@@ -217,7 +213,6 @@ impl App {
                 }))
             }
         };
-        let port = server.1;
         tracing::info!(
             address = %settings.local_api.host,
             port,
@@ -229,7 +224,7 @@ impl App {
         Ok(Self {
             port,
             wired,
-            server: server.0,
+            server,
             store,
             escalations,
             stop: watch::Sender::new(false),
@@ -295,53 +290,6 @@ impl App {
         tracing::info!("the service has ended");
         Ok(ending)
     }
-}
-
-fn listen(
-    settings: &Settings,
-    control: &Control,
-    metrics: &Metrics,
-    door: &FrontDoor,
-) -> Result<(actix_web::dev::Server, u16), StartError> {
-    let connections = Connections::new(file_limits::most_connections());
-    let (control, metrics, access) = (control.clone(), metrics.clone(), door.access.clone());
-    let assistants = Endpoint::new(control.clone());
-    let address = (settings.local_api.host, settings.local_api.port);
-    let server = HttpServer::new(move || {
-        actix_web::App::new()
-            .wrap(TracingLogger::default())
-            .configure(http::configure(
-                control.clone(),
-                metrics.clone(),
-                access.clone(),
-                assistants.routes(),
-            ))
-    })
-    .workers(HTTP_WORKERS)
-    .client_request_timeout(LONGEST_HEAD)
-    .on_connect(move |stream, data| connections.note(stream, data))
-    // Whoever hangs up while a pass is under way is not waited for: it may take days, and others hang up meanwhile.
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(5)
-    .disable_signals();
-    let bound = match &door.certificate {
-        None => server.bind(address),
-        Some(certificate) => {
-            let config = certificate
-                .server_config()
-                .map_err(|error| StartError::Certificate(error.to_string()))?;
-            server.bind_rustls_0_23(address, config)
-        }
-    };
-    let server = bound.map_err(|cause| StartError::Listen {
-        address: format!("{}:{}", address.0, address.1),
-        cause,
-    })?;
-    let port = server
-        .addrs()
-        .first()
-        .map_or(address.1, std::net::SocketAddr::port);
-    Ok((server.run(), port))
 }
 
 /// Lets the upload in flight finish and be settled; whatever does not end in time is found again by the next
