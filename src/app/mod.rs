@@ -5,22 +5,27 @@ pub mod diagnosis;
 pub mod file_limits;
 mod front_door;
 pub mod import;
-mod listener;
+mod listening;
 mod local_certificate;
 pub mod migrations;
 mod reloading;
+mod server;
 mod wiring;
 
 use std::{io, sync::Arc, time::Duration};
 
-use actix_web::dev::{Server, ServerHandle};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
 
 pub use self::reloading::{Reloaded, Reloader};
-use self::{database::Database, front_door::FrontDoor, wiring::Wired};
+use self::{
+    database::Database,
+    front_door::FrontDoor,
+    listening::{CurrentServer, Listening},
+    wiring::Wired,
+};
 use crate::{
     clock::Clock,
     control::{Control, Health},
@@ -137,7 +142,7 @@ impl Surroundings {
 pub struct App {
     port: u16,
     wired: Wired,
-    server: Server,
+    listening: Listening,
     store: Arc<dyn SyncStore>,
     escalations: mpsc::UnboundedReceiver<Escalation>,
     stop: watch::Sender<bool>,
@@ -198,8 +203,9 @@ impl App {
         let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
         let (wired, escalations) =
             wiring::wire(&settings, surroundings, &store, &metrics, &door).await?;
-        let (server, port) =
-            listener::listen(&settings.local_api, &wired.control, &metrics, &door)?;
+        let address = (settings.local_api.host, settings.local_api.port);
+        let listening = Listening::new(address, &wired.control, &metrics, &door)?;
+        let port = listening.port().map_err(StartError::Server)?;
         let keeping = door
             .certificate
             .map(|certificate| actix::spawn(certificate.keep(clock.clone())));
@@ -224,7 +230,7 @@ impl App {
         Ok(Self {
             port,
             wired,
-            server,
+            listening,
             store,
             escalations,
             stop: watch::Sender::new(false),
@@ -264,22 +270,20 @@ impl App {
     /// # Errors
     /// When the HTTP server fails.
     pub async fn run_until_stopped(mut self) -> io::Result<Ending> {
-        let server = self.server;
-        let handle = server.handle();
-        let mut serving = actix::spawn(server);
+        let server = self.listening.current();
+        let mut serving = actix::spawn(self.listening.serve());
         let mut stopped = self.stop.subscribe();
         let control = self.wired.control.clone();
         let ending = tokio::select! {
-            served = &mut serving => {
-                served.map_err(io::Error::other)??;
-                Ending::Stopped
-            }
+            served = &mut serving => match served.map_err(io::Error::other)?? {},
             _ = stopped.wait_for(|stopped| *stopped) => Ending::Stopped,
             Some(escalation) = self.escalations.recv() => Ending::Escalated(escalation),
             never = control.log_changes() => match never {},
         };
         tracing::info!("the service is ending");
-        take_leave(&self.wired, &handle, &ending, self.farewell).await;
+        // With it goes the socket: whoever comes now is refused, and does not wait in vain.
+        serving.abort();
+        take_leave(&self.wired, &server, &ending, self.farewell).await;
         self.wired.supervisor.end_all();
         for task in self.opening.iter().chain(&self.keeping) {
             task.abort();
@@ -294,7 +298,7 @@ impl App {
 
 /// Lets the upload in flight finish and be settled; whatever does not end in time is found again by the next
 /// start, under its old key.
-async fn take_leave(wired: &Wired, server: &ServerHandle, ending: &Ending, patience: Duration) {
+async fn take_leave(wired: &Wired, server: &CurrentServer, ending: &Ending, patience: Duration) {
     if matches!(ending, Ending::Escalated(_)) {
         server.stop(false).await;
         return;

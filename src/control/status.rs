@@ -86,8 +86,13 @@ impl Control {
             actors: evidence.actors,
             refused_calls: self.refused_calls(),
             version: env!("CARGO_PKG_VERSION").into(),
-            uptime_s: parts.clock.elapsed().saturating_sub(self.started).as_secs(),
+            uptime_s: self.uptime_seconds(),
         }
+    }
+
+    fn uptime_seconds(&self) -> u64 {
+        let now = self.parts.clock.elapsed();
+        now.saturating_sub(self.started).as_secs()
     }
 
     /// All actors, each with the number of pieces of work that it has begun and not ended.
@@ -98,9 +103,11 @@ impl Control {
     /// The snapshot ages; the times that it counts are brought up to now.
     pub(super) fn with_current_times(&self, status: ConnectivityStatus) -> ConnectivityStatus {
         let now = self.now();
+        // Whatever happened to the time of day since: no state is older than this process.
         let lasted = status
             .since
-            .map_or(0, |since| now.whole_seconds_since(since));
+            .map_or(0, |since| now.whole_seconds_since(since))
+            .min(self.uptime_seconds());
         let known_down = status.is_known_down();
         ConnectivityStatus {
             uptime: if status.is_connected { lasted } else { 0 },

@@ -455,3 +455,19 @@ fn nothing_is_said_of_a_queue_that_nobody_has_counted() {
         );
     }
 }
+
+#[actix::test]
+async fn no_link_lasts_longer_than_the_process() {
+    let mut clock = None;
+    let control = crate::control::testing::control(|parts| clock = Some(parts.clock.clone()));
+    clock
+        .expect("the clock")
+        .advance(std::time::Duration::from_secs(60));
+    // It came up when this machine still took the time for the year 1914, and nobody had set its clock.
+    let up = ConnectivityStatus {
+        is_connected: true,
+        since: Some(at(-56 * 365 * 86_400)),
+        ..ConnectivityStatus::default()
+    };
+    assert_eq!(control.with_current_times(up).uptime, 60);
+}

@@ -5,6 +5,7 @@ mod fingerprint;
 mod holding;
 pub mod import;
 pub mod postgres;
+pub mod readable;
 mod requeueing;
 pub mod sqlite;
 mod steps;
@@ -97,7 +98,11 @@ pub trait SyncStore: Send + Sync {
     }
     /// Tells the other instances that this one is alive, and stands for leader. Due every few seconds.
     async fn attend(&self) -> Result<Attendance, StoreError>;
-    /// Waits until the database announces fresh readings; forever where it cannot. Some may go unannounced.
+    /// Waits until the database announces fresh readings, from the first poll on. Some may go unannounced where several
+    /// instances share it, and none where they cannot.
+    ///
+    /// # Errors
+    /// When it cannot announce them.
     async fn announced(&self) -> Result<(), StoreError>;
     /// How many readings are pending, as far as the engine knows.
     async fn length(&self) -> Result<QueueLength, StoreError>;

@@ -117,6 +117,10 @@ fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseErro
     if most <= LevelFilter::INFO && !text.contains("actix_http") {
         filter = filter.add_directive("actix_http::h1=off".parse()?);
     }
+    // The server of the local API comes and goes with whoever asks, and would tell of it each time.
+    if most <= LevelFilter::INFO && !text.contains("actix_server") {
+        filter = filter.add_directive("actix_server=warn".parse()?);
+    }
     Ok(filter)
 }
 

@@ -1,4 +1,4 @@
-//! Heartbeats and configuration downloads.
+//! What comes by itself: heartbeats, downloads of the configuration, and the readings of other programs.
 
 use std::time::Duration;
 
@@ -54,6 +54,31 @@ async fn meters_learn_of_readings_that_another_program_wrote() {
         "2026-03-01T00:00:08.000Z"
     );
     assert!(meters["items"][1]["last_reading_at"].is_null(), "{meters}");
+    site.finish().await;
+}
+
+#[actix::test]
+async fn what_another_program_inserts_is_noticed_before_the_next_look() {
+    let site = Plan::default().start_settled(0).await;
+    // One look that finds nothing has the next change told, and one more trusts in that.
+    for _ in 0..4 {
+        site.clock.advance(Duration::from_secs(2));
+        site.at_rest_with(0).await;
+    }
+    for round in 1..=3 {
+        let ids = 10 * round;
+        site.database.insert(ids..ids + 5).await;
+        // Time stands still, and with it the looks.
+        site.until("the insert is noticed", |status| {
+            status.queue.pending == 5 || status.sync.total_synced == 5 * round
+        })
+        .await;
+        site.pass().await;
+        for _ in 0..4 {
+            site.clock.advance(Duration::from_secs(2));
+            site.at_rest_with(0).await;
+        }
+    }
     site.finish().await;
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn attend_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                 tracing::debug!(%error, "the other instances could not be told that this one is alive");
             }
             if !parts.store.may_be_shared() {
-                return;
+                return listen_at_rest(&parts, &desk).await;
             }
             attend_at = parts.clock.elapsed() + EVERY;
         }
@@ -42,6 +42,21 @@ pub(super) async fn attend_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
                     desk.announced.notify_one();
                 }
             }
+        }
+    }
+}
+
+/// Where no other instance can be: has the next change told while there is none, so that hardly anybody has to look.
+async fn listen_at_rest(parts: &DatabaseWriterParts, desk: &Desk) {
+    loop {
+        desk.at_rest.notified().await;
+        desk.told_since.set(Some(parts.clock.elapsed()));
+        let announced = parts.store.announced().await;
+        desk.told_since.set(None);
+        match announced {
+            Ok(()) => desk.announced.notify_one(),
+            // The looks go on as before, and the next one that finds nothing tries it again.
+            Err(error) => tracing::debug!(%error, "nothing tells of changes of the database"),
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) struct CensusTaker {
     /// When the next look is due.
     due_at: Duration,
     taken_at: Duration,
+    is_at_rest: bool,
     /// When the books are next looked at, for other instances write in them as well.
     books_at: Duration,
     bookkeeping: Bookkeeping,
@@ -64,6 +65,7 @@ impl CensusTaker {
             parts,
             due_at: Duration::ZERO,
             taken_at: Duration::ZERO,
+            is_at_rest: false,
             books_at: Duration::ZERO,
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
@@ -82,13 +84,27 @@ impl CensusTaker {
         self.is_damaged
     }
 
-    pub(super) fn until_due(&self) -> Duration {
-        self.due_at.saturating_sub(self.parts.clock.elapsed())
+    /// The time until the next look. Where every change is told since before the last one, and that found none, the next
+    /// one is for the disk alone.
+    pub(super) fn until_due(&self, told_since: Option<Duration>) -> Duration {
+        let is_told = told_since.is_some_and(|since| since < self.taken_at);
+        let due_at = if is_told && self.is_at_rest {
+            self.due_at.max(self.disk_at)
+        } else {
+            self.due_at
+        };
+        due_at.saturating_sub(self.parts.clock.elapsed())
+    }
+
+    /// Whether the last look found the same as the one before it, and nothing was written since.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.is_at_rest
     }
 
     /// Takes in what a group of our own changed.
     pub(super) async fn note(&mut self, changes: &Changes) {
         let now = self.parts.clock.elapsed();
+        self.is_at_rest = false;
         for ids in &changes.removed {
             self.count.remove(ids);
             self.drain_rate.departed(now, ids.len() as u64);
@@ -112,7 +128,7 @@ impl CensusTaker {
         if claimed_unseen {
             // The pass that claimed them goes on to the end of the queue; nobody has to be told.
             self.look_and_note_failure().await;
-        } else if changes.inserted || changes.quarantine || self.until_due().is_zero() {
+        } else if changes.inserted || changes.quarantine || self.until_due(None).is_zero() {
             self.take().await;
         }
     }
@@ -126,8 +142,8 @@ impl CensusTaker {
         }
     }
 
-    pub(super) async fn take_if_due(&mut self) {
-        if self.until_due().is_zero() {
+    pub(super) async fn take_if_due(&mut self, told_since: Option<Duration>) {
+        if self.until_due(told_since).is_zero() {
             self.take().await;
         }
     }
@@ -154,6 +170,7 @@ impl CensusTaker {
     async fn look_and_note_failure(&mut self) -> bool {
         self.taken_at = self.parts.clock.elapsed();
         self.due_at = self.taken_at + EVERY;
+        self.is_at_rest = false;
         let looked = tokio::time::timeout(DATABASE_PATIENCE, self.look()).await;
         match looked.unwrap_or_else(|_| Err(StoreError::silent())) {
             Ok(is_news) => is_news,
@@ -208,6 +225,7 @@ impl CensusTaker {
         if !look.is_complete {
             self.due_at = self.taken_at;
         }
+        self.is_at_rest = look.is_same && !self.bookkeeping_changed;
         Ok(is_another || look.has_fresh_readings || self.bookkeeping.flight.abandoned)
     }
 

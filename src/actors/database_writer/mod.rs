@@ -16,7 +16,13 @@ mod operations;
 mod queue_count;
 mod settle;
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{
     Actor, Context, Handler, Message, Recipient, Supervised,
@@ -118,6 +124,10 @@ struct Desk {
     arrived: Notify,
     /// The database announced fresh readings.
     announced: Notify,
+    /// A look found the same as the one before it.
+    at_rest: Notify,
+    /// Since when the database tells of every change, while it does.
+    told_since: Cell<Option<Duration>>,
 }
 
 impl DatabaseWriter {
@@ -165,7 +175,7 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
             census.note(&changes).await;
             if changes.failure.is_some() {
                 // Whoever goes on asking must not keep the database from being looked after.
-                census.take_if_due().await;
+                census.take_if_due(None).await;
                 break;
             }
         }
@@ -177,7 +187,7 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
             Duration::ZERO
         } else {
             census
-                .until_due()
+                .until_due(desk.told_since.get())
                 .min(cleaner.until_due())
                 .min(historian.until_due())
         };
@@ -196,7 +206,10 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
             () = parts.clock.sleep(pause) => {
                 let _in_hand = in_hand("a look at the queue, or the clean-up");
                 parts.failure_points.pass("database_writer.timer");
-                census.take_if_due().await;
+                census.take_if_due(desk.told_since.get()).await;
+                if census.is_at_rest() {
+                    desk.at_rest.notify_one();
+                }
                 cleaner.clean_if_due().await;
                 historian.write_if_due().await;
             }

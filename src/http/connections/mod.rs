@@ -12,10 +12,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use actix_web::{dev::Extensions, rt::net::TcpStream};
 use rustix::net::{Shutdown, shutdown};
+use tokio::sync::Notify;
 
 pub(super) use self::answer::keep_open;
 pub use self::stream::Watched;
@@ -40,6 +42,8 @@ struct Open {
     moments: AtomicU64,
     /// Bytes of answers that are kept.
     held: AtomicUsize,
+    /// Told when the last connection has gone.
+    emptied: Notify,
 }
 
 struct Peer {
@@ -136,6 +140,37 @@ impl Connections {
         Watched::new(stream, connection, serial)
     }
 
+    /// How many there may be at once.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Waits until nobody has been connected for so long.
+    pub async fn deserted(&self, lasting: Duration) {
+        loop {
+            let Some(last) = self.last_of_none() else {
+                self.open.emptied.notified().await;
+                continue;
+            };
+            tokio::time::sleep(lasting).await;
+            if self.last_of_none() == Some(last) {
+                return;
+            }
+        }
+    }
+
+    /// Whether nobody is connected.
+    pub fn are_none(&self) -> bool {
+        self.last_of_none().is_some()
+    }
+
+    /// What happened last, where there is no connection now.
+    fn last_of_none(&self) -> Option<u64> {
+        let connections = self.open.connections();
+        let is_empty = connections.is_empty();
+        is_empty.then(|| self.open.moments.load(Ordering::Relaxed))
+    }
+
     /// Lets whoever answers a request of a connection know about it.
     pub fn introduce(stream: &Watched, data: &mut Extensions) {
         data.insert(stream.connection().clone());
@@ -159,7 +194,11 @@ impl Open {
     }
 
     fn leave(&self, serial: u64) {
-        self.connections().remove(&serial);
+        let mut connections = self.connections();
+        connections.remove(&serial);
+        if connections.is_empty() {
+            self.emptied.notify_one();
+        }
     }
 
     /// Ends those that take nothing of what is kept for them, the longest first, until there is room for others.
@@ -200,7 +239,7 @@ fn end(socket: impl AsFd) {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, time::Duration};
+    use std::net::Ipv4Addr;
 
     use actix_web::rt::{net::TcpListener, time::timeout};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

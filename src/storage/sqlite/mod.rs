@@ -1,6 +1,7 @@
 //! The Sync Database in an embedded SQLite file: opening it, and what every use of it shares.
 
 mod adoption;
+mod announcements;
 mod cells;
 mod claims;
 mod cleanup;

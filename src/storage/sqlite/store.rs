@@ -5,8 +5,8 @@ use std::ops::Range;
 use async_trait::async_trait;
 
 use super::{
-    SqliteStore, claims, disk, facts, manifests, meters, operation_log, quarantine, queue,
-    readings, samples, transaction::SqliteTransaction,
+    SqliteStore, announcements, claims, disk, facts, manifests, meters, operation_log, quarantine,
+    queue, readings, samples, transaction::SqliteTransaction,
 };
 use crate::{
     domain::{
@@ -55,7 +55,8 @@ impl SyncStore for SqliteStore {
     }
 
     async fn announced(&self) -> Result<(), StoreError> {
-        std::future::pending().await
+        let told = announcements::changed(&self.path).await;
+        told.map_err(|error| StoreError::Failed(error.to_string()))
     }
 
     async fn length(&self) -> Result<QueueLength, StoreError> {
