@@ -23,7 +23,7 @@ pub(super) use self::answer::keep_open;
 pub use self::stream::Watched;
 
 /// How many bytes of answers are kept at once before those make room who do not read theirs.
-const MOST_HELD: usize = 4 * 1024 * 1024;
+const MOST_HELD: usize = 2 * 1024 * 1024;
 /// Beyond this, longer answers are refused: whoever was to make room has not gone yet.
 const MOST_HELD_EVER: usize = 2 * MOST_HELD;
 

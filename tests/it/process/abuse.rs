@@ -265,7 +265,7 @@ fn whoever_wears_it_down_keeps_nobody_out() {
             "a".repeat(120_000)
         );
         // More than there is room for; a build for tests takes its time over each.
-        read_nothing(port, 160, head.as_bytes());
+        read_nothing(port, 140, head.as_bytes());
     });
     during("answers that nobody reads", &|| {
         let asked = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(4);
