@@ -86,21 +86,40 @@ impl ConnectivityMonitor {
     }
 
     fn observe(&mut self, evidence: &LinkEvidence, context: &mut Context<Self>) {
+        let was_troubled = self.state.link.trouble().is_some();
         let change = self.state.link.observe(evidence, self.now());
         self.publish();
+        self.log_trouble(was_troubled);
         if let Some(change) = change {
             self.spread(change);
         }
         self.schedule_check(context);
     }
 
+    fn log_trouble(&self, was_troubled: bool) {
+        let (link, url) = (&self.state.link, &self.parts.probed_url);
+        match link.trouble() {
+            Some(trouble) if !was_troubled => {
+                tracing::warn!(url, trouble, "the client system answers, but is not well");
+            }
+            None if was_troubled && link.is_connected() => {
+                tracing::info!(url, "the client system answers as it should again");
+            }
+            _ => {}
+        }
+    }
+
     fn spread(&self, change: LinkChange) {
-        let reason = self.state.link.last_error().map(ToOwned::to_owned);
+        let link = &self.state.link;
+        let reason = match change {
+            LinkChange::Connected => link.trouble(),
+            LinkChange::Disconnected => link.last_error(),
+        };
+        let reason = reason.map(ToOwned::to_owned);
         match change {
-            LinkChange::Connected => tracing::info!(
-                url = self.parts.probed_url,
-                "the client system is reachable"
-            ),
+            LinkChange::Connected => {
+                tracing::info!(url = self.parts.probed_url, "the client system answers")
+            }
             LinkChange::Disconnected => {
                 tracing::warn!(
                     url = self.parts.probed_url,
@@ -134,7 +153,7 @@ impl ConnectivityMonitor {
 
     /// There is one check ahead at any time.
     fn check_after(&mut self, delay: Duration, context: &mut Context<Self>) {
-        let next = Timestamp(self.parts.clock.now() + delay);
+        let next = self.now().later_by(delay);
         self.state.next_check = Some(next);
         self.parts
             .published
@@ -190,7 +209,7 @@ impl ConnectivityMonitor {
     }
 
     fn finish_check(
-        result: Result<Result<(), CallFailure>, AskError>,
+        result: Result<Result<Option<String>, CallFailure>, AskError>,
         monitor: &mut Self,
         context: &mut Context<Self>,
     ) {
@@ -200,7 +219,8 @@ impl ConnectivityMonitor {
             Ok(Err(CallFailure::Unreachable(words) | CallFailure::NoAnswer(words))) => {
                 LinkEvidence::Unreachable(words)
             }
-            Ok(Ok(()) | Err(_)) => LinkEvidence::Answered,
+            Ok(Ok(trouble)) => LinkEvidence::Answered(trouble),
+            Ok(Err(_)) => LinkEvidence::Answered(None),
             // Nothing was learned about the link; the next check will tell.
             Err(_) => return monitor.retry_soon(context),
         };

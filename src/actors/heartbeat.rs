@@ -156,12 +156,17 @@ fn note(
             status.last_success_at = Some(now);
             status.last_error = None;
             status.consecutive_failures = 0;
+            status.failing_since = None;
             status.server_time = *server_time;
         }
         Err(failure) => {
             tracing::warn!(%failure, "a heartbeat was not accepted");
             status.last_error = Some(failure.to_string());
             status.consecutive_failures = status.consecutive_failures.saturating_add(1);
+            status.failing_since = match failure {
+                CallFailure::Unreachable(_) | CallFailure::Held(_) => None,
+                _ => status.failing_since.or(Some(now)),
+            };
         }
     }
 }

@@ -148,14 +148,19 @@ fn while_read(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// The first that says anything.
+fn variable_of(names: &[&str]) -> Option<String> {
+    let values = names.iter().filter_map(|name| std::env::var(name).ok());
+    values.into_iter().find(|value| !value.is_empty())
+}
+
 fn settings(arguments: &DemoArguments, site: &DemoSite) -> Result<Settings, Failure> {
     let (url, port) = (site.client_system_url(), arguments.port.to_string());
     let database = format!("sqlite:{}", site.database().display());
-    let proxied = PROXY_VARIABLES.map(|(key, variable)| (key, std::env::var(variable)));
+    let proxied = PROXY_VARIABLES.map(|(key, variable)| (key, variable_of(&[variable, key])));
     let proxied = proxied
         .iter()
-        .filter_map(|(key, value)| Some((*key, value.as_deref().ok()?)))
-        .filter(|(_, value)| !value.is_empty());
+        .filter_map(|(key, value)| Some((*key, value.as_deref()?)));
     let own = [
         ("client_api_url", url.as_str()),
         ("client_api_key", site.api_key()),

@@ -11,6 +11,7 @@ mod exit;
 mod import;
 mod mcp;
 mod migrate;
+mod packaged;
 mod reading_again;
 mod run;
 mod simulate;
@@ -87,15 +88,18 @@ impl Cli {
             .unwrap_or_else(|| Command::Run(run::RunArguments::default()));
         match command {
             Command::Run(arguments) => {
-                with_settings(Settings::load, self.config.clone(), |loaded| {
+                with_settings(Settings::load, "run", self.config.clone(), |loaded| {
                     run::execute(&arguments, self.config, loaded)
                 })
             }
-            Command::CheckConfig => {
-                with_settings(Settings::load, self.config, check_config::execute)
-            }
+            Command::CheckConfig => with_settings(
+                Settings::load,
+                "check-config",
+                self.config,
+                check_config::execute,
+            ),
             Command::Migrate(arguments) => {
-                with_settings(Settings::load_database, self.config, |loaded| {
+                with_settings(Settings::load_database, "migrate", self.config, |loaded| {
                     migrate::execute(&arguments, loaded)
                 })
             }
@@ -114,6 +118,7 @@ impl Cli {
 /// Loads the settings for a command that needs them; without usable settings it ends with exit code 2.
 fn with_settings<S>(
     load: impl FnOnce(&LoadOptions) -> Result<Loaded<S>, SettingsError>,
+    name: &str,
     config_file: Option<PathBuf>,
     command: impl FnOnce(Loaded<S>) -> ExitCode,
 ) -> ExitCode {
@@ -121,6 +126,10 @@ fn with_settings<S>(
         Ok(loaded) => command(loaded),
         Err(error) => {
             eprintln!("meterit-sync: nothing was started, for {error}");
+            // The service itself is started by systemd there.
+            if let Some(hint) = packaged::hint(&error, name).filter(|_| name != "run") {
+                eprintln!("{hint}");
+            }
             ExitCode::from(NEEDS_A_PERSON)
         }
     }

@@ -8,7 +8,9 @@ use crate::{
     domain::{
         connectivity::ConnectivityStatus,
         pass::PassEnd,
-        status::{ActorState, ActorStatus, QueueStatus, ServiceStatus, State, SyncStatus},
+        status::{
+            ActorState, ActorStatus, HeartbeatStatus, QueueStatus, ServiceStatus, State, SyncStatus,
+        },
         timestamp::Timestamp,
     },
     messages::{
@@ -21,6 +23,8 @@ use crate::{
 const SHOWN_EVENTS: usize = 20;
 /// The first count of the queue may take this long without anything being wrong.
 const FIRST_COUNT_SECONDS: f64 = 30.0;
+/// So long a time heartbeats may fail, if more than one does, before the service needs attention.
+const HEARTBEAT_PATIENCE_SECONDS: f64 = 600.0;
 /// A reading may wait for this many intervals without anything being wrong.
 const PATIENT_INTERVALS: i64 = 3;
 
@@ -51,6 +55,7 @@ pub(super) struct Evidence {
     connectivity: ConnectivityStatus,
     api_client: ApiClientSnapshot,
     database: DatabaseSnapshot,
+    heartbeat: HeartbeatStatus,
     actors: Vec<ActorStatus>,
 }
 
@@ -76,7 +81,7 @@ impl Control {
             },
             connectivity: evidence.connectivity,
             queue,
-            heartbeat: parts.heartbeat.get(),
+            heartbeat: evidence.heartbeat,
             config: parts.config.get(),
             last_pass: evidence.manager.last_pass,
             recent_events: parts.events.recent(SHOWN_EVENTS),
@@ -138,6 +143,7 @@ impl Control {
             connectivity: self.with_current_times(parts.connectivity.get()),
             api_client: parts.api_client.get(),
             database,
+            heartbeat: parts.heartbeat.get(),
             actors: parts.board.actors(),
         }
     }
@@ -164,8 +170,12 @@ impl Evidence {
     /// much there is.
     fn is_held_up(&self) -> bool {
         let manager = &self.manager;
-        let has_failed = manager.failing_since.is_some() && manager.current_pass.is_none();
-        has_failed
+        // The pace of earlier passes is none of one that has brought nothing yet.
+        let brings_nothing = match &manager.current_pass {
+            Some(pass) => pass.delivered == 0,
+            None => manager.failing_since.is_some(),
+        };
+        brings_nothing
             || !manager.running
             || manager.pause.is_some()
             || self.connectivity.is_known_down()
@@ -235,7 +245,8 @@ impl Evidence {
             .or_else(|| self.not_counted())
             .or_else(|| self.failing())
             .or_else(|| self.parked())
-            .or_else(|| self.too_old())?;
+            .or_else(|| self.too_old())
+            .or_else(|| self.unheard())?;
         Some(Verdict::new(State::Degraded, since, reason))
     }
 
@@ -322,6 +333,20 @@ impl Evidence {
         (self.now > due && !self.pass_proceeds()).then_some((due, words))
     }
 
+    /// The heartbeat, where it fails and nothing else explains that, and since when.
+    fn failing_heartbeat(&self) -> Option<(&HeartbeatStatus, Timestamp)> {
+        let since = self.heartbeat.failing_since?;
+        let is_its_own = self.connectivity.is_connected && self.database.leads();
+        is_its_own.then_some((&self.heartbeat, since))
+    }
+
+    fn unheard(&self) -> Option<(Timestamp, String)> {
+        let (heartbeat, since) = self.failing_heartbeat()?;
+        let lasts = self.now.seconds_since(since) > HEARTBEAT_PATIENCE_SECONDS;
+        (lasts && heartbeat.consecutive_failures > 1)
+            .then(|| (since, words::unheard(heartbeat, since, self.queue())))
+    }
+
     /// Whether a pass takes readings away, or has not had the time to.
     fn pass_proceeds(&self) -> bool {
         self.manager.current_pass.as_ref().is_some_and(|pass| {
@@ -341,7 +366,7 @@ impl Evidence {
         Some(Verdict::new(
             State::Syncing,
             pass.started_at,
-            words::syncing(pass.delivered, self.queue()),
+            words::syncing(pass, self.queue(), self.now),
         ))
     }
 
@@ -357,7 +382,12 @@ impl Evidence {
         Verdict::new(
             State::Ok,
             since,
-            words::ok(self.queue(), self.connectivity.is_connected, self.automatic),
+            words::ok(
+                self.queue(),
+                &self.connectivity,
+                self.failing_heartbeat().map(|(heartbeat, _)| heartbeat),
+                self.automatic,
+            ),
         )
     }
 }

@@ -14,6 +14,9 @@ use crate::{
     messages::sync_manager::CurrentPass,
 };
 
+#[path = "status_notes_tests.rs"]
+mod notes;
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp(DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds))
 }
@@ -39,6 +42,7 @@ fn in_order() -> Evidence {
             counted: true,
             ..DatabaseSnapshot::default()
         },
+        heartbeat: HeartbeatStatus::default(),
         actors: Vec::new(),
     }
 }
@@ -61,6 +65,7 @@ const SYNCING: Spoil = |evidence| {
         id: 1,
         started_at: at(990),
         delivered: 1,
+        setback: None,
     });
 };
 const DEGRADED: Spoil = |evidence| evidence.actors = vec![actor(ActorState::Restarting)];

@@ -1,11 +1,15 @@
 //! The sentences in which `/status` explains a state: what happened, what it means, what will fix it.
 
-use crate::domain::{
-    pass::PassEnd,
-    status::{ActorState, ActorStatus, QueueStatus},
-    store::Salvage,
-    timestamp::Timestamp,
-    words::{SET_THE_RIGHT_KEY, count, counted},
+use crate::{
+    domain::{
+        connectivity::ConnectivityStatus,
+        pass::PassEnd,
+        status::{ActorState, ActorStatus, HeartbeatStatus, QueueStatus},
+        store::Salvage,
+        timestamp::Timestamp,
+        words::{SET_THE_RIGHT_KEY, count, counted},
+    },
+    messages::sync_manager::CurrentPass,
 };
 
 pub(super) fn stopped(queue: &QueueStatus) -> String {
@@ -241,18 +245,48 @@ pub(super) fn too_old_by_hand(oldest: Timestamp, queue: &QueueStatus) -> String 
     )
 }
 
-pub(super) fn syncing(delivered: u64, queue: &QueueStatus) -> String {
-    let pace = queue.eta_s.map_or_else(String::new, |seconds| {
-        format!("; at this pace the queue is empty in {}", lasting(seconds))
-    });
+pub(super) fn unheard(
+    heartbeat: &HeartbeatStatus,
+    since: Timestamp,
+    queue: &QueueStatus,
+) -> String {
     format!(
-        "A pass is uploading: {} delivered so far, {} to go{pace}.",
-        counted(delivered, "reading", "readings"),
-        count(queue.pending)
+        "Heartbeats have not been accepted since {since}, {} in a row ({}), so the Client System may take this site for dead; readings are uploaded all the same ({}); the next one is sent by itself, and if they go on failing, tell whoever runs the Client System what it answers.",
+        count(heartbeat.consecutive_failures.into()),
+        heartbeat.last_error.as_deref().unwrap_or("no reason known"),
+        waiting(queue)
     )
 }
 
-pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> String {
+pub(super) fn syncing(pass: &CurrentPass, queue: &QueueStatus, now: Timestamp) -> String {
+    let (delivered, pending) = (
+        counted(pass.delivered, "reading", "readings"),
+        count(queue.pending),
+    );
+    if let Some(setback) = &pass.setback {
+        let next = match setback.again_at {
+            Some(at) if at > now => format!("it is repeated at {at}"),
+            Some(_) => "it is being repeated".to_owned(),
+            None => "its readings are kept for the next pass".to_owned(),
+        };
+        return format!(
+            "A pass is trying to upload: {delivered} delivered so far, {pending} to go; the last sending failed ({}), and {next}.",
+            setback.words
+        );
+    }
+    let pace = queue.eta_s.map_or_else(String::new, |seconds| {
+        format!("; at this pace the queue is empty in {}", lasting(seconds))
+    });
+    format!("A pass is uploading: {delivered} delivered so far, {pending} to go{pace}.")
+}
+
+/// `failing` is the heartbeat where it has not been accepted lately.
+pub(super) fn ok(
+    queue: &QueueStatus,
+    link: &ConnectivityStatus,
+    failing: Option<&HeartbeatStatus>,
+    automatic: bool,
+) -> String {
     let waiting = match (queue.pending, automatic) {
         _ if queue.uncounted => "The queue is being counted".to_owned(),
         (0, _) => "All readings are uploaded".to_owned(),
@@ -265,11 +299,18 @@ pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> Stri
             counted(count, "reading", "readings")
         ),
     };
-    let link = if known_link {
-        ""
-    } else {
-        "; whether the Client System answers is not known yet"
+    // What was answered to a heartbeat is told once.
+    let trouble = link.trouble.as_ref();
+    let trouble = trouble.filter(|trouble| failing.is_none() || !trouble.contains("/heartbeat"));
+    let link = match trouble {
+        Some(trouble) => format!("; the Client System answers, but {trouble}"),
+        None if link.is_connected => String::new(),
+        None => "; whether the Client System answers is not known yet".to_owned(),
     };
+    let heartbeat = failing.and_then(|heartbeat| heartbeat.last_error.as_deref());
+    let heartbeat = heartbeat.map_or_else(String::new, |error| {
+        format!("; the last heartbeat was not accepted ({error})")
+    });
     let quarantine = match queue.quarantined {
         0 => String::new(),
         count => format!(
@@ -277,7 +318,7 @@ pub(super) fn ok(queue: &QueueStatus, known_link: bool, automatic: bool) -> Stri
             counted(count, "reading is", "readings are")
         ),
     };
-    format!("{waiting}{link}{quarantine}.")
+    format!("{waiting}{link}{heartbeat}{quarantine}.")
 }
 
 /// As the beginning of a sentence.

@@ -8,8 +8,8 @@ use super::timestamp::Timestamp;
 /// What a call to the Client System showed about the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvidence {
-    /// Something answered, whatever it said.
-    Answered,
+    /// Something answered, whatever it said; with words where a Client System in order would not have said that.
+    Answered(Option<String>),
     /// No connection came about.
     Unreachable(String),
     /// A connection stood, but no answer came in time; a health check has to decide.
@@ -20,9 +20,9 @@ pub enum LinkEvidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkChange {
-    /// The Client System became reachable.
+    /// The Client System answers, whatever it says.
     Connected,
-    /// The Client System became unreachable.
+    /// The Client System does not answer any more.
     Disconnected,
 }
 
@@ -36,6 +36,7 @@ pub struct Link {
     last_failure: Option<Timestamp>,
     consecutive_failures: u32,
     last_error: Option<String>,
+    trouble: Option<String>,
 }
 
 impl Link {
@@ -64,17 +65,24 @@ impl Link {
         self.last_error.as_deref()
     }
 
+    /// What the last answer said that a Client System in order would not say.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// Takes evidence in; tells whether the state changed. A time-out alone changes nothing.
     pub fn observe(&mut self, evidence: &LinkEvidence, now: Timestamp) -> Option<LinkChange> {
         self.last_check = Some(now);
         match evidence {
-            LinkEvidence::Answered => {
+            LinkEvidence::Answered(trouble) => {
+                self.trouble.clone_from(trouble);
                 self.last_success = Some(now);
                 self.consecutive_failures = 0;
                 self.last_error = None;
                 self.become_connected(true, now)
             }
             LinkEvidence::Unreachable(words) => {
+                self.trouble = None;
                 self.last_failure = Some(now);
                 self.consecutive_failures = self.consecutive_failures.saturating_add(1);
                 self.last_error = Some(words.clone());
@@ -120,6 +128,7 @@ impl Link {
             downtime: if self.is_disconnected() { lasted } else { 0 },
             url: probed_url.to_owned(),
             last_error: self.last_error.clone(),
+            trouble: self.trouble.clone(),
             held_until,
             next_check_time: None,
             since: self.changed_at,
@@ -131,11 +140,11 @@ impl Link {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectivityStatus {
-    /// Whether the Client System answered last time.
+    /// Whether the Client System answered last time, whatever it said: `trouble` tells what, where it does not seem to be well.
     pub is_connected: bool,
     /// When the link was last judged.
     pub last_check_time: Option<Timestamp>,
-    /// When something last answered.
+    /// When something last answered, whatever it said.
     pub last_successful_connection: Option<Timestamp>,
     /// When a connection last failed.
     pub last_failed_connection: Option<Timestamp>,
@@ -149,6 +158,9 @@ pub struct ConnectivityStatus {
     pub url: String,
     /// The last error in words.
     pub last_error: Option<String>,
+    /// What the last answer said that a Client System in order would not say, such as 503 to a health check.
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// Until when all calls wait at the Client System's wish.
     pub held_until: Option<Timestamp>,
     /// When the Client System is probed next unless it is heard of before.
@@ -180,10 +192,10 @@ mod tests {
         let mut link = Link::default();
         assert!(!link.is_connected() && !link.is_disconnected());
         assert_eq!(
-            link.observe(&LinkEvidence::Answered, at(0)),
+            link.observe(&LinkEvidence::Answered(None), at(0)),
             Some(LinkChange::Connected)
         );
-        assert_eq!(link.observe(&LinkEvidence::Answered, at(1)), None);
+        assert_eq!(link.observe(&LinkEvidence::Answered(None), at(1)), None);
         assert_eq!(
             link.observe(&LinkEvidence::TimedOut("slow".into()), at(2)),
             None
@@ -203,7 +215,7 @@ mod tests {
             (7, 0, 2)
         );
         assert_eq!(
-            link.observe(&LinkEvidence::Answered, at(11)),
+            link.observe(&LinkEvidence::Answered(None), at(11)),
             Some(LinkChange::Connected)
         );
         let status = link.status("http://x", None, at(13));
@@ -211,5 +223,20 @@ mod tests {
             (status.downtime, status.uptime, status.consecutive_failures),
             (0, 2, 0)
         );
+    }
+
+    #[test]
+    fn an_answer_is_one_whatever_it_says_and_the_last_one_counts() {
+        let mut link = Link::default();
+        let words = "its health check says 503".to_owned();
+        let ill = LinkEvidence::Answered(Some(words.clone()));
+        assert_eq!(link.observe(&ill, at(0)), Some(LinkChange::Connected));
+        assert_eq!(link.status("http://x", None, at(1)).trouble, Some(words));
+        assert_eq!(link.observe(&LinkEvidence::Answered(None), at(2)), None);
+        assert_eq!(link.trouble(), None);
+        assert_eq!(link.observe(&ill, at(3)), None);
+        let gone = LinkEvidence::Unreachable("refused".into());
+        assert_eq!(link.observe(&gone, at(4)), Some(LinkChange::Disconnected));
+        assert_eq!(link.trouble(), None, "nobody answers any more");
     }
 }

@@ -32,7 +32,7 @@ pub enum EventKind {
     Link {
         /// In which direction.
         change: LinkChange,
-        /// Why, where it went down.
+        /// Why, where it went down; where it came up, what keeps what answers from being taken for well.
         reason: Option<String>,
     },
     /// A pass started.

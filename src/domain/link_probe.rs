@@ -182,8 +182,16 @@ pub enum LinkFault {
 }
 
 const KEPT: &str = "nothing is uploaded meanwhile, and all readings are kept";
+/// Who answers one call so may take the others.
+const KEPT_WHAT_IS_NOT_TAKEN: &str =
+    "readings that it does not take are kept, and uploading goes on by itself";
 
 impl LinkFault {
+    /// Whether it is in the way of calls.
+    pub fn is_about_the_way(&self) -> bool {
+        !matches!(self, Self::ClockDiffers { .. })
+    }
+
     /// What is wrong, what it means and what to do.
     pub fn finding(&self) -> Finding {
         match self {
@@ -282,7 +290,9 @@ impl LinkFault {
                 words,
             } => Finding::new(
                 format!("the Client System answers {path} with {status} ({words})"),
-                format!("it is in trouble itself; {KEPT}, and uploading goes on by itself"),
+                format!(
+                    "it, or what stands before it, is in trouble itself; {KEPT_WHAT_IS_NOT_TAKEN}"
+                ),
                 "wait; if it lasts, tell whoever runs the Client System",
             ),
             Self::Stranger {
@@ -291,7 +301,9 @@ impl LinkFault {
                 words,
             } => Finding::new(
                 format!("{path} is answered with {status} ({words})"),
-                format!("what answers is no Client System, or it is under another path; {KEPT}"),
+                format!(
+                    "what answers is no Client System, or it is under another path; {KEPT_WHAT_IS_NOT_TAKEN}"
+                ),
                 "check CLIENT_API_URL, which as deployed ends in /api, with whoever runs the Client System",
             ),
             Self::ClockDiffers { ahead_s, now } => {

@@ -118,7 +118,7 @@ pub struct SyncStatus {
     pub total_synced: u64,
     /// Readings in batches that were given up for a pass, since the process started.
     pub total_failed: u64,
-    /// Whether the Client System is reachable.
+    /// Whether the Client System answers, whatever it says.
     pub is_client_connected: bool,
 }
 
@@ -176,6 +176,10 @@ pub struct HeartbeatStatus {
     pub last_error: Option<String>,
     /// Failures in a row.
     pub consecutive_failures: u32,
+    /// Since when none was accepted although the Client System was there; none while it takes them, cannot be reached, or wants
+    /// to be left alone.
+    #[serde(default)]
+    pub failing_since: Option<Timestamp>,
     /// The server's clock in the last answer.
     pub server_time: Option<Timestamp>,
 }

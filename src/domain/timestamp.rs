@@ -1,6 +1,6 @@
 //! Points in time as this service writes and reads them: UTC, RFC 3339, at least milliseconds.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use chrono::{
     DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc,
@@ -84,6 +84,21 @@ impl Timestamp {
             "%Y-%m-%d %H:%M:%S%.9f"
         };
         self.0.format(format).to_string()
+    }
+
+    /// This point and so much more, up to a whole millisecond: what is told of the future is told like everything else. The
+    /// same where that is beyond all time.
+    pub fn later_by(self, wait: Duration) -> Self {
+        const MILLISECOND: u32 = 1_000_000;
+        let later = TimeDelta::from_std(wait)
+            .ok()
+            .and_then(|wait| self.0.checked_add_signed(wait));
+        let Some(later) = later else {
+            return self;
+        };
+        let beyond = later.nanosecond() % MILLISECOND;
+        let rest = (MILLISECOND - beyond) % MILLISECOND;
+        Self(later + TimeDelta::nanoseconds(rest.into()))
     }
 
     /// Seconds from `earlier` to this point, never negative.
@@ -236,6 +251,21 @@ impl<'de> Deserialize<'de> for Timestamp {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_to_come_is_told_in_milliseconds_and_never_too_early() {
+        let now = Timestamp::parse_zoned("2026-01-01T00:00:00.999Z").expect("a time");
+        for (wait, told) in [
+            (0, "2026-01-01T00:00:00.999Z"),
+            (1, "2026-01-01T00:00:01.000Z"),
+            (1_000_000, "2026-01-01T00:00:01.000Z"),
+            (2_109_792_063, "2026-01-01T00:00:03.109Z"),
+        ] {
+            let later = now.later_by(Duration::from_nanos(wait));
+            assert_eq!(later.to_string(), told, "{wait}");
+        }
+        assert_eq!(now.later_by(Duration::MAX), now);
+    }
 
     #[test]
     fn decimals_that_nobody_keeps_are_refused() {

@@ -31,7 +31,8 @@ async fn show(control: Data<Control>) -> HttpResponse {
 
 /// Check now whether the Client System can be reached
 ///
-/// That it cannot is an answer, too. 503 while all calls are held at the Client System's wish.
+/// That it cannot is an answer, too. Any answer of the Client System counts as reached; `trouble` tells where that was one
+/// that it would not give in order. 503 while all calls are held at the Client System's wish.
 #[utoipa::path(
     post,
     path = "/api/v1/connectivity/check",

@@ -43,9 +43,10 @@ pub(super) fn routes(api: &mut Api) {
 
 /// What happens, as server-sent events
 ///
-/// `connected`, `disconnected`, `state-change`, `pass-started`, `pass-finished` and `actor-restarted`, each with an id.
-/// Whoever comes back with the last one as `Last-Event-ID` is told what happened meanwhile; `missed` where that is not
-/// known any more, or the watcher was too slow. With `status`, also `status` with all that `/status` tells, at most once a
+/// `connected`, `disconnected`, `state-change`, `pass-started`, `pass-finished` and `actor-restarted`, each with an id of its
+/// own; one comes before the first event. Whoever comes back with the last id as `Last-Event-ID` is told what happened
+/// meanwhile; `missed` where that is not known any more, or the watcher was too slow. A change of the link is told twice, as
+/// `connected` or `disconnected` and then, with the same content, as `state-change`: act on one of these names. With `status`, also `status` with all that `/status` tells, at most once a
 /// second and only when it has changed. The stream has no end.
 #[utoipa::path(
     get,
@@ -80,7 +81,8 @@ async fn watch(
         .streaming(Box::pin(frames)))
 }
 
-/// Begins with a comment, so that the watcher sees at once that it is connected.
+/// Begins with a comment, so that the watcher sees at once that it is connected, and with an id: whoever is cut off before
+/// the first event comes back with that.
 pub(super) fn frames(
     control: Control,
     watch: Watch,
@@ -111,8 +113,13 @@ impl Watcher {
         if watch.events.has_missed {
             ready.push_back(missed(None));
         }
+        ready.push_back(format!("id: {}\n\n", watch.events.first_id()));
         let earlier = std::mem::take(&mut watch.events.earlier);
-        ready.extend(earlier.iter().map(|event| frames_of(event, &watch)));
+        let mut names_heard = watch.events.names_heard;
+        ready.extend(earlier.iter().map(|event| {
+            let names_heard = std::mem::take(&mut names_heard);
+            frames_of(event, names_heard, &watch)
+        }));
         let now = control.clock().elapsed();
         Self {
             control,
@@ -141,7 +148,7 @@ impl Watcher {
             let pause = next_at.saturating_sub(self.now());
             tokio::select! {
                 event = self.watch.events.live.recv() => match event {
-                    Ok(event) => self.ready.push_back(frames_of(&event, &self.watch)),
+                    Ok(event) => self.ready.push_back(frames_of(&event, 0, &self.watch)),
                     Err(RecvError::Lagged(count)) => self.ready.push_back(missed(Some(count))),
                     Err(RecvError::Closed) => return None,
                 },
@@ -194,12 +201,20 @@ fn missed(count: Option<u64>) -> String {
     format!("event: missed\ndata: {}\n\n", json!({ "missed": count }))
 }
 
-/// A change of the link is told under both of its names.
-fn frames_of(event: &Event, watch: &Watch) -> String {
-    let (id, data) = (watch.events.id(event), json!(event));
-    names_of(&event.kind)
-        .iter()
-        .map(|name| format!("id: {id}\nevent: {name}\ndata: {data}\n\n"))
+/// A change of the link is told under both of its names, each with an id of its own: whoever is cut off between them comes
+/// back for the second.
+fn frames_of(event: &Event, names_heard: usize, watch: &Watch) -> String {
+    let (names, data) = (names_of(&event.kind), json!(event));
+    let numbered = names.iter().zip(1..).skip(names_heard);
+    numbered
+        .map(|(name, number)| {
+            let id = if number == names.len() {
+                watch.events.id(event)
+            } else {
+                watch.events.id_within(event, number)
+            };
+            format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
+        })
         .collect()
 }
 

@@ -31,9 +31,9 @@ pub struct UploadBatch {
     pub span: Span,
 }
 
-/// Look whether the Client System answers at all.
+/// Look whether the Client System answers at all; answers with words where it did, and yet does not seem to be well.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<(), CallFailure>")]
+#[rtype(result = "Result<Option<String>, CallFailure>")]
 pub struct TestConnection;
 
 /// Look whether the Client System accepts the key.

@@ -127,4 +127,15 @@ pub struct CurrentPass {
     pub started_at: Timestamp,
     /// Readings stored so far.
     pub delivered: u64,
+    /// Why the last sending brought nothing; none where it did, and before the first.
+    pub setback: Option<Setback>,
+}
+
+/// A sending that brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setback {
+    /// What happened.
+    pub words: String,
+    /// When the batch is sent again in this pass; none where it waits for the next one.
+    pub again_at: Option<Timestamp>,
 }

@@ -49,6 +49,9 @@ pub(super) const KNOWN: &[&str] = &[
     "otlp_endpoint",
 ];
 
+/// Keys that other programs read from the environment in lower case as well.
+pub(super) const CUSTOMARY_IN_LOWER_CASE: &[&str] = &["https_proxy", "no_proxy"];
+
 /// Keys whose values never appear in a message, not even when they are wrong.
 const SECRET: &[&str] = &[
     "client_api_key",

@@ -27,6 +27,8 @@ pub enum Layer {
     File(PathBuf),
     /// An environment variable.
     Environment,
+    /// An environment variable whose name is in lower case, as other programs read it.
+    LowerCaseEnvironment,
     /// Given by the calling program.
     Overrides,
     /// The contents of a file that another setting names.
@@ -51,7 +53,7 @@ impl fmt::Display for Layer {
             Self::Defaults => write!(f, "built-in defaults"),
             Self::BuiltIn(environment) => write!(f, "built-in {environment} settings"),
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Environment => write!(f, "environment"),
+            Self::Environment | Self::LowerCaseEnvironment => write!(f, "environment"),
             Self::Overrides => write!(f, "given by the program"),
             Self::SecretFile(path) => write!(f, "contents of {}", path.display()),
             Self::Composed => write!(f, "composed from local_postgres_*"),
@@ -182,10 +184,24 @@ impl Layers {
     /// `NAME=${NAME:-}` in a compose file or a unit leaves behind.
     pub fn add_environment(&mut self, variables: &BTreeMap<String, String>) {
         self.rank += 1;
+        for name in keys::CUSTOMARY_IN_LOWER_CASE {
+            self.add_variable(variables, name, name, &Layer::LowerCaseEnvironment);
+        }
         for name in keys::KNOWN {
-            if let Some(value) = present(variables, &name.to_ascii_uppercase()) {
-                self.add(name, Raw::Untyped(value.to_owned()), &Layer::Environment);
-            }
+            let variable = name.to_ascii_uppercase();
+            self.add_variable(variables, name, &variable, &Layer::Environment);
+        }
+    }
+
+    fn add_variable(
+        &mut self,
+        variables: &BTreeMap<String, String>,
+        name: &str,
+        variable: &str,
+        layer: &Layer,
+    ) {
+        if let Some(value) = present(variables, variable) {
+            self.add(name, Raw::Untyped(value.to_owned()), layer);
         }
     }
 

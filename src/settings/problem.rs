@@ -15,6 +15,7 @@ pub struct Problem {
     /// What is wrong and what is allowed.
     pub what: String,
     unknown_key: bool,
+    is_missing: bool,
 }
 
 impl Problem {
@@ -24,6 +25,7 @@ impl Problem {
             layer: Some(layer.clone()),
             what,
             unknown_key: false,
+            is_missing: false,
         }
     }
 
@@ -37,6 +39,7 @@ impl Problem {
             layer: None,
             what,
             unknown_key: false,
+            is_missing: true,
         }
     }
 
@@ -52,6 +55,7 @@ impl Problem {
             layer: Some(layer.clone()),
             what,
             unknown_key: true,
+            is_missing: false,
         }
     }
 
@@ -62,6 +66,7 @@ impl Problem {
             layer: None,
             what,
             unknown_key: false,
+            is_missing: false,
         }
     }
 }
@@ -80,6 +85,14 @@ impl fmt::Display for Problem {
 pub struct SettingsError {
     /// All problems, at least one.
     pub problems: Vec<Problem>,
+}
+
+impl SettingsError {
+    /// Whether no layer sets this key, in capitals, though it has to be set.
+    pub fn misses(&self, key: &str) -> bool {
+        let mut problems = self.problems.iter();
+        problems.any(|problem| problem.is_missing && problem.key == key)
+    }
 }
 
 impl std::error::Error for SettingsError {}

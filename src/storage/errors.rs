@@ -1,6 +1,7 @@
 //! What the engines' failures mean to those who asked.
 
 use super::{StoreError, postgres, sqlite};
+use crate::domain::words::counted;
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -42,4 +43,17 @@ pub(super) fn nonsense(what: &str) -> StoreError {
     StoreError::Failed(format!(
         "{what} holds something that this program did not write"
     ))
+}
+
+/// For readings that stay where they are although the engine was told to take them out, and said that it did.
+pub(super) fn require_none_kept(kept: u64) -> Result<(), StoreError> {
+    if kept == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Failed(format!(
+        "{} to be taken out of meter_readings and still there, and no failure was reported: a trigger, a rule or a policy \
+         on that table keeps them. Nothing was changed, for they would be uploaded again and again; let this service delete \
+         and update rows there",
+        counted(kept, "reading is", "readings are")
+    )))
 }

@@ -7,6 +7,10 @@ use chrono::{DateTime, Utc};
 /// The longest pause that an answer can ask for; a longer wish is cut to this.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
+/// The path at which it is looked whether the Client System is there.
+pub const HEALTH: &str = "/health";
+const NO_WORDS: &str = "(no words)";
+
 /// An answer as it came.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
@@ -16,6 +20,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// When it was written, by the server's clock.
     pub date: Option<DateTime<Utc>>,
+    /// Where it redirects to, without what stands behind a question mark.
+    pub location: Option<String>,
     /// Whether it says that requests may come in Zstandard.
     pub offers_zstd: bool,
     /// The decoded body.
@@ -23,8 +29,51 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as words for people: white space folded, markup left out, cut to a bearable length.
+    /// What it says to people: the body's words, and of a redirect where it leads.
     pub fn words(&self) -> String {
+        if !matches!(self.status, 301 | 302 | 303 | 307 | 308) {
+            return self.body_words();
+        }
+        match &self.location {
+            Some(location) => format!("a redirect to {location}, which is not followed"),
+            None => "a redirect that does not say where to".to_owned(),
+        }
+    }
+
+    /// Why whoever answered this to a call of `path` does not seem to be a Client System in order; none where it may be one.
+    /// That it refuses what it was told, or who told it, is no sign of that.
+    pub fn trouble(&self, path: &str) -> Option<String> {
+        let is_health_check = path == HEALTH;
+        let (said, whose) = if is_health_check {
+            ("its health check says", String::new())
+        } else {
+            ("it says", format!(" to {path}"))
+        };
+        let asks_for_a_pause = self.status == 503 && self.retry_after.is_some();
+        match self.status {
+            200..=299 if self.is_a_page() => Some(format!(
+                "{said} {}{whose} with a page that no Client System has ({})",
+                self.status,
+                self.words()
+            )),
+            400..=499 if !is_health_check || matches!(self.status, 401 | 403 | 429) => None,
+            200..=299 => None,
+            _ if asks_for_a_pause => None,
+            status => Some(match self.words() {
+                words if words == NO_WORDS => format!("{said} {status}{whose}"),
+                words => format!("{said} {status}{whose} ({words})"),
+            }),
+        }
+    }
+
+    /// A Client System answers with a JSON object, or with nothing. Told by how the body begins, for there are many answers.
+    fn is_a_page(&self) -> bool {
+        let first = self.body.trim_ascii_start().first();
+        first.is_some_and(|first| *first != b'{')
+    }
+
+    /// The body as words for people: white space folded, markup left out, cut to a bearable length.
+    fn body_words(&self) -> String {
         const LONGEST: usize = 500;
         let text = String::from_utf8_lossy(&self.body);
         let message = serde_json::from_str::<serde_json::Value>(&text)
@@ -38,7 +87,7 @@ impl Answer {
         let folded = plain.split_whitespace().collect::<Vec<_>>().join(" ");
         match folded.char_indices().nth(LONGEST) {
             Some((end, _)) => format!("{}…", &folded[..end]),
-            None if folded.is_empty() => "(no words)".to_owned(),
+            None if folded.is_empty() => NO_WORDS.to_owned(),
             None => folded,
         }
     }
@@ -166,5 +215,81 @@ mod tests {
         );
         assert_eq!(words(""), "(no words)");
         assert_eq!(words(&"x".repeat(2000)).chars().count(), 501);
+    }
+
+    #[test]
+    fn a_redirect_says_where_to_if_it_says_so() {
+        let redirect = |location: Option<&str>| Answer {
+            status: 302,
+            location: location.map(ToOwned::to_owned),
+            ..Answer::default()
+        };
+        assert_eq!(
+            redirect(Some("https://login.example/")).words(),
+            "a redirect to https://login.example/, which is not followed"
+        );
+        assert_eq!(
+            redirect(None).words(),
+            "a redirect that does not say where to"
+        );
+    }
+
+    #[test]
+    fn what_answers_need_not_be_well() {
+        let trouble = |status, body: &str, path| {
+            let body = body.as_bytes().to_vec();
+            let answer = Answer {
+                status,
+                body,
+                ..Answer::default()
+            };
+            answer.trouble(path)
+        };
+        for (status, body, path) in [
+            (200, r#"{"status":"ok"}"#, HEALTH),
+            (204, "", HEALTH),
+            (401, "who are you", HEALTH),
+            (429, "", HEALTH),
+            (400, "[]", "/sync/readings/batch"),
+            (404, "", "/sync/config"),
+        ] {
+            assert_eq!(trouble(status, body, path), None, "{status} {body}");
+        }
+        for (status, body, path, words) in [
+            (503, "", HEALTH, "its health check says 503"),
+            (
+                503,
+                r#"{"message":"no database"}"#,
+                HEALTH,
+                "its health check says 503 (no database)",
+            ),
+            (
+                302,
+                "",
+                HEALTH,
+                "its health check says 302 (a redirect that does not say where to)",
+            ),
+            (404, "", HEALTH, "its health check says 404"),
+            (
+                200,
+                "<html>Please log in</html>",
+                HEALTH,
+                "its health check says 200 with a page that no Client System has (Please log in)",
+            ),
+            (
+                500,
+                "oh",
+                "/sync/heartbeat",
+                "it says 500 to /sync/heartbeat (oh)",
+            ),
+        ] {
+            assert_eq!(trouble(status, body, path).as_deref(), Some(words));
+        }
+        let pausing = Answer {
+            status: 503,
+            retry_after: Some(Duration::from_secs(9)),
+            ..Answer::default()
+        };
+        assert_eq!(pausing.trouble(HEALTH), None);
     }
 }

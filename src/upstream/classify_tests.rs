@@ -7,6 +7,7 @@ use super::*;
 fn answer(status: u16, body: &str) -> Answer {
     Answer {
         date: None,
+        location: None,
         offers_zstd: false,
         status,
         retry_after: None,

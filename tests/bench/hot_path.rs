@@ -193,6 +193,7 @@ fn sets_of_ids(repetitions: usize) {
 fn plain_success(repetitions: usize) {
     let answer = Answer {
         date: None,
+        location: None,
         offers_zstd: false,
         status: 200,
         retry_after: None,

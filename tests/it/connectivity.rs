@@ -70,6 +70,44 @@ async fn an_outage_begins_with_a_refused_request_and_ends_within_seconds() {
 }
 
 #[actix::test]
+async fn whoever_answers_is_connected_and_called_well_only_if_it_is() {
+    let ill = |status, body| FaultRule::on(FaultPath::Health, answer(status, body)).times(1);
+    let site = Plan::default().start_settled(0).await;
+    for (rule, words) in [
+        (
+            ill(503, r#"{"message":"no database"}"#),
+            "its health check says 503 (no database)",
+        ),
+        (
+            ill(302, ""),
+            "its health check says 302 (a redirect that does not say where to)",
+        ),
+        (ill(404, ""), "its health check says 404"),
+        (
+            ill(200, "<html>Please log in</html>"),
+            "its health check says 200 with a page that no Client System has (Please log in)",
+        ),
+    ] {
+        site.simulator.set_faults(vec![rule]);
+        let link = site.control().check_connectivity().await.expect("a check");
+        assert!(link.is_connected, "{words}");
+        assert_eq!(link.trouble.as_deref(), Some(words));
+        let status = site.status();
+        assert_eq!(status.state, State::Ok);
+        let told = format!("the Client System answers, but {words}");
+        assert!(status.reason.contains(&told), "{}", status.reason);
+    }
+    // Whatever it answers as it should ends that.
+    site.control().send_heartbeat().await.expect("a heartbeat");
+    site.until("all to be well", |status| {
+        status.connectivity.trouble.is_none() && status.reason == "All readings are uploaded."
+    })
+    .await;
+    assert_eq!(changes(&site), [LinkChange::Connected]);
+    site.finish().await;
+}
+
+#[actix::test]
 async fn the_pauses_between_probes_double_up_to_the_interval() {
     let site = Plan::default()
         .setting("connectivity_check_interval_ms", "8000")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use meterit_sync::{
     control::ControlError,
     demo::client_system::{FaultAction, FaultPath, FaultRule, ServedConfiguration, ServedMeter},
-    domain::status::Effective,
+    domain::status::{Effective, State},
 };
 use serde_json::json;
 
@@ -105,6 +105,44 @@ async fn a_heartbeat_tells_how_the_site_fares() {
     );
     assert_eq!(told.server_time, Some(site.clock.now().into()));
     assert_eq!(told.consecutive_failures, 0);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn heartbeats_that_are_not_accepted_are_told_and_after_ten_minutes_need_attention() {
+    let site = Plan::default()
+        .setting("heartbeat_interval_ms", "60000")
+        .start_settled(0)
+        .await;
+    let refusing = FaultRule::on(
+        FaultPath::Heartbeat,
+        answer(404, r#"{"message":"no such site"}"#),
+    );
+    site.simulator.set_faults(vec![refusing]);
+    let error = "(the Client System answered 404: no such site)";
+    for failures in 1..=12 {
+        site.clock.advance(Duration::from_secs(60));
+        site.until("a failure", |status| {
+            status.heartbeat.consecutive_failures == failures
+        })
+        .await;
+        let status = site.status();
+        let expected = if failures < 12 {
+            State::Ok
+        } else {
+            State::Degraded
+        };
+        assert_eq!(status.state, expected, "{failures}: {}", status.reason);
+        assert!(status.reason.contains(error), "{}", status.reason);
+    }
+    let status = site.status();
+    assert_eq!(Some(status.since), status.heartbeat.failing_since);
+    site.simulator.clear_faults();
+    site.clock.advance(Duration::from_secs(60));
+    site.until("all to be well", |status| {
+        status.state == State::Ok && status.reason == "All readings are uploaded."
+    })
+    .await;
     site.finish().await;
 }
 

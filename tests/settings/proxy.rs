@@ -57,6 +57,33 @@ fn a_proxy_that_cannot_be_used_is_refused_and_not_shown() {
 }
 
 #[test]
+fn lower_case_is_taken_as_other_programs_take_it_and_upper_case_wins() {
+    let lower = ("https_proxy", "http://lower.example:3128");
+    let site = Site::new().with(&[lower]);
+    assert_eq!(proxy_of(&site).as_deref(), Some("lower.example:3128"));
+    assert_contains(
+        &site.loaded().report.to_string(),
+        &["http://lower.example:3128       environment"],
+    );
+    let site = Site::new().with(&[lower, PROXY]);
+    assert_eq!(proxy_of(&site).as_deref(), Some("proxy.example:3128"));
+    let site = Site::new().with(&[lower, ("HTTPS_PROXY", "")]);
+    assert_eq!(proxy_of(&site).as_deref(), Some("lower.example:3128"));
+    let site = Site::new().with(&[lower, ("no_proxy", "example.com")]);
+    assert_eq!(proxy_of(&site), None);
+    // A file is a lower layer than the environment, however that is spelt.
+    let site = Site::new()
+        .with(&[lower])
+        .with_config("https_proxy = \"http://file.example:3128\"");
+    assert_eq!(proxy_of(&site).as_deref(), Some("lower.example:3128"));
+    let refusal = Site::new().with(&[("https_proxy", "ftp://x")]).refusal();
+    assert_contains(&refusal, &["https_proxy (environment)"]);
+    // Of no other setting.
+    let site = Site::new().with(&[("batch_size", "7")]);
+    assert_eq!(site.settings().sync.batch_size, 1000);
+}
+
+#[test]
 fn exceptions_are_for_the_client_system_alone() {
     let site = Site::new().with(&[PROXY]);
     assert_eq!(proxy_of(&site).as_deref(), Some("proxy.example:3128"));

@@ -73,7 +73,7 @@ impl ServerKnowledge {
 
     /// Lengthens the pause; a shorter wish changes nothing. Returns the end where it changed.
     pub(super) fn hold_for(&self, pause: Duration, now: Timestamp) -> Option<Timestamp> {
-        let until = Timestamp(now.0 + pause);
+        let until = now.later_by(pause);
         if self.held_until.get().is_some_and(|known| known >= until) {
             return None;
         }

@@ -50,7 +50,7 @@ use crate::{
     },
     telemetry::metrics::Metrics,
     upstream::{
-        answer::Answer,
+        answer::{Answer, HEALTH},
         configuration::parse_configuration,
         heartbeat::{HeartbeatReport, parse_heartbeat_answer},
     },
@@ -128,15 +128,16 @@ impl Line {
         knowledge.hold_at(self.now()).or_else(|| {
             let elapsed = self.parts.clock.elapsed();
             let left = knowledge.budget.borrow().exhausted_for(elapsed)?;
-            Some(Timestamp(self.now().0 + left))
+            Some(self.now().later_by(left))
         })
     }
 
     /// One exchange. Reports what it shows about the link, and begins a pause when the server asks for one.
     async fn exchange(&self, call: Call) -> Result<Answer, NoAnswer> {
+        let path = call.path;
         let result = self.send(call).await;
         let evidence = match &result {
-            Ok(_) => Some(LinkEvidence::Answered),
+            Ok(answer) => Some(LinkEvidence::Answered(answer.trouble(path))),
             Err(NoAnswer::Unreachable(words)) => Some(LinkEvidence::Unreachable(words.clone())),
             Err(NoAnswer::TimedOut(words)) => Some(LinkEvidence::TimedOut(words.clone())),
             // That a connection breaks says nothing about the next one.
@@ -177,7 +178,7 @@ impl Line {
 
     /// Health checks are evidence for the connectivity monitor, which asks for them: it draws the conclusion
     /// from the answer itself.
-    async fn test_connection(&self) -> Result<(), CallFailure> {
+    async fn test_connection(&self) -> Result<Option<String>, CallFailure> {
         if let Some(until) = self.hold() {
             return Err(CallFailure::Held(until));
         }
@@ -186,14 +187,15 @@ impl Line {
             Err(NoAnswer::Broken(_)) => self.check_health().await,
             other => other,
         };
-        result.map(drop).map_err(call_failure)
+        let answer = result.map_err(call_failure)?;
+        Ok(answer.trouble(HEALTH))
     }
 
     async fn check_health(&self) -> Result<Answer, NoAnswer> {
         let timeout = HEALTH_CHECK_TIMEOUT.min(self.parts.settings.timeout);
         let call = Call {
             authenticated: false,
-            ..Call::get("/health", timeout)
+            ..Call::get(HEALTH, timeout)
         };
         self.send(call).await
     }
@@ -417,7 +419,7 @@ impl Handler<UploadBatch> for ApiClient {
 }
 
 impl Handler<TestConnection> for ApiClient {
-    type Result = ResponseFuture<Result<(), CallFailure>>;
+    type Result = ResponseFuture<Result<Option<String>, CallFailure>>;
 
     fn handle(&mut self, _: TestConnection, _: &mut Self::Context) -> Self::Result {
         self.answer::<TestConnection, _>(|line| async move { line.test_connection().await })

@@ -20,7 +20,7 @@ use crate::{
         timestamp::Timestamp,
     },
     settings::ClientSystemSettings,
-    upstream::answer::Answer,
+    upstream::answer::{Answer, HEALTH},
 };
 
 /// No step takes longer.
@@ -231,7 +231,7 @@ impl<'a> Probe<'a> {
         let wire = Wire::over(self.route.clone(), self.settings, self.clock.clone());
         let health = Call {
             authenticated: false,
-            ..Call::get("/health", self.patience)
+            ..Call::get(HEALTH, self.patience)
         };
         let auth = Call::post("/sync/auth", Bytes::from_static(b"{}"), self.patience);
         if self.exchange("health", &wire, health).await.is_ok() {

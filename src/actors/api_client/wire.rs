@@ -140,8 +140,10 @@ impl Wire {
         let date = header(response.headers(), "date").and_then(parse_date);
         let allowance = self.allowance(response.headers(), date);
         let offers_zstd = offers_zstd(response.headers());
+        let location = header(response.headers(), "location").map(|location| self.shown(location));
         let answer = |body: Vec<u8>| Answer {
             status,
+            location: location.clone(),
             retry_after,
             date,
             offers_zstd,
@@ -155,6 +157,17 @@ impl Wire {
             Err(_) if !(200..300).contains(&status) => Ok((answer(Vec::new()), allowance)),
             Err(error) => Err(NoAnswer::Broken(body_words(&error, status))),
         }
+    }
+
+    /// An address without what stands behind a question mark, which may let people in.
+    fn shown(&self, address: &str) -> String {
+        const LONGEST: usize = 200;
+        let shown = address.split(['?', '#']).next().unwrap_or_default();
+        let shown = shown.chars().take(LONGEST).collect::<String>().into_bytes();
+        let shown = self
+            .api_key
+            .read(|key| without_key(shown, key.expose_secret()));
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
     fn allowance(&self, headers: &HeaderMap, date: Option<DateTime<Utc>>) -> RequestAllowance {

@@ -12,6 +12,9 @@ const EVERY: Duration = Duration::from_secs(30);
 pub(super) struct FreshTurns {
     /// Readings up to this id belong to the backlog, or had their turn.
     after: ReadingId,
+    /// Up to which ids readings were there at the turn before the last one, and at the last one. What waits since then is
+    /// old by the next turn, so that a flood in the middle of a pass holds up nobody who comes after it.
+    marks: [ReadingId; 2],
     last_turn: Duration,
     /// A turn lasts until no fresh reading is left; within it both ends of the queue take turns.
     open: bool,
@@ -23,18 +26,24 @@ impl FreshTurns {
     pub(super) fn new(backlog_end: ReadingId, now: Duration) -> Self {
         Self {
             after: backlog_end,
+            marks: [backlog_end; 2],
             last_turn: now,
             open: false,
             fresh_is_next: false,
         }
     }
 
+    /// Begins a turn; readings up to `backlog_end` are there by now.
+    pub(super) fn begin(&mut self, backlog_end: ReadingId, now: Duration) {
+        let [before, last] = self.marks;
+        self.after = self.after.max(before);
+        self.marks = [last, backlog_end];
+        self.last_turn = now;
+        self.open = true;
+    }
+
     /// Which readings the next claim is for.
-    pub(super) fn next(&mut self, now: Duration) -> ClaimOrder {
-        if self.is_due(now) {
-            self.last_turn = now;
-            self.open = true;
-        }
+    pub(super) fn next(&mut self) -> ClaimOrder {
         self.fresh_is_next = self.open && !self.fresh_is_next;
         if self.fresh_is_next {
             self.waiting()
@@ -48,7 +57,8 @@ impl FreshTurns {
         self.open || self.is_due(now)
     }
 
-    fn is_due(&self, now: Duration) -> bool {
+    /// Whether another turn is to begin.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
         now.saturating_sub(self.last_turn) >= EVERY
     }
 
@@ -74,15 +84,31 @@ mod tests {
     fn both_ends_take_turns_while_there_is_something_fresh() {
         let at = Duration::from_secs;
         let mut turns = FreshTurns::new(100, at(0));
-        assert_eq!(turns.next(at(0)), ClaimOrder::Oldest);
-        assert_eq!(turns.next(at(29)), ClaimOrder::Oldest);
-        assert_eq!(turns.next(at(30)), ClaimOrder::After(100));
+        assert_eq!(turns.next(), ClaimOrder::Oldest);
+        assert!(!turns.is_due(at(29)) && turns.is_due(at(30)));
+        turns.begin(160, at(30));
+        assert_eq!(turns.next(), ClaimOrder::After(100));
         turns.claimed(Some(150));
-        assert_eq!(turns.next(at(31)), ClaimOrder::Oldest);
-        assert_eq!(turns.next(at(31)), ClaimOrder::After(150));
+        assert_eq!(turns.next(), ClaimOrder::Oldest);
+        assert_eq!(turns.next(), ClaimOrder::After(150));
         turns.claimed(None);
-        assert_eq!(turns.next(at(32)), ClaimOrder::Oldest);
-        assert_eq!(turns.next(at(33)), ClaimOrder::Oldest);
-        assert_eq!(turns.next(at(60)), ClaimOrder::After(150));
+        assert_eq!(turns.next(), ClaimOrder::Oldest);
+        assert_eq!(turns.next(), ClaimOrder::Oldest);
+        turns.begin(170, at(60));
+        assert_eq!(turns.next(), ClaimOrder::After(150));
+    }
+
+    #[test]
+    fn a_flood_that_comes_later_is_a_backlog_soon() {
+        let at = Duration::from_secs;
+        let mut turns = FreshTurns::new(0, at(0));
+        turns.begin(100_000, at(30));
+        turns.claimed(Some(1_000));
+        turns.begin(100_010, at(60));
+        assert_eq!(turns.waiting(), ClaimOrder::After(1_000));
+        turns.begin(100_020, at(90));
+        assert_eq!(turns.waiting(), ClaimOrder::After(100_000));
+        turns.begin(100_030, at(120));
+        assert_eq!(turns.waiting(), ClaimOrder::After(100_010));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         pass::{PassEnd, PassTrigger},
         store::StoreError,
     },
-    messages::api_client::ApiClientSnapshot,
+    messages::{api_client::ApiClientSnapshot, sync_manager::Setback},
     storage::SyncStore,
     supervision::{ask::AskError, progress::Work, published::Published},
 };
@@ -79,6 +79,8 @@ pub(super) struct PassKit {
     pub(super) server_accepts: Rc<Cell<bool>>,
     /// Told whenever a count changes.
     pub(super) on_progress: Rc<dyn Fn(Progress)>,
+    /// Told why a sending brought nothing, and when one brought something again.
+    pub(super) on_setback: Rc<dyn Fn(Option<Setback>)>,
 }
 
 impl PassKit {

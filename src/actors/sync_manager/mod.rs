@@ -35,7 +35,7 @@ use crate::{
     messages::{
         api_client::{ApiClientSnapshot, Authenticate},
         events::EventBus,
-        sync_manager::{ApplyWishes, CurrentPass, SyncManagerSnapshot, TriggerRefusal},
+        sync_manager::{ApplyWishes, CurrentPass, Setback, SyncManagerSnapshot, TriggerRefusal},
     },
     settings::SyncSettings,
     storage::SyncStore,
@@ -207,6 +207,7 @@ impl SyncManager {
                 id,
                 started_at,
                 delivered: 0,
+                setback: None,
             })
         });
         tracing::debug!(pass = id, ?trigger, "a sync pass started");
@@ -260,6 +261,8 @@ impl SyncManager {
                 }
             });
         };
+        let published = self.parts.published.clone();
+        let on_setback = move |setback: Option<Setback>| note_setback(&published, id, setback);
         PassKit {
             id,
             trigger,
@@ -281,6 +284,7 @@ impl SyncManager {
                 .begin("a sync pass", longest_step(self.parts.upload_timeout)),
             server_accepts: self.parts.memory.server_accepts.clone(),
             on_progress: Rc::new(on_progress),
+            on_setback: Rc::new(on_setback),
         }
     }
 
@@ -388,6 +392,27 @@ fn answer_all(waiters: &mut Vec<Waiter>, answer: &Result<PassReport, TriggerRefu
     for waiter in waiters.drain(..) {
         // Whoever asked may have gone.
         let _ = waiter.send(answer.clone());
+    }
+}
+
+/// The first one of a pass is worth a line in the log; its end tells the rest.
+fn note_setback(published: &Published<SyncManagerSnapshot>, pass: u64, setback: Option<Setback>) {
+    let is_news = published.read(|snapshot| {
+        let current = snapshot.current_pass.as_ref();
+        current.is_some_and(|current| current.setback != setback)
+    });
+    if !is_news {
+        return;
+    }
+    let mut before = None;
+    published.update(|snapshot| {
+        if let Some(current) = &mut snapshot.current_pass {
+            before = std::mem::replace(&mut current.setback, setback.clone());
+        }
+    });
+    if let (None, Some(setback)) = (before, setback) {
+        let reason = setback.words;
+        tracing::warn!(pass, reason, "an upload was not taken; it is repeated");
     }
 }
 

@@ -90,12 +90,14 @@ pub(super) async fn config(
 }
 
 fn link(link: &ConnectivityStatus) -> String {
-    let known = if link.is_connected {
-        format!("reachable, for {}", lasting(link.uptime))
+    let known = if let Some(trouble) = &link.trouble {
+        format!("answers, but {}", one_line(trouble))
+    } else if link.is_connected {
+        format!("is reachable, for {}", lasting(link.uptime))
     } else if link.is_known_down() {
-        format!("unreachable, for {}", lasting(link.downtime))
+        format!("is unreachable, for {}", lasting(link.downtime))
     } else {
-        "not known yet to be reachable or not".to_owned()
+        "is not known yet to be reachable or not".to_owned()
     };
     let mut rows = vec![
         ("address", one_line(&link.url)),
@@ -108,7 +110,7 @@ fn link(link: &ConnectivityStatus) -> String {
         link.held_until
             .map(|until| ("left alone until", until.to_string())),
     );
-    format!("the Client System is {known}\n\n{}", facts(&rows))
+    format!("the Client System {known}\n\n{}", facts(&rows))
 }
 
 fn sent(heartbeat: &HeartbeatStatus) -> String {
@@ -155,6 +157,12 @@ mod tests {
             ..ConnectivityStatus::default()
         };
         assert!(link(&up).starts_with("the Client System is reachable, for 0 s\n"));
+        let ill = ConnectivityStatus {
+            trouble: Some("its health check says 503 (no database)".to_owned()),
+            ..up
+        };
+        let told = "the Client System answers, but its health check says 503 (no database)\n";
+        assert!(link(&ill).starts_with(told), "{}", link(&ill));
         let unknown = link(&ConnectivityStatus::default());
         assert!(
             unknown.starts_with("the Client System is not known yet"),

@@ -109,8 +109,11 @@ pub(super) fn told(event: &EventKind) -> String {
     match event {
         EventKind::Link {
             change: LinkChange::Connected,
-            ..
-        } => "the Client System can be reached".to_owned(),
+            reason,
+        } => match reason {
+            Some(trouble) => format!("the Client System answers, but {trouble}"),
+            None => "the Client System can be reached".to_owned(),
+        },
         EventKind::Link { reason, .. } => format!(
             "the Client System cannot be reached: {}",
             reason.as_deref().unwrap_or("no reason known")
@@ -145,6 +148,13 @@ mod tests {
                 "connected",
                 format!(r#"{{{at},"event":"link","change":"connected","reason":null}}"#),
                 "2026-01-01T00:00:00.000Z  connected        the Client System can be reached",
+            ),
+            (
+                "connected",
+                format!(
+                    r#"{{{at},"event":"link","change":"connected","reason":"its health check says 503"}}"#
+                ),
+                "2026-01-01T00:00:00.000Z  connected        the Client System answers, but its health check says 503",
             ),
             (
                 "disconnected",

@@ -168,7 +168,9 @@ fn link(status: &ServiceStatus) -> String {
     let held = link
         .held_until
         .map_or_else(String::new, |until| format!(", left alone until {until}"));
-    let known = if link.is_connected {
+    let known = if let Some(trouble) = &link.trouble {
+        format!("answers, but {}", shortened(trouble, 100))
+    } else if link.is_connected {
         format!("reachable for {}", lasting(link.uptime))
     } else if link.is_known_down() {
         format!(
@@ -312,6 +314,17 @@ pub(super) mod tests {
              parts          1 of 2 running, 3 restarts; sync manager restarting: panicked\n\
              instance       leads, 1 instance on this database\n\
              service        meterit-sync 0.1.0, up for 2 h 1 min\n"
+        );
+    }
+
+    #[test]
+    fn a_link_on_which_somebody_unwell_answers_is_not_called_reachable() {
+        let mut status = status("ok");
+        status.connectivity.is_connected = true;
+        status.connectivity.trouble = Some("its health check says 503".to_owned());
+        assert_eq!(
+            link(&status),
+            "http://client.example answers, but its health check says 503"
         );
     }
 

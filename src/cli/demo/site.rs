@@ -265,8 +265,11 @@ fn words(event: &crate::domain::event::EventKind) -> Option<String> {
     match event {
         EventKind::Link {
             change: LinkChange::Connected,
-            ..
-        } => Some("the Client System is reachable".to_owned()),
+            reason,
+        } => Some(match reason {
+            Some(trouble) => format!("the Client System answers, but {trouble}"),
+            None => "the Client System is reachable".to_owned(),
+        }),
         EventKind::Link {
             change: LinkChange::Disconnected,
             reason,

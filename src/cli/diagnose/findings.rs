@@ -5,9 +5,10 @@ use crate::{
     cli::client::Failure,
     domain::{
         finding::Finding,
-        link_probe::LinkProbe,
+        link_probe::{LinkFault, LinkProbe},
         status::{ServiceStatus, State},
         store::StoreError,
+        words::counted,
     },
 };
 
@@ -21,8 +22,14 @@ pub(super) fn findings(
     of_link
         .chain(of_database(database))
         .chain(match service {
-            Ok(status) => of_state(status, !link.faults.is_empty()),
-            Err(failure) => of_silence(failure),
+            Ok(status) => {
+                let is_cut = link.faults.iter().any(LinkFault::is_about_the_way);
+                let of_state = of_state(status, is_cut).into_iter();
+                // What is in the way of all calls was told already.
+                let of_calls = of_answer(status).into_iter().chain(of_heartbeat(status));
+                of_state.chain(of_calls.filter(|_| !is_cut)).collect()
+            }
+            Err(failure) => Vec::from_iter(of_silence(failure)),
         })
         .collect()
 }
@@ -60,6 +67,42 @@ fn of_silence(failure: &Failure) -> Option<Finding> {
     }
 }
 
+fn is_going_on(status: &ServiceStatus) -> bool {
+    matches!(status.state, State::Ok | State::Syncing)
+}
+
+/// What the service was answered last, where the calls of this look at the site were answered well. To heartbeats is told
+/// with these.
+fn of_answer(status: &ServiceStatus) -> Option<Finding> {
+    let trouble = status.connectivity.trouble.as_ref()?;
+    (is_going_on(status) && !trouble.contains("/heartbeat")).then(|| {
+        Finding::new(
+            format!("the Client System answers the service, but {}", trouble.trim_end_matches('.')),
+            "it, or what stands before it, is in trouble itself; what it does not take is kept and sent again",
+            "wait; if it lasts, tell whoever runs the Client System",
+        )
+    })
+}
+
+/// Where uploading goes on, nothing else would tell; what the state is about was told already.
+fn of_heartbeat(status: &ServiceStatus) -> Option<Finding> {
+    let heartbeat = &status.heartbeat;
+    let (error, since) = (heartbeat.last_error.as_ref()?, heartbeat.failing_since?);
+    if !is_going_on(status) && status.reason.contains(error.as_str()) {
+        return None;
+    }
+    let failures = counted(heartbeat.consecutive_failures, "heartbeat", "heartbeats");
+    Some(Finding::new(
+        format!(
+            "the service has sent {failures} in a row that the Client System did not accept, since {since} ({})",
+            error.trim_end_matches('.')
+        ),
+        "the Client System may take this site for dead, whether or not its readings arrive",
+        "try another one with `meterit-sync heartbeat`; if it is not accepted either, tell whoever runs the Client System what it \
+         answers",
+    ))
+}
+
 /// What the service says of the link itself is no news where the link was found to be at fault.
 fn of_state(status: &ServiceStatus, link_is_at_fault: bool) -> Option<Finding> {
     let is_about_the_link = matches!(
@@ -76,7 +119,19 @@ fn of_state(status: &ServiceStatus, link_is_at_fault: bool) -> Option<Finding> {
             "the service works, but something needs attention",
             "read the reason; the log and the numbers in the archive tell more",
         ),
-        State::Offline | State::RateLimited | State::Unauthorized | State::Misconfigured => (
+        State::Misconfigured => (
+            "the way to the Client System is open and the API key is accepted, as was tried just now, but what is uploaded is \
+             refused: nothing is uploaded, and all readings are kept",
+            "ask whoever runs the Client System, with these words, what it objects to, and whether CLIENT_API_URL is right; the \
+             service tries again every 5 minutes, and `meterit-sync sync trigger` at once",
+        ),
+        State::Unauthorized => (
+            "the key in these settings is accepted, as was tried just now, but the one that the service has in force was not, or \
+             not for uploading: nothing is uploaded, and all readings are kept",
+            "if the key was changed meanwhile, restart the service; if it is the same, ask whoever runs the Client System whether \
+             it may upload; the service tries again every 5 minutes, and `meterit-sync sync trigger` at once",
+        ),
+        State::Offline | State::RateLimited => (
             "the service has met something on the way to the Client System that is not there now",
             "wait, it tries again by itself; if it lasts, the log in the archive tells more",
         ),

@@ -16,11 +16,11 @@ use std::{
 use clap::Args;
 
 use self::{collected::Collected, redaction::Redaction};
-use super::{client, exit::Exit};
+use super::{client, exit::Exit, packaged};
 use crate::{
     clock::Clock,
     domain::{finding::Finding, timestamp::Timestamp},
-    settings::{LoadOptions, Settings},
+    settings::{LoadOptions, Settings, SettingsError},
 };
 
 #[derive(Debug, Args)]
@@ -42,7 +42,8 @@ async fn diagnose(
     arguments: &DiagnoseArguments,
     config_file: Option<PathBuf>,
 ) -> Result<Exit, client::Failure> {
-    let loaded = Settings::load(&LoadOptions::from_process(config_file.clone()))?;
+    let options = LoadOptions::from_process(config_file.clone());
+    let loaded = Settings::load(&options).map_err(|error| lacking(&error))?;
     let redaction = Redaction::of(&loaded.settings);
     let now = Clock::system().now().into();
     let collected = Collected::gather(&loaded, &arguments.address, config_file).await;
@@ -66,6 +67,13 @@ async fn diagnose(
     } else {
         Exit::NotWell
     })
+}
+
+/// Whoever comes to look after a site has not the environment that its service has.
+fn lacking(error: &SettingsError) -> client::Failure {
+    let hint = packaged::hint(error, "diagnose");
+    let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
+    client::Failure::Arguments(format!("{error}{hint}"))
 }
 
 fn name_at(now: Timestamp) -> String {

@@ -267,7 +267,7 @@ fn now_part(control: &Control) -> Markup {
         (works::passes(&status, now))
         (works::client_system(&status, now))
         (works::actors(&status, now))
-        (works::program(&status))
+        (works::program(&status, now))
     }
 }
 

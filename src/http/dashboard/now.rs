@@ -129,6 +129,9 @@ fn oldest_note(queue: &QueueStatus) -> Markup {
 
 fn link_words(status: &ServiceStatus, now: Timestamp) -> Markup {
     let link = &status.connectivity;
+    if link.trouble.is_some() {
+        return html! { span data-tone="warn" { "Answers, not well" } };
+    }
     let word = if link.is_connected {
         "Up"
     } else if link.is_known_down() {
@@ -141,10 +144,20 @@ fn link_words(status: &ServiceStatus, now: Timestamp) -> Markup {
 
 fn link_note(status: &ServiceStatus, now: Timestamp) -> Markup {
     html! {
-        @match status.connectivity.last_successful_connection {
-            Some(at) => { "last answer " (ago(at, now)) }
-            None => { "no answer yet" }
+        @match (&status.connectivity.trouble, status.connectivity.last_successful_connection) {
+            (Some(trouble), _) => { (cut(trouble)) }
+            (None, Some(at)) => { "last answer " (ago(at, now)) }
+            (None, None) => { "no answer yet" }
         }
+    }
+}
+
+/// The whole of it is in the sentence above, or below among what is told of the Client System.
+fn cut(words: &str) -> String {
+    const LONGEST: usize = 60;
+    match words.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words.to_owned(),
     }
 }
 

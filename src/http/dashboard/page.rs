@@ -249,7 +249,7 @@ fn dialogs() -> Markup {
 fn footer(status: &ServiceStatus, now: Timestamp) -> Markup {
     html! {
         footer {
-            (works::program(status))
+            (works::program(status, now))
             p { span #freshness { "As of " (clock(now)) "." } }
             ul {
                 li { a href="/docs/" { "API" } }

@@ -1,9 +1,11 @@
 //! How the works fare: passes, the link, the actors and the program itself. From the status alone.
 
+use chrono::TimeDelta;
 use maud::{Markup, html};
 
-use super::words::{self, ago, count, counted, lasting, sentence, until};
+use super::words::{self, ago, count, counted, lasts_since, sentence, until};
 use crate::domain::{
+    connectivity::ConnectivityStatus,
     event::EventKind,
     pass::{PassEnd, PassReport, PassTrigger},
     status::{ActorState, ActorStatus, Effective, ServiceStatus},
@@ -103,7 +105,7 @@ pub(super) fn client_system(status: &ServiceStatus, now: Timestamp) -> Markup {
         div #client-system-facts data-part {
             dl .facts {
                 (fact("Address", &html! { code { (link.url) } }))
-                (fact("Last answer", &moment(link.last_successful_connection, now)))
+                (fact("Last answer", &answer(link, now)))
                 (fact("Last failure", &failure(link.last_failed_connection, link.last_error.as_deref(), now)))
                 (fact("Next check", &upcoming(link.next_check_time, now)))
                 (fact("Last heartbeat", &moment(heartbeat.last_success_at, now)))
@@ -125,6 +127,13 @@ fn fact(name: &str, value: &Markup) -> Markup {
 
 fn moment(at: Option<Timestamp>, now: Timestamp) -> Markup {
     at.map_or_else(|| html! { "none yet" }, |at| ago(at, now))
+}
+
+fn answer(link: &ConnectivityStatus, now: Timestamp) -> Markup {
+    html! {
+        (moment(link.last_successful_connection, now))
+        @if let Some(trouble) = &link.trouble { ", but " (trouble) }
+    }
 }
 
 fn upcoming(at: Option<Timestamp>, now: Timestamp) -> Markup {
@@ -204,10 +213,12 @@ fn one_actor(actor: &ActorStatus, now: Timestamp) -> Markup {
 }
 
 /// What runs, and since when.
-pub(super) fn program(status: &ServiceStatus) -> Markup {
+pub(super) fn program(status: &ServiceStatus, now: Timestamp) -> Markup {
+    let uptime = TimeDelta::try_seconds(i64::try_from(status.uptime_s).unwrap_or(i64::MAX));
+    let started_at = Timestamp(now.0 - uptime.unwrap_or_default());
     html! {
         p #program data-part {
-            "meterit-sync " (status.version) ", running for " (lasting(status.uptime_s))
+            "meterit-sync " (status.version) ", running for " (lasts_since(started_at, now))
             @if let Some(instance) = status.instance.filter(|instance| instance.instances > 1) {
                 ", one of " (instance.instances) " instances"
                 @if instance.leads { ", and the one that leads" }

@@ -186,16 +186,32 @@ async fn events_are_streamed_under_their_names() {
         },
     );
     let text: Vec<String> = frames
-        .take(2)
+        .take(3)
         .flat_map(stream::iter)
         .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
         .collect()
         .await;
     assert_eq!(text[0], ": connected\n\n");
-    let (id, rest) = text[1].split_once('\n').expect("lines");
-    assert!(id.starts_with("id: ") && id.ends_with("-1"), "{id}");
-    assert!(rest.starts_with("event: connected\ndata: {"));
-    assert!(text[1].contains(&format!("{id}\nevent: state-change\n")));
+    let begin = text[1].trim().strip_prefix("id: ").expect("an id");
+    let run = begin.strip_suffix("-0").expect("before all events");
+    let (first, second) = text[2].split_once("\n\n").expect("two frames");
+    let told = |frame: &str, number: &str, name: &str| {
+        let head = format!("id: {run}-{number}\nevent: {name}\ndata: {{");
+        assert!(frame.starts_with(&head), "{frame}");
+    };
+    told(first, "1.1", "connected");
+    told(second, "1", "state-change");
+
+    // Cut off before anything was heard, and between the two names.
+    for (heard, names) in [(begin.to_owned(), 2), (format!("{run}-1.1"), 1)] {
+        let watch = control.watch(Some(&heard)).expect("room for a watcher");
+        let frames = crate::http::events::frames(control.clone(), watch, false);
+        let text: Vec<_> = frames.take(3).flat_map(stream::iter).collect().await;
+        assert_eq!(text[1], format!("id: {heard}\n\n"));
+        let told = String::from_utf8(text[2].to_vec()).unwrap();
+        assert_eq!(told.matches("event: ").count(), names, "{told}");
+        assert!(told.ends_with(second), "{told}");
+    }
 }
 
 #[actix_web::test]
@@ -204,13 +220,13 @@ async fn a_watcher_may_see_the_status_and_is_told_what_it_missed() {
     let watch = control.watch(Some("another-7")).expect("room");
     let frames = crate::http::events::frames(control.clone(), watch, true);
     let text: Vec<String> = frames
-        .take(3)
+        .take(4)
         .flat_map(stream::iter)
         .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
         .collect()
         .await;
     assert_eq!(text[1], "event: missed\ndata: {\"missed\":null}\n\n");
-    let status = text[2].strip_prefix("event: status\ndata: ").expect("it");
+    let status = text[3].strip_prefix("event: status\ndata: ").expect("it");
     let status: serde_json::Value = serde_json::from_str(status).expect("JSON");
     assert!(status["reason"].is_string(), "{status}");
 }

@@ -5,9 +5,10 @@ use std::ops::RangeInclusive;
 
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 
+use super::queue;
 use crate::{
-    domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
-    storage::StoreError,
+    domain::{census::Stretch, reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
+    storage::{StoreError, errors},
 };
 
 /// From this length on a run is worth a statement of its own.
@@ -45,8 +46,8 @@ pub(super) async fn delete_readings(
     connection: &mut PgConnection,
     ids: &ReadingIds,
 ) -> Result<(), StoreError> {
-    apply(connection, &DELETE, ids, None, None).await?;
-    Ok(())
+    let count = apply(connection, &DELETE, ids, None, None).await?;
+    require_out(connection, ids, count).await
 }
 
 /// Marks readings as synchronized `now`; those that are already keep their time.
@@ -55,8 +56,29 @@ pub(super) async fn mark_synchronized(
     ids: &ReadingIds,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    apply(connection, &MARK, ids, None, Some(now)).await?;
-    Ok(())
+    let count = apply(connection, &MARK, ids, None, Some(now)).await?;
+    require_out(connection, ids, count).await
+}
+
+/// A trigger, a rule or a policy may leave a row where it is and report no failure; it would be sent again and again under
+/// other keys.
+async fn require_out(
+    connection: &mut PgConnection,
+    ids: &ReadingIds,
+    count: u64,
+) -> Result<(), StoreError> {
+    if count >= ids.len() as u64 {
+        return Ok(());
+    }
+    let mut kept = 0;
+    for run in ids.runs() {
+        let stretch = Stretch {
+            after: run.start().saturating_sub(1),
+            upper: *run.end(),
+        };
+        kept += queue::count_pending(&mut *connection, stretch).await?;
+    }
+    errors::require_none_kept(kept)
 }
 
 /// Adds one to the retry count of readings.

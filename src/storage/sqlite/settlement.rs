@@ -2,9 +2,10 @@
 
 use sqlx::SqliteConnection;
 
+use super::queue;
 use crate::{
-    domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
-    storage::StoreError,
+    domain::{census::Stretch, reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
+    storage::{StoreError, errors},
 };
 
 /// From this length on a run is worth a statement of its own.
@@ -36,7 +37,8 @@ pub(super) async fn delete_readings(
     connection: &mut SqliteConnection,
     ids: &ReadingIds,
 ) -> Result<(), StoreError> {
-    apply(connection, &DELETE, ids, None).await
+    let count = apply(connection, &DELETE, ids, None).await?;
+    require_out(connection, ids, count).await
 }
 
 /// Marks readings as synchronized `now`; those that are already keep their time.
@@ -45,7 +47,28 @@ pub(super) async fn mark_synchronized(
     ids: &ReadingIds,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    apply(connection, &MARK, ids, Some(&now.to_stored())).await
+    let count = apply(connection, &MARK, ids, Some(&now.to_stored())).await?;
+    require_out(connection, ids, count).await
+}
+
+/// A trigger may leave a row where it is and report no failure; it would be sent again and again under other keys.
+async fn require_out(
+    connection: &mut SqliteConnection,
+    ids: &ReadingIds,
+    count: u64,
+) -> Result<(), StoreError> {
+    if count >= ids.len() as u64 {
+        return Ok(());
+    }
+    let mut kept = 0;
+    for run in ids.runs() {
+        let stretch = Stretch {
+            after: run.start().saturating_sub(1),
+            upper: *run.end(),
+        };
+        kept += queue::count_pending(connection, stretch).await?;
+    }
+    errors::require_none_kept(kept)
 }
 
 /// Adds one to the retry count of readings.
@@ -53,16 +76,18 @@ pub(super) async fn increment_retry_count(
     connection: &mut SqliteConnection,
     ids: &ReadingIds,
 ) -> Result<(), StoreError> {
-    apply(connection, &COUNT_RETRY, ids, None).await
+    apply(connection, &COUNT_RETRY, ids, None).await?;
+    Ok(())
 }
 
+/// How many rows that went to.
 async fn apply(
     connection: &mut SqliteConnection,
     action: &Action,
     ids: &ReadingIds,
     time: Option<&str>,
-) -> Result<(), StoreError> {
-    let mut scattered = Vec::new();
+) -> Result<u64, StoreError> {
+    let (mut count, mut scattered) = (0, Vec::new());
     for run in ids.runs() {
         if run.end().saturating_sub(*run.start()) < LONG_RUN {
             scattered.extend(run.clone());
@@ -71,26 +96,25 @@ async fn apply(
         let query = sqlx::query(action.on_run)
             .bind(*run.start())
             .bind(*run.end());
-        execute(connection, query, time).await?;
+        count += execute(connection, query, time).await?;
     }
     for list in scattered.chunks(LIST) {
         let query = sqlx::query(action.on_list).bind(id_list(list));
-        execute(connection, query, time).await?;
+        count += execute(connection, query, time).await?;
     }
-    Ok(())
+    Ok(count)
 }
 
 async fn execute(
     connection: &mut SqliteConnection,
     query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
     time: Option<&str>,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let query = match time {
         Some(time) => query.bind(time.to_owned()),
         None => query,
     };
-    query.execute(connection).await?;
-    Ok(())
+    Ok(query.execute(connection).await?.rows_affected())
 }
 
 /// Ids as a JSON array, the form in which SQLite takes a list as one parameter.

@@ -153,11 +153,11 @@ impl Mirrors {
             passes: declare.counter("passes_total", "Sync passes that ended.")?,
             client_system_connected: declare.gauge(
                 "client_system_connected",
-                "1 while the Client System is reachable.",
+                "1 while the Client System answers, whatever it says.",
             )?,
             client_system_changed: declare.real(
                 "client_system_connected_changed_timestamp_seconds",
-                "Since when the Client System is reachable, or unreachable, in seconds since 1970; NaN while nothing is known.",
+                "Since when the Client System answers, or does not, in seconds since 1970; NaN while nothing is known.",
             )?,
             client_system_failures: declare.gauge(
                 "client_system_consecutive_failures",

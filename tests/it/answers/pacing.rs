@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use chrono::TimeDelta;
 use meterit_sync::demo::client_system::{FaultAction, RateLimit};
 
-use crate::helpers::{Plan, on_batch};
+use crate::helpers::{Plan, Site, on_batch};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Numbers of readings that come in while the backlog drains.
@@ -25,6 +25,23 @@ fn as_deployed() -> Plan {
 #[actix::test]
 async fn a_backlog_drains_within_the_deployed_limit_without_a_single_429() {
     let site = as_deployed().batch_size(10).start(1_500).await;
+    drains_while_fresh_readings_arrive(site).await;
+}
+
+#[actix::test]
+async fn a_backlog_that_comes_while_a_pass_is_under_way_keeps_no_fresh_reading() {
+    let delay = FaultAction::Delay {
+        milliseconds: 3_000,
+    };
+    let plan = as_deployed().batch_size(10).fault(on_batch(delay).times(1));
+    let site = plan.start(10).await;
+    site.eventually("the pass waits for an answer", || site.batches().len() == 1)
+        .await;
+    site.database.insert(10..1_510).await;
+    drains_while_fresh_readings_arrive(site).await;
+}
+
+async fn drains_while_fresh_readings_arrive(site: Site) {
     let mut inserted = HashMap::new();
     let mut number = FRESH;
     while site.database.pending().await > 0 {

@@ -143,6 +143,29 @@ async fn a_redirect_is_not_followed_and_carries_the_key_nowhere() {
 }
 
 #[actix::test]
+async fn a_redirect_is_told_with_where_it_leads_or_that_it_does_not_say() {
+    for (fault, words) in [
+        (
+            answer_with(302, "Location", "https://login.example/sso?token=secret"),
+            "(302): a redirect to https://login.example/sso, which is not followed",
+        ),
+        (
+            answer(302, ""),
+            "(302): a redirect that does not say where to",
+        ),
+    ] {
+        let site = Plan::default()
+            .fault(on_batch(fault))
+            .start_settled(5)
+            .await;
+        let report = site.pass().await;
+        assert!(report.end.describe().ends_with(words), "{report:?}");
+        assert!(site.status().reason.contains(words));
+        site.finish().await;
+    }
+}
+
+#[actix::test]
 async fn no_call_follows_a_redirect() {
     let elsewhere = ClientSystem::start(ClientSystemOptions::default()).expect("another server");
     let target = format!("{}/sync/config", elsewhere.base_url());

@@ -91,6 +91,33 @@ async fn assert_given_up_in_words(site: &crate::helpers::Site) {
 }
 
 #[actix::test]
+async fn while_a_pass_brings_nothing_the_sentence_says_why_and_when_it_goes_on() {
+    let site = Plan::default()
+        .fault(on_batch(answer(500, r#"{"message":"out of order"}"#)).times(2))
+        .start_settled(5)
+        .await;
+    let id = site.control().trigger_sync().await.expect("a pass");
+    site.until("the setback", |status| {
+        status.state == State::Syncing
+            && status
+                .reason
+                .contains("0 readings delivered so far, 5 to go")
+            && status
+                .reason
+                .contains("the last sending failed (the Client System failed (500): out of order)")
+            && status.reason.contains("it is repeated at ")
+    })
+    .await;
+    assert_eq!(site.status().queue.eta_s, None);
+    site.pause_of(Duration::from_secs(2), 1).await;
+    site.pause_of(Duration::from_secs(4), 2).await;
+    site.pass_ended(id).await;
+    let status = site.status();
+    assert_eq!(status.state, State::Ok, "{}", status.reason);
+    site.finish().await;
+}
+
+#[actix::test]
 async fn a_batch_that_fails_in_three_passes_steps_back_and_the_others_proceed() {
     let site = Plan::default()
         .batch_size(5)

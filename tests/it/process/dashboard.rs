@@ -84,6 +84,61 @@ fn the_sentence_follows_an_outage_and_its_end_without_a_reload() {
 }
 
 #[test]
+fn a_client_system_that_fails_is_told_before_a_pass_has_ended() {
+    let site = Site::new()
+        .set("MAX_RETRIES", "20")
+        .set("HEARTBEAT_INTERVAL_MS", "1000");
+    for (path, status, words) in [
+        (FaultPath::Batch, 500, "out of order"),
+        (FaultPath::Heartbeat, 404, "no such site"),
+    ] {
+        let action = FaultAction::Answer {
+            status,
+            headers: Vec::new(),
+            body: json!({ "message": words }).to_string(),
+        };
+        site.client_system.add_fault(FaultRule::on(path, action));
+    }
+    site.insert(5);
+    let service = site.start();
+    service.wait_until_connected();
+    let mut viewer = Viewer::at(&service);
+    viewer.reads("#verdict .state", "Syncing");
+    viewer.reads(
+        "#verdict .reason",
+        "0 readings delivered so far, 5 to go; the last sending failed (the Client System failed (500): out of order), and it is",
+    );
+    viewer.reads("#figures", "Answers, not well");
+    viewer.reads(
+        "#client-system-facts",
+        "in a row: the Client System answered 404: no such site",
+    );
+    viewer.finds_no_barrier();
+    viewer.photographs("failing");
+
+    let ill = FaultAction::Answer {
+        status: 503,
+        headers: Vec::new(),
+        body: "<h1>Service Unavailable</h1>".to_owned(),
+    };
+    site.client_system
+        .set_faults(vec![FaultRule::on(FaultPath::Health, ill)]);
+    viewer.clicks("[data-action=check]");
+    viewer.reads(
+        "#outcome-words",
+        "The Client System answers, but its health check says 503 (Service Unavailable).",
+    );
+    site.client_system.clear_faults();
+    viewer.clicks("[data-action=check]");
+    viewer.reads("#outcome-words", "The Client System answers.");
+    site.wait_until_drained(5);
+    viewer.reads("#verdict .state", "OK");
+    viewer.reads("#figures", "Up ");
+    viewer.leaves();
+    service.stop();
+}
+
+#[test]
 fn readings_in_quarantine_are_decided_on_with_a_confirmation() {
     let site = Site::new();
     let contains = Some(ReadingPattern {

@@ -1,5 +1,7 @@
 //! `diagnose`: names what is wrong, with and without a running service, and packs what it saw without any secret.
 
+mod beside_a_service;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},

@@ -49,7 +49,7 @@ const NAMES: [(&str, &str, &str); 4] = [
     (
         "/connectivity",
         "consecutiveFailures downtime isConnected lastCheckTime lastFailedConnection lastSuccessfulConnection uptime",
-        "heldUntil lastError nextCheckTime url",
+        "heldUntil lastError nextCheckTime trouble url",
     ),
     (
         "/queue",

@@ -70,6 +70,27 @@ impl Debian {
         self.run(&["dpkg", "--force-confold", "--install", "/tmp/package.deb"])
     }
 
+    /// Somebody comes who has nothing in the environment.
+    fn is_diagnosed_as_the_readme_says(&self) {
+        let readme = include_str!("../../../README.md");
+        let block = readme.split("```sh\n").find_map(|block| {
+            let block = block.split("```").next()?;
+            block.contains("settings.toml diagnose").then_some(block)
+        });
+        let block = block.expect("a command").replace("sudo ", "");
+        let root = self.path("");
+        let output = as_root(&[
+            "chroot",
+            &root,
+            "/bin/sh",
+            "-c",
+            &format!("cd /tmp; {block}"),
+        ]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
+        assert!(said.contains("127.0.0.1:1 refuses connections"), "{said}");
+    }
+
     fn has(&self, name: &str) -> bool {
         as_root(&["test", "-e", &self.path(name)]).status.success()
     }
@@ -177,12 +198,18 @@ fn it_is_installed_upgraded_and_purged_without_touching_the_queue() {
     assert_eq!(unset.status.code(), Some(2), "{unset:?}");
 
     // Somebody sets it up, and it has run.
-    let settings = debian.read(SETTINGS).replace(
-        "#client_api_url = \"https://client.example.com/api\"",
-        "client_api_url = \"https://client.example.com/api\"",
-    );
-    debian.write(SETTINGS, &settings);
+    let as_packaged = debian.read(SETTINGS);
+    let settings_for = |address: &str| {
+        let line = |address| format!("client_api_url = \"{address}\"");
+        let commented = format!("#{}", line("https://client.example.com/api"));
+        assert!(as_packaged.contains(&commented), "{as_packaged}");
+        as_packaged.replace(&commented, &line(address))
+    };
     debian.write("etc/meterit-sync/client-api-key", "a-key");
+    debian.write(SETTINGS, &settings_for("http://127.0.0.1:1/api"));
+    debian.is_diagnosed_as_the_readme_says();
+    let settings = settings_for("https://client.example.com/api");
+    debian.write(SETTINGS, &settings);
     debian.run(&["mkdir", "-p", "/var/lib/meterit-sync"]);
     debian.write(DATABASE, "the queue");
     let shown = debian.run(&[
@@ -221,6 +248,25 @@ fn it_is_installed_upgraded_and_purged_without_touching_the_queue() {
     assert!(said.contains("/var/backups/meterit-sync."), "{said}");
     let kept = debian.run(&["sh", "-c", "cat /var/backups/meterit-sync.*/sync.db"]);
     assert_eq!(kept, "the queue");
+}
+
+#[test]
+fn settings_that_were_removed_keep_nobody_from_upgrading() {
+    let folder = tempfile::tempdir().unwrap();
+    let debian = Debian::new();
+    debian.install(&package("0.1.0-1", folder.path()));
+    debian.run(&["rm", "/etc/meterit-sync/settings.toml"]);
+    debian.install(&package("0.1.1-1", folder.path()));
+    let status = debian.run(&[
+        "dpkg-query",
+        "--show",
+        "--showformat",
+        "${Version} ${db:Status-Status}",
+        "meterit-sync",
+    ]);
+    assert_eq!(status, "0.1.1-1 installed");
+    assert!(!debian.has(SETTINGS));
+    debian.run(&["dpkg", "--purge", "meterit-sync"]);
 }
 
 /// As systemd judges it, without a running one.

@@ -41,6 +41,7 @@ fn run(script: &str, folder: &Path, environment: &[(&str, &str)]) -> Output {
         .env("PATH", path)
         // Whoever tests behind a proxy still has the simulator on the machine itself.
         .env_remove("HTTPS_PROXY")
+        .env_remove("https_proxy")
         .envs(environment.iter().copied())
         .output()
         .expect("bash must be installed");
@@ -164,6 +165,7 @@ fn every_command_of_the_readme_is_tried_somewhere() {
         "sudo install",
         // By the test of the package.
         "cargo deb",
+        "diagnose",
         "simulate client-system",
         "meterit-sync import",
         "meterit-sync sync trigger",

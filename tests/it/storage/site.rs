@@ -34,6 +34,8 @@ pub trait Site: Send + Sync {
     fn unreadable(&self) -> UnreadableCells;
     /// How another program empties `meter_readings` and has its ids begin anew.
     fn beginning_anew(&self) -> &'static str;
+    /// How another program has `meter_readings` keep the row 3 as it is, and report no failure.
+    fn keeping(&self) -> &'static str;
 }
 
 /// Contents of `meter_readings` that the engine's columns take, and the service must name as they are.
@@ -127,6 +129,13 @@ impl Site for SqliteSite {
     fn beginning_anew(&self) -> &'static str {
         "DELETE FROM meter_readings; DELETE FROM sqlite_sequence WHERE name = 'meter_readings'"
     }
+
+    fn keeping(&self) -> &'static str {
+        "CREATE TRIGGER keep_deleted BEFORE DELETE ON meter_readings WHEN old.id = 3 \
+         BEGIN SELECT RAISE(IGNORE); END; \
+         CREATE TRIGGER keep_marked BEFORE UPDATE ON meter_readings WHEN old.id = 3 \
+         BEGIN SELECT RAISE(IGNORE); END"
+    }
 }
 
 /// A database of its own on the server that all tests share.
@@ -194,6 +203,13 @@ impl Site for PostgresSite {
 
     fn beginning_anew(&self) -> &'static str {
         "TRUNCATE meter_readings RESTART IDENTITY"
+    }
+
+    fn keeping(&self) -> &'static str {
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         RETURN CASE WHEN OLD.id = 3 THEN NULL WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END; END $$; \
+         CREATE TRIGGER keep BEFORE DELETE OR UPDATE ON meter_readings \
+         FOR EACH ROW EXECUTE FUNCTION keep()"
     }
 }
 

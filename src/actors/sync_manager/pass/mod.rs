@@ -218,12 +218,7 @@ impl Pass {
             bounds(&self.kit),
             remembered.and_then(|size| size.parse().ok()),
         );
-        let bounds = self.kit.store.queue_bounds().await?;
-        let newest = i64::try_from(self.kit.batch_size).unwrap_or(i64::MAX);
-        let backlog_end = bounds
-            .highest
-            .map_or(0, |highest| highest.saturating_sub(newest));
-        self.fresh = FreshTurns::new(backlog_end, self.kit.clock.elapsed());
+        self.fresh = FreshTurns::new(self.backlog_end().await?, self.kit.clock.elapsed());
         Ok(())
     }
 

@@ -16,8 +16,9 @@ use crate::{
         outcome::UploadOutcome,
         pass::PassEnd,
         store::Fact,
+        timestamp::Timestamp,
     },
-    messages::database_writer::JudgeSuspects,
+    messages::{database_writer::JudgeSuspects, sync_manager::Setback},
 };
 
 impl Pass {
@@ -53,12 +54,20 @@ impl Pass {
         attempt.failures += u32::from(!matches!(outcome, UploadOutcome::Held(_)));
         // Where nothing was sent, the next one would not be either.
         self.troubles.raise(&attempt.batch.manifest.key, sent);
+        let (wait, words) = (extend(wait, rand::random()), outcome.describe());
+        self.set_back(words.clone(), Some(wait));
         self.troubles.wait(Failed {
             attempt,
-            due_at: self.kit.clock.elapsed() + extend(wait, rand::random()),
+            due_at: self.kit.clock.elapsed() + wait,
             sent,
-            words: outcome.describe(),
+            words,
         });
+    }
+
+    /// Tells what the last sending brought, and after what time the batch is sent again.
+    fn set_back(&self, words: String, wait: Option<Duration>) {
+        let again_at = wait.map(|wait| Timestamp::from(self.kit.clock.now()).later_by(wait));
+        (self.kit.on_setback)(Some(Setback { words, again_at }));
     }
 
     /// The pass ends before the batch is sent again. It counts as one in which the batch was given up, unless something
@@ -136,12 +145,16 @@ impl Pass {
         }
         match delivered.decision.next {
             // Whether this ends the pass depends on how another batch fares.
-            Next::End(PassEnd::GivenUp { .. }) if is_given_up => {
+            Next::End(PassEnd::GivenUp { words }) if is_given_up => {
                 self.window.failed();
                 self.troubles.raise(&batch.manifest.key, true);
+                self.set_back(words, None);
             }
             Next::End(end) => return Ok(Some(end)),
-            Next::GoOn if !is_given_up => self.troubles.lay(),
+            Next::GoOn if !is_given_up => {
+                self.troubles.lay();
+                (self.kit.on_setback)(None);
+            }
             Next::GoOn | Next::TryAgain { .. } => {}
         }
         Ok(None)

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     actors::sync_manager::kit::Broken,
-    domain::batch::{Batch, ClaimOrder, IdempotencyKey},
+    domain::{
+        batch::{Batch, ClaimOrder, IdempotencyKey},
+        reading::ReadingId,
+    },
     messages::database_writer::{BeginAttempt, ClaimBatches, Claimed},
 };
 
@@ -168,7 +171,7 @@ impl Pass {
     /// What was claimed ahead waits for what is fresh.
     async fn claim(&mut self) -> Result<Option<Batch>, Broken> {
         loop {
-            let message = self.next_claim(1);
+            let message = self.next_claim(1).await?;
             let is_last = message.order == ClaimOrder::Oldest;
             if is_last && let Some(batch) = self.claimed.pop_front() {
                 return Ok(Some(batch));
@@ -193,9 +196,21 @@ impl Pass {
     }
 
     /// What to claim next, in so many batches at most.
-    pub(super) fn next_claim(&mut self, most: usize) -> ClaimBatches {
-        let order = self.fresh.next(self.kit.clock.elapsed());
-        self.claim_in(order, most)
+    pub(super) async fn next_claim(&mut self, most: usize) -> Result<ClaimBatches, Broken> {
+        let now = self.kit.clock.elapsed();
+        if self.fresh.is_due(now) {
+            self.fresh.begin(self.backlog_end().await?, now);
+        }
+        let order = self.fresh.next();
+        Ok(self.claim_in(order, most))
+    }
+
+    /// All that waits is old but the newest batch of it.
+    pub(super) async fn backlog_end(&self) -> Result<ReadingId, Broken> {
+        let bounds = self.kit.store.queue_bounds().await?;
+        let newest = i64::try_from(self.kit.batch_size).unwrap_or(i64::MAX);
+        let end = bounds.highest.map(|highest| highest.saturating_sub(newest));
+        Ok(end.unwrap_or(0))
     }
 
     fn claim_in(&self, order: ClaimOrder, most: usize) -> ClaimBatches {

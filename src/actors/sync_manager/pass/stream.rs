@@ -142,7 +142,7 @@ impl Pass {
         }
         let wanted = self.wanted_ahead(stream);
         if wanted > 0 {
-            let (line, message) = (self.kit.line.clone(), self.next_claim(wanted));
+            let (line, message) = (self.kit.line.clone(), self.next_claim(wanted).await?);
             stream.claim = Some(Box::pin(async move {
                 let order = message.order;
                 let claimed = match line.claim(message).await {

@@ -14,11 +14,13 @@ const ACTIONS = {
   },
   check: {
     path: "/api/v1/connectivity/check",
-    words: ({ isConnected, lastError }) =>
+    words: ({ isConnected, lastError, trouble }) =>
       isConnected
-        ? "The Client System answers."
+        ? trouble
+          ? `The Client System answers, but ${trouble}.`
+          : "The Client System answers."
         : `The Client System cannot be reached: ${lastError ?? "no connection came about"}.`,
-    fails: ({ isConnected }) => !isConnected,
+    fails: ({ isConnected, trouble }) => !isConnected || trouble,
   },
   heartbeat: { path: "/api/v1/heartbeat", words: () => "The Client System took the heartbeat." },
   download: {

@@ -31,6 +31,7 @@ macro_rules! conformance_suite {
             settlement::ids_are_never_given_twice,
             settlement::rows_that_nobody_touched_are_deleted_at_once,
             settlement::rows_that_others_touched_are_left_to_be_looked_at,
+            settlement::rows_that_are_kept_in_silence_are_told,
             settlement::other_rows_with_the_ids_of_a_batch_are_no_rows_of_its_own,
             settlement::rows_are_read_by_their_ids,
             settlement::marked_readings_leave_the_queue,

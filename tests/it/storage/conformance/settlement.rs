@@ -119,6 +119,32 @@ pub async fn rows_that_others_touched_are_left_to_be_looked_at(site: &dyn Site) 
     }
 }
 
+pub async fn rows_that_are_kept_in_silence_are_told(site: &dyn Site) {
+    let database = site.open().await;
+    store(&*database, &readings(5)).await;
+    site.execute(site.keeping()).await;
+    let all = ids("1-5");
+    for action in ["delete", "mark", "quarantine"] {
+        let mut transaction = database.begin().await.unwrap();
+        let refused = match action {
+            "delete" => transaction.delete_readings(&all).await,
+            "mark" => transaction.mark_synchronized(&all, now()).await,
+            _ => {
+                let entries = [entry(3, Refused)];
+                transaction.quarantine(&entries, now()).await.map(drop)
+            }
+        };
+        let words = refused.expect_err(action).to_string();
+        assert!(words.contains("1 reading is to be taken out"), "{words}");
+        drop(transaction);
+        assert_eq!(pending(&*database).await, "1-5", "{action}");
+    }
+    let mut transaction = database.begin().await.unwrap();
+    transaction.delete_readings(&ids("4-9")).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(pending(&*database).await, "1-3");
+}
+
 pub async fn other_rows_with_the_ids_of_a_batch_are_no_rows_of_its_own(site: &dyn Site) {
     let database = site.open().await;
     store(&*database, &readings(120)).await;
