@@ -6,8 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const OF_THE_SERVICE: u64 = 256;
 /// A connection of the local API takes two.
 const BY_CONNECTION: u64 = 2;
-/// More are not wanted at once.
-const MOST_CONNECTIONS: u64 = 512;
+/// More are not wanted at once: each may hold up to a quarter of a megabyte, by a head that does not end and an answer that
+/// is not read.
+const MOST_CONNECTIONS: u64 = 128;
 
 /// Lets no memory of the process, and with it no key, come to lie on a disk; and lets it open as many files as it may need
 /// where the machine has nothing against it.

@@ -23,9 +23,11 @@ impl FrontDoor {
             listens_on: settings.host,
             port: settings.port,
             names: settings.names.clone(),
+            encrypted: settings.tls.is_some(),
             same_host: settings.allowed_origins.same_host,
             origins: settings.allowed_origins.others.clone(),
             frontend_without_token: settings.frontend_without_token,
+            frontend_reads_without_token: settings.frontend_reads_without_token,
         };
         let certificate = settings.tls.as_ref().map(LocalCertificate::new);
         Ok(Self {

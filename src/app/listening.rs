@@ -10,25 +10,19 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{
-    HttpServer,
-    dev::{Server, ServerHandle},
-};
+use actix_web::dev::{Server, ServerHandle};
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
-use super::{StartError, file_limits, front_door::FrontDoor};
+use super::{StartError, file_limits, front_door::FrontDoor, server};
 use crate::{
     control::Control,
-    http::{self, connections::Connections, limits::LONGEST_HEAD},
+    http::{self, connections::Connections},
     mcp::Endpoint,
     storage::readable::readable,
     telemetry::metrics::Metrics,
 };
 
-/// Threads that serve the local API; the actors have a thread of their own. One is never far behind, for whatever takes
-/// long is done elsewhere.
-const HTTP_WORKERS: usize = 1;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// Longer than the usual time between two questions of a collector of metrics, for which the server would come and go each
@@ -36,8 +30,6 @@ const BACKLOG: u32 = 1024;
 const DESERTED: Duration = Duration::from_secs(20);
 /// From the acceptance of a connection to its first appearance, on a machine that is short of everything.
 const APPEARANCE: Duration = Duration::from_secs(1);
-/// How long the answers under way may take when the server goes, in seconds.
-const LONGEST_END: u64 = 5;
 
 type Start = Box<dyn Fn(TcpListener) -> io::Result<Server>>;
 
@@ -179,10 +171,10 @@ fn start(
         .map_err(|error| StartError::Certificate(error.to_string()))?;
     Ok(Box::new(move |socket| {
         let (control, metrics, access) = (control.clone(), metrics.clone(), access.clone());
-        let (assistants, connections) = (assistants.clone(), connections.clone());
-        let server = HttpServer::new(move || {
+        let assistants = assistants.clone();
+        server::start(socket, connections.clone(), encryption.clone(), move || {
             actix_web::App::new()
-                .wrap(TracingLogger::default())
+                .wrap(TracingLogger::<http::RequestSpan>::new())
                 .configure(http::configure(
                     control.clone(),
                     metrics.clone(),
@@ -190,18 +182,6 @@ fn start(
                     assistants.routes(),
                 ))
         })
-        .workers(HTTP_WORKERS)
-        .client_request_timeout(LONGEST_HEAD)
-        .on_connect(move |stream, data| connections.note(stream, data))
-        // Whoever hangs up while a pass is under way is not waited for: it may take days, and others hang up meanwhile.
-        .h1_allow_half_closed(false)
-        .shutdown_timeout(LONGEST_END)
-        .disable_signals();
-        let server = match &encryption {
-            None => server.listen(socket)?,
-            Some(config) => server.listen_rustls_0_23(socket, config.clone())?,
-        };
-        Ok(server.run())
     }))
 }
 
@@ -228,12 +208,9 @@ mod tests {
         let (noting, counting) = (connections.clone(), Arc::clone(&starts));
         let start = move |socket| {
             counting.fetch_add(1, Ordering::Relaxed);
-            let connections = noting.clone();
-            let server = HttpServer::new(|| App::new().route("/", web::get().to(async || "here")))
-                .workers(1)
-                .on_connect(move |stream, data| connections.note(stream, data))
-                .disable_signals();
-            Ok(server.listen(socket)?.run())
+            server::start(socket, noting.clone(), None, || {
+                App::new().route("/", web::get().to(async || "here"))
+            })
         };
         let listening = Listening {
             socket: bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap(),

@@ -6,19 +6,26 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, TimeDelta};
 use rustls::{
     ServerConfig,
     crypto::ring::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use sha2::{Digest, Sha256};
 
-use crate::{clock::Clock, settings::LocalTlsSettings};
+use crate::{
+    clock::Clock,
+    domain::timestamp::Timestamp,
+    settings::{LocalTlsSettings, pem},
+};
 
 /// Whoever renews a certificate does not wait for us, and two small files cost nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Enough for a person to renew it; whatever renews certificates by itself has long done so by then.
+const WARN_BEFORE: TimeDelta = TimeDelta::days(14);
+const WARN_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The certificate that is shown. All clones are the same.
 #[derive(Clone, Debug)]
@@ -90,15 +97,51 @@ impl LocalCertificate {
         }
     }
 
-    /// Looks after the files for as long as it is polled.
+    /// Looks after the files for as long as it is polled, and tells now and then where the certificate expires soon.
     pub(super) async fn keep(self, clock: Clock) {
+        let mut warned: Option<(Timestamp, Duration)> = None;
         loop {
+            let expires = self.expires();
+            let is_told = warned.is_some_and(|(told, at)| {
+                Some(told) == expires && clock.elapsed().saturating_sub(at) < WARN_EVERY
+            });
+            if let Some(expires) = expires.filter(|_| !is_told)
+                && warn_of_its_end(expires, Timestamp(clock.now()))
+            {
+                warned = Some((expires, clock.elapsed()));
+            }
             clock.sleep(LOOK_EVERY).await;
             let certificate = self.clone();
             // Where this is lost, the next look makes up for it.
             let _ = tokio::task::spawn_blocking(move || certificate.read_again()).await;
         }
     }
+
+    /// Until when the first certificate is valid, as far as that can be read.
+    fn expires(&self) -> Option<Timestamp> {
+        let shown = self.0.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, certificate) = x509_parser::parse_x509_certificate(shown.cert.first()?).ok()?;
+        let seconds = certificate.validity().not_after.timestamp();
+        DateTime::from_timestamp(seconds, 0).map(Timestamp)
+    }
+}
+
+/// Whether there was a reason to.
+fn warn_of_its_end(expires: Timestamp, now: Timestamp) -> bool {
+    if expires.0 <= now.0 {
+        tracing::error!(
+            %expires,
+            "the certificate of the local API has expired, so that clients refuse it; renew the file that LOCAL_TLS_CERT_FILE names, it is read again by itself"
+        );
+    } else if expires.0 - now.0 <= WARN_BEFORE {
+        tracing::warn!(
+            %expires,
+            "the certificate of the local API expires soon, and clients refuse it then; renew the file that LOCAL_TLS_CERT_FILE names, it is read again by itself"
+        );
+    } else {
+        return false;
+    }
+    true
 }
 
 struct Contents {
@@ -124,20 +167,11 @@ impl Contents {
     }
 
     fn pair(&self, files: &LocalTlsSettings) -> Result<CertifiedKey, String> {
-        let in_file =
-            |path: &Path, why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.certificate)
-            .collect::<Result<_, _>>()
-            .map_err(|error| in_file(&files.cert_file, &error))?;
-        if chain.is_empty() {
-            return Err(in_file(
-                &files.cert_file,
-                &"it holds no certificate in PEM form",
-            ));
-        }
-        let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|_| in_file(&files.key_file, &"it holds no private key in PEM form"))?;
-        CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| {
+        let in_file = |path: &Path, why: &str| format!("{}: {why}", path.display());
+        let chain =
+            pem::certificates(&self.certificate).map_err(|why| in_file(&files.cert_file, &why))?;
+        let key = pem::private_key(&self.key).map_err(|why| in_file(&files.key_file, &why))?;
+        pem::pair(chain, key).map_err(|error| {
             format!(
                 "the certificate in {} and the key in {} do not make a pair ({error})",
                 files.cert_file.display(),
@@ -150,6 +184,7 @@ impl Contents {
 #[cfg(test)]
 mod tests {
     use rcgen::{CertifiedKey as Generated, generate_simple_self_signed};
+    use rustls::pki_types::CertificateDer;
     use tempfile::TempDir;
 
     use super::*;
@@ -195,6 +230,20 @@ mod tests {
         write(&folder, &second.0, &second.1);
         certificate.read_again();
         assert_eq!(shown(&certificate), second.2);
+    }
+
+    #[test]
+    fn an_end_that_is_near_is_told() {
+        let folder = TempDir::new().expect("a folder");
+        let generated = generated();
+        let files = write(&folder, &generated.0, &generated.1);
+        let certificate = LocalCertificate::new(&files).expect("a pair");
+        let expires = certificate.expires().expect("a time");
+        assert_eq!(expires.to_string(), "4096-01-01T00:00:00.000Z");
+        for (days_left, is_told) in [(15, false), (14, true), (1, true), (0, true), (-9, true)] {
+            let now = Timestamp(expires.0 - TimeDelta::days(days_left));
+            assert_eq!(warn_of_its_end(expires, now), is_told, "{days_left}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod listening;
 mod local_certificate;
 pub mod migrations;
 mod reloading;
+mod server;
 mod wiring;
 
 use std::{io, sync::Arc, time::Duration};

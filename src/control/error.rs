@@ -170,7 +170,7 @@ impl ProblemKind {
             }
             Self::WrongToken => "send the token that the service has now",
             Self::TooManyWrongTokens => {
-                "end whatever sends wrong tokens from there; come back after `Retry-After`"
+                "end whatever sends wrong tokens from there, or send the token that the service has now, which is taken at any time"
             }
             Self::ControlTokenNeeded => "send CONTROL_TOKEN, which may change things",
         }

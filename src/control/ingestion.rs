@@ -1,5 +1,6 @@
 //! New readings on their way in: parsed and judged here, once, so that the inside never has to ask again.
 
+mod characters;
 mod lines;
 mod quick;
 
@@ -335,7 +336,7 @@ fn name_problem(field: &str, name: &str, longest: usize) -> Option<String> {
             "{field}: holds {length} characters, at most {longest} are allowed"
         ))
     } else {
-        control_character(field, name)
+        unseen_character(field, name)
     }
 }
 
@@ -347,13 +348,17 @@ fn unit_problem(unit: Option<&str>) -> Option<String> {
             "unit: holds {length} characters, at most {UNIT_MAX} are allowed"
         ));
     }
-    control_character("unit", unit)
+    unseen_character("unit", unit)
 }
 
-fn control_character(field: &str, text: &str) -> Option<String> {
-    let found = text.chars().find(|character| character.is_control())?;
+fn unseen_character(field: &str, text: &str) -> Option<String> {
+    let control = text.chars().find(|character| character.is_control());
+    let (kind, found) = match control {
+        Some(found) => ("control", found),
+        None => ("invisible", characters::first_invisible(text)?),
+    };
     Some(format!(
-        "{field}: holds the control character {}",
+        "{field}: holds the {kind} character {}",
         found.escape_unicode()
     ))
 }

@@ -25,7 +25,7 @@ pub enum Rejection {
     NoToken,
     /// It brought a token that is none of ours.
     WrongToken,
-    /// It came after too many wrong tokens, so that its own was not looked at.
+    /// It brought one more after too many.
     TooManyWrongTokens,
     /// It changes something, and its token is for looking only.
     LooksOnly,
@@ -42,7 +42,7 @@ pub struct RefusedCalls {
     pub no_token: u64,
     /// They brought a token that is none of ours.
     pub wrong_token: u64,
-    /// They came after too many wrong tokens, so that their own was not looked at.
+    /// They brought one more after too many.
     pub too_many_wrong_tokens: u64,
     /// They would have changed something, and their token is for looking only.
     pub looks_only: u64,
@@ -61,7 +61,10 @@ impl RefusedCalls {
                 self.last_wrong_token_at = Some(now);
                 &mut self.wrong_token
             }
-            Rejection::TooManyWrongTokens => &mut self.too_many_wrong_tokens,
+            Rejection::TooManyWrongTokens => {
+                self.last_wrong_token_at = Some(now);
+                &mut self.too_many_wrong_tokens
+            }
             Rejection::LooksOnly => &mut self.looks_only,
         };
         *count = count.saturating_add(1);

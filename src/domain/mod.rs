@@ -10,6 +10,7 @@ pub mod connectivity;
 pub mod event;
 pub mod finding;
 pub mod history;
+pub mod host;
 pub mod import;
 pub mod link_probe;
 pub mod meter;

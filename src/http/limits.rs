@@ -5,8 +5,9 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -31,26 +32,54 @@ pub const LONGEST_HEAD: Duration = Duration::from_secs(5);
 /// For the body.
 const LONGEST_BODY: Duration = Duration::from_secs(60);
 /// The most bytes of bodies that are held at once, of all requests.
-const MOST_BYTES_HELD: usize = 16 * 1024 * 1024;
+const MOST_BYTES_HELD: usize = 12 * 1024 * 1024;
 
 /// Bytes of bodies that are held now.
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-/// What the body of one request holds, until its answer is made.
+/// What the body of one request holds, until its answer is made, and how it ended.
 #[derive(Default)]
-struct Share(AtomicUsize);
+struct Share {
+    bytes: AtomicUsize,
+    is_too_much: AtomicBool,
+    is_too_slow: AtomicBool,
+}
 
 impl Share {
-    /// Whether there is room for so many bytes more.
-    fn takes(&self, bytes: usize) -> bool {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-        HELD.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_BYTES_HELD
+    /// Takes so many bytes more.
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    fn take(&self, bytes: usize) -> Result<(), PayloadError> {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if HELD.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_BYTES_HELD {
+            return Ok(());
+        }
+        self.is_too_much.store(true, Ordering::Relaxed);
+        Err(PayloadError::Io(io::ErrorKind::OutOfMemory.into()))
+    }
+
+    fn end_for_time(&self) -> PayloadError {
+        self.is_too_slow.store(true, Ordering::Relaxed);
+        PayloadError::Io(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Why the body was not read to its end, where that is a matter of these limits. Whatever the body was for cannot tell it
+    /// from a body that broke off.
+    fn problem(&self) -> Option<Problem> {
+        if self.is_too_much.load(Ordering::Relaxed) {
+            Some(Problem::busy_taking_in())
+        } else if self.is_too_slow.load(Ordering::Relaxed) {
+            Some(Problem::too_slow())
+        } else {
+            None
+        }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        HELD.fetch_sub(*self.0.get_mut(), Ordering::Relaxed);
+        HELD.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
     }
 }
 
@@ -73,19 +102,15 @@ pub(super) async fn keep(
         payload => payload,
     };
     let share = Arc::<Share>::default();
-    let own = Arc::clone(&share);
-    let counted = payload.map(move |bytes| match bytes {
-        Ok(bytes) if !own.takes(bytes.len()) => {
-            Err(PayloadError::Io(io::ErrorKind::OutOfMemory.into()))
-        }
-        bytes => bytes,
-    });
-    let payload = Box::pin(within(LONGEST_BODY, counted));
+    let payload = Box::pin(limited(payload, Arc::clone(&share)));
     request.set_payload(Payload::Stream { payload });
-    let response = next.call(request).await?.map_into_left_body();
-    // What was read is kept until the answer is made.
-    drop(share);
-    Ok(response)
+    let response = next.call(request).await?;
+    match share.problem() {
+        None => Ok(response.map_into_left_body()),
+        Some(problem) => Ok(response
+            .into_response(problem.error_response())
+            .map_into_right_body()),
+    }
 }
 
 fn address_bytes(address: &Uri) -> usize {
@@ -94,32 +119,22 @@ fn address_bytes(address: &Uri) -> usize {
         .map_or(0, |parts| parts.as_str().len())
 }
 
-/// Whether a body was not read to its end because it took too long.
-pub(super) fn is_too_slow(error: &Error) -> bool {
-    is_of_kind(error, io::ErrorKind::TimedOut)
-}
-
-/// Whether a body was not read to its end because all bodies together are too large.
-pub(super) fn is_too_much_at_once(error: &Error) -> bool {
-    is_of_kind(error, io::ErrorKind::OutOfMemory)
-}
-
-fn is_of_kind(error: &Error, kind: io::ErrorKind) -> bool {
-    let error = error.as_error::<PayloadError>();
-    error.is_some_and(|error| matches!(error, PayloadError::Io(error) if error.kind() == kind))
-}
-
-fn within(
-    longest: Duration,
-    mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+/// Ends a body that takes too long, or that there is no room for. What it held counts until both this and the answer are done.
+fn limited(
+    mut payload: Payload,
+    share: Arc<Share>,
 ) -> impl Stream<Item = Result<Bytes, PayloadError>> {
-    let mut end = Box::pin(tokio::time::sleep(longest));
+    let mut end = Box::pin(tokio::time::sleep(LONGEST_BODY));
     stream::poll_fn(move |context| {
         let next = payload.poll_next_unpin(context);
-        if next.is_pending() && end.poll_unpin(context).is_ready() {
-            let too_late = io::Error::from(io::ErrorKind::TimedOut);
-            return std::task::Poll::Ready(Some(Err(PayloadError::Io(too_late))));
+        match next {
+            Poll::Pending if end.poll_unpin(context).is_ready() => {
+                Poll::Ready(Some(Err(share.end_for_time())))
+            }
+            Poll::Ready(Some(Ok(bytes))) => {
+                Poll::Ready(Some(share.take(bytes.len()).map(|()| bytes)))
+            }
+            next => next,
         }
-        next
     })
 }

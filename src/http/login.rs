@@ -103,7 +103,7 @@ async fn log_in(
         return Problem::foreign_origin(&origin).error_response();
     }
     match access.log_in(&request, token.trim()) {
-        Ok(shown) => with_cookie(see("/"), cookie(&access, &request, shown)),
+        Ok(shown) => with_cookie(see("/"), cookie(&access, shown)),
         Err(refused) => {
             control.note_refused_call(refused.rejection);
             let problem = access::problem(refused);
@@ -113,6 +113,8 @@ async fn log_in(
             }
             let answer = problem.error_response();
             let mut told = page(answer.status(), Some(words(refused.rejection)));
+            let connection = answer.head().connection_type();
+            told.head_mut().set_connection_type(connection);
             for name in [WWW_AUTHENTICATE, RETRY_AFTER] {
                 if let Some(value) = answer.headers().get(&name) {
                     told.headers_mut().insert(name, value.clone());
@@ -126,7 +128,7 @@ async fn log_in(
 fn words(rejection: Rejection) -> &'static str {
     match rejection {
         Rejection::TooManyWrongTokens => {
-            "Too many wrong tokens have come from this address, so that this one was not looked at. Try again in a moment."
+            "Too many wrong tokens have come from this address, and this one is none of the service's either. Look up CONTROL_TOKEN or READ_TOKEN where it runs."
         }
         _ => {
             "This token is none of the service's. Look up CONTROL_TOKEN or READ_TOKEN where it runs."
@@ -146,18 +148,18 @@ fn words(rejection: Rejection) -> &'static str {
 )]
 async fn log_out(access: Data<Access>, request: HttpRequest) -> HttpResponse {
     access.log_out(&request);
-    let mut gone = cookie(&access, &request, String::new());
+    let mut gone = cookie(&access, String::new());
     gone.make_removal();
     with_cookie(see("/login"), gone)
 }
 
-fn cookie(access: &Access, request: &HttpRequest, shown: String) -> Cookie<'static> {
+fn cookie(access: &Access, shown: String) -> Cookie<'static> {
     let longest = time::Duration::try_from(access::LONGEST).unwrap_or(time::Duration::DAY);
     Cookie::build(access.rules().cookie_name(), shown)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
-        .secure(request.app_config().secure())
+        .secure(access.rules().encrypted)
         .max_age(longest)
         .finish()
 }

@@ -21,6 +21,7 @@ mod query;
 mod readings;
 mod routing;
 mod settings;
+mod span;
 mod status;
 mod sync;
 
@@ -34,10 +35,11 @@ use actix_web::{
 
 pub use self::access::{Access, Rules, TokenChange, Tokens};
 use self::routing::Api;
+pub use self::span::RequestSpan;
 use crate::{control::Control, telemetry::metrics::Metrics};
 
 /// All routes, who may call them, their limits and their answers to whatever is no route; `more` adds routes that another room serves.
-/// Wants nothing more of the `App` than a `TracingLogger`, so that the request's span reaches the actors.
+/// Wants nothing more of the `App` than a `TracingLogger` that makes [`RequestSpan`]s, so that the request's span reaches the actors.
 pub fn configure(
     control: Control,
     metrics: Metrics,

@@ -55,6 +55,8 @@ pub(super) struct ProblemDocument {
     allow: Option<HeaderValue>,
     #[serde(skip)]
     challenge: Option<&'static str>,
+    #[serde(skip)]
+    ends_connection: bool,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -74,6 +76,7 @@ impl Problem {
             retry_after: None,
             allow: None,
             challenge: None,
+            ends_connection: false,
         }))
     }
 
@@ -102,9 +105,10 @@ impl Problem {
     pub(super) fn too_many_wrong_tokens(wait: Duration) -> Self {
         let mut problem = Self::of_kind(
             ProblemKind::TooManyWrongTokens,
-            "too many wrong tokens have come from this address, so that none is looked at for a moment and nothing was done; end whatever sends them, and come back after `Retry-After`".to_owned(),
+            "too many wrong tokens have come from this address, this one among them, so nothing was done; end whatever sends them, or give it the token that the service has now, which is taken at once; wrong ones after `Retry-After`".to_owned(),
         );
         problem.0.retry_after = Some(wait);
+        problem.0.ends_connection = true;
         problem
     }
 
@@ -154,6 +158,18 @@ impl Problem {
         problem
     }
 
+    pub(super) fn busy_answering() -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service-unavailable",
+            "Too many answers are not read",
+            "others do not read what they have asked for, so that there is no room for this answer; ask again in a moment, or for less at once"
+                .to_owned(),
+        );
+        problem.0.retry_after = Some(Duration::from_secs(1));
+        problem
+    }
+
     pub(super) fn too_slow() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -197,12 +213,12 @@ impl Problem {
         )
     }
 
-    pub(super) fn unsupported_media_type(detail: String) -> Self {
+    pub(super) fn unsupported_media_type(detail: &str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
             "The body's form is not understood",
-            detail,
+            detail.to_owned(),
         )
     }
 
@@ -295,6 +311,9 @@ impl ResponseError for Problem {
         }
         if let Some(challenge) = content.challenge {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        if content.ends_connection {
+            response.force_close();
         }
         response.json(content)
     }

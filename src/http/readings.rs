@@ -20,7 +20,6 @@ use utoipa::{
 };
 
 use super::{
-    limits,
     problem::Problem,
     query::{self, Query, WindowParameters},
     routing::{Api, DescribedRefusal, INVALID, described},
@@ -136,6 +135,7 @@ async fn list(control: Data<Control>, request: HttpRequest) -> Result<HttpRespon
 
 /// Store readings, all or none
 ///
+/// Names hold no characters that nobody sees, such as a space without width: two that look the same would be two meters.
 /// At most 10,000 readings or 10 MiB at once. The answer comes only after the readings are durable. With an
 /// `Idempotency-Key` a repetition of the same contents stores nothing again, and says so.
 #[utoipa::path(
@@ -216,10 +216,6 @@ pub(super) fn whole<B>(body: Result<B, actix_web::Error>, most_bytes: usize) -> 
     body.map_err(|error| {
         if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::too_large(most_bytes)
-        } else if limits::is_too_slow(&error) {
-            Problem::too_slow()
-        } else if limits::is_too_much_at_once(&error) {
-            Problem::busy_taking_in()
         } else {
             Problem::invalid(format!(
                 "the body could not be read, so nothing was done: {error}; send the request again"
@@ -231,18 +227,19 @@ pub(super) fn whole<B>(body: Result<B, actix_web::Error>, most_bytes: usize) -> 
 fn format_of(headers: &HeaderMap) -> Result<BodyFormat, Problem> {
     let encoding = text_of(headers, &CONTENT_ENCODING)?.unwrap_or("identity");
     if !encoding.eq_ignore_ascii_case("identity") {
-        return Err(Problem::unsupported_media_type(format!(
-            "the body is encoded as {encoding:?}, so nothing was stored; send it without Content-Encoding"
-        )));
+        // What came is not said again here and below: it may be anything, a secret in the wrong place included.
+        return Err(Problem::unsupported_media_type(
+            "the body is encoded in a way that is not understood, so nothing was stored; send it without Content-Encoding",
+        ));
     }
     let content_type = text_of(headers, &CONTENT_TYPE)?.unwrap_or("application/json");
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
         "application/json" => Ok(BodyFormat::Json),
         "application/x-ndjson" | "application/ndjson" => Ok(BodyFormat::Lines),
-        _ => Err(Problem::unsupported_media_type(format!(
-            "the body comes as {content_type:?}, so nothing was stored; send it as application/json, or one reading per line as application/x-ndjson"
-        ))),
+        _ => Err(Problem::unsupported_media_type(
+            "the body comes as something else than JSON, so nothing was stored; send it with the Content-Type application/json, or one reading per line with application/x-ndjson",
+        )),
     }
 }
 

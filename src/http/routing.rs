@@ -52,7 +52,7 @@ const WITH_TOKENS: [DescribedRefusal; 2] = [
     ),
     (
         429,
-        "Too many wrong tokens have come from there; `Retry-After` tells for how long none is looked at. Nothing was done.",
+        "Too many wrong tokens have come from there, and this was one more; a right one is taken at any time. Nothing was done.",
     ),
 ];
 /// How the tokens are called in the description.

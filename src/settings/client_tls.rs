@@ -2,17 +2,9 @@
 
 use std::{fs, sync::Arc};
 
-use rustls::{
-    RootCertStore,
-    crypto::ring,
-    pki_types::{
-        CertificateDer, PrivateKeyDer,
-        pem::{Error as PemError, PemObject},
-    },
-    sign::CertifiedKey,
-};
+use rustls::{RootCertStore, sign::CertifiedKey};
 
-use super::reader::Reader;
+use super::{pem, reader::Reader};
 
 const AUTHORITIES_ALLOWED: &str =
     "the path of a readable file with one or more certificates of authorities in PEM";
@@ -40,9 +32,9 @@ impl ClientTlsSettings {
 }
 
 fn read_authorities(reader: &mut Reader) -> Option<Option<Arc<RootCertStore>>> {
-    let read = optional_file(reader, "client_ca_file", AUTHORITIES_ALLOWED, |pem| {
+    let read = optional_file(reader, "client_ca_file", AUTHORITIES_ALLOWED, |file| {
         let mut authorities = RootCertStore::empty();
-        for certificate in certificates(pem)? {
+        for certificate in pem::certificates(file)? {
             authorities
                 .add(certificate)
                 .map_err(|error| format!("a certificate in it is no authority's ({error})"))?;
@@ -57,14 +49,9 @@ fn read_identity(reader: &mut Reader) -> Option<Option<Arc<CertifiedKey>>> {
         reader,
         "client_cert_file",
         CERTIFICATE_ALLOWED,
-        certificates,
+        pem::certificates,
     )?;
-    let key = optional_file(reader, "client_key_file", KEY_ALLOWED, |pem| {
-        PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-            PemError::NoItemsFound => "no private key is in it".to_owned(),
-            error => format!("it is no PEM ({error})"),
-        })
-    })?;
+    let key = optional_file(reader, "client_key_file", KEY_ALLOWED, pem::private_key)?;
     match (chain, key) {
         (None, None) => Some(None),
         (Some(_), None) => reader.refuse(
@@ -77,16 +64,14 @@ fn read_identity(reader: &mut Reader) -> Option<Option<Arc<CertifiedKey>>> {
             "client_cert_file is not set",
             KEY_ALLOWED,
         ),
-        (Some(chain), Some(key)) => {
-            match CertifiedKey::from_der(chain, key, &ring::default_provider()) {
-                Ok(identity) => Some(Some(Arc::new(identity))),
-                Err(error) => reader.refuse(
-                    "client_key_file",
-                    &format!("it does not go with the certificate ({error})"),
-                    KEY_ALLOWED,
-                ),
-            }
-        }
+        (Some(chain), Some(key)) => match pem::pair(chain, key) {
+            Ok(identity) => Some(Some(Arc::new(identity))),
+            Err(error) => reader.refuse(
+                "client_key_file",
+                &format!("it does not go with the certificate ({error})"),
+                KEY_ALLOWED,
+            ),
+        },
     }
 }
 
@@ -103,19 +88,9 @@ fn optional_file<T>(
     let mut path = String::new();
     let read = reader.text(name, allowed, |text| {
         text.clone_into(&mut path);
-        let pem = fs::read(text).map_err(|error| format!("the file cannot be read ({error})"))?;
-        parse(&pem)
+        let file = fs::read(text).map_err(|error| format!("the file cannot be read ({error})"))?;
+        parse(&file)
     })?;
     reader.show_given(name, path);
     Some(Some(read))
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("it is no PEM ({error})"))?;
-    if certificates.is_empty() {
-        return Err("no certificate is in it".to_owned());
-    }
-    Ok(certificates)
 }

@@ -40,6 +40,7 @@ pub(super) const KNOWN: &[&str] = &[
     "read_token",
     "read_token_file",
     "frontend_without_token",
+    "frontend_reads_without_token",
     "cors_allowed_origins",
     "local_tls_cert_file",
     "local_tls_key_file",

@@ -15,15 +15,15 @@ const CONTROL_TOKEN: SecretText = SecretText {
     key: "control_token",
     file_key: "control_token_file",
     name: "token",
-    allowed: "a token in printable ASCII on one line, such as `openssl rand -hex 32` prints",
+    allowed: "a token of 16 characters or more, in printable ASCII on one line, such as `openssl rand -hex 32` prints",
 };
 const READ_TOKEN: SecretText = SecretText {
     key: "read_token",
     file_key: "read_token_file",
     ..CONTROL_TOKEN
 };
-/// Below this, somebody in the network may guess it.
-const SAFE_LENGTH: usize = 16;
+/// Below this, somebody may guess it: a right token is let in however many wrong ones came before.
+const SHORTEST: usize = 16;
 
 /// Where the local API listens, and whom it lets in.
 #[derive(Clone, Debug)]
@@ -38,8 +38,10 @@ pub struct LocalApiSettings {
     pub control_token: Option<SecretString>,
     /// What lets its bearer look at everything, and change nothing.
     pub read_token: Option<SecretString>,
-    /// Whether the calls of the Sync Frontend are answered without a token to pages of this machine.
+    /// Whether pages of this machine may start an upload as the Sync Frontend does, without a token.
     pub frontend_without_token: bool,
+    /// Whether pages of this machine may look at what the Sync Frontend shows, without a token.
+    pub frontend_reads_without_token: bool,
     /// Whose pages may ask.
     pub allowed_origins: AllowedOrigins,
     /// The certificate of the local API; none for HTTP without TLS.
@@ -78,6 +80,7 @@ impl LocalApiSettings {
         let control_token = token(reader, &CONTROL_TOKEN);
         let read_token = token(reader, &READ_TOKEN);
         let frontend_without_token = reader.boolean("frontend_without_token");
+        let frontend_reads_without_token = reader.boolean("frontend_reads_without_token");
         let key = "cors_allowed_origins";
         let allowed_origins = reader.text(key, ORIGINS_ALLOWED, AllowedOrigins::parse);
         if let Some(origins) = &allowed_origins {
@@ -91,6 +94,7 @@ impl LocalApiSettings {
             control_token: control_token?,
             read_token: read_token?,
             frontend_without_token: frontend_without_token?,
+            frontend_reads_without_token: frontend_reads_without_token?,
             allowed_origins: allowed_origins?,
             tls: tls?,
         })
@@ -127,11 +131,7 @@ impl LocalApiSettings {
 }
 
 fn refuse_read_token(reader: &mut Reader, reason: &str) -> Option<()> {
-    let key = if reader.given(READ_TOKEN.file_key).is_some() {
-        READ_TOKEN.file_key
-    } else {
-        READ_TOKEN.key
-    };
+    let key = READ_TOKEN.in_force(reader);
     reader.refuse(
         key,
         reason,
@@ -156,11 +156,10 @@ fn token(reader: &mut Reader, keys: &SecretText) -> Option<Option<SecretString>>
         return Some(None);
     }
     let token = keys.read(reader)?;
-    if token.expose_secret().len() < SAFE_LENGTH {
-        reader.warn(format!(
-            "{} has fewer than {SAFE_LENGTH} characters, so that it may be guessed; take what `openssl rand -hex 32` prints",
-            keys.key.to_ascii_uppercase()
-        ));
+    if token.expose_secret().len() < SHORTEST {
+        let reason = format!("it has fewer than {SHORTEST} characters, so that it may be guessed");
+        let key = keys.in_force(reader);
+        return reader.refuse(key, &reason, keys.allowed);
     }
     Some(Some(token))
 }

@@ -14,6 +14,7 @@ mod local_api;
 mod local_names;
 mod logging;
 mod no_proxy;
+pub mod pem;
 mod problem;
 mod proxy;
 mod reader;
@@ -22,6 +23,7 @@ mod secret_text;
 mod secrets;
 mod sync;
 mod tracing;
+pub mod trust;
 mod url;
 
 use std::collections::BTreeMap;

@@ -26,6 +26,16 @@ impl SecretText {
         reader.given(self.key).is_some() || reader.given(self.file_key).is_some()
     }
 
+    /// Which of the two keys counts, where any is set.
+    pub(super) fn in_force(&self, reader: &Reader) -> &'static str {
+        let rank = |key| reader.given(key).map(|given| given.rank);
+        if rank(self.file_key) > rank(self.key) {
+            self.file_key
+        } else {
+            self.key
+        }
+    }
+
     /// The secret; the higher layer wins.
     pub(super) fn read(&self, reader: &mut Reader) -> Option<SecretString> {
         let itself = reader.given(self.key).cloned();

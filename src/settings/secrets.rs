@@ -94,8 +94,8 @@ mod tests {
             ("client_api_url", "https://client.example/api"),
             ("client_api_key", "a \"key\""),
             ("https_proxy", "http://me:se%40cret@proxy:3128"),
-            ("control_token", "for control/+"),
-            ("read_token", "for reading"),
+            ("control_token", "for control/+ only"),
+            ("read_token", "for reading only"),
             (
                 "database_url",
                 "postgres://sync:pass%2Fword@db/x?sslpassword=third&a=b",
@@ -113,9 +113,9 @@ mod tests {
             "pass/word",
             "pass%2Fword",
             "third",
-            "for control/+",
-            "for%20control%2F%2B",
-            "for reading",
+            "for control/+ only",
+            "for%20control%2F%2B%20only",
+            "for reading only",
         ] {
             assert!(secrets.contains(&expected), "{expected}: {secrets:?}");
         }

@@ -1,8 +1,10 @@
 //! The little that settings need to know about URLs: reading them, hiding what is secret in them, and composing them.
 
-use std::{fmt::Write, net::IpAddr};
+use std::fmt::Write;
 
 use awc::http::Uri;
+
+use crate::domain::host::is_this_machine;
 
 const MASK: &str = "***";
 
@@ -46,12 +48,7 @@ pub(super) fn is_encrypted(url: &str) -> bool {
 
 /// Whether an address leads to this machine itself.
 pub(super) fn is_of_this_machine(url: &str) -> bool {
-    let (host, _) = host_and_port(url).unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    host_and_port(url).is_some_and(|(host, _)| is_this_machine(&host))
 }
 
 /// Where an address leads; an IPv6 address is in brackets.

@@ -24,7 +24,7 @@ enum Door {
     Open,
     /// One of the two tokens.
     Look,
-    /// One of the two tokens, or to be a page of this machine.
+    /// One of the two tokens, or, where that is set, to be a page of this machine.
     LookOfFrontend,
     /// The control token.
     Change,
@@ -130,7 +130,7 @@ fn refusal(who: Who, door: Door) -> Option<u16> {
     match (door, who) {
         (Open, _) | (_, Who::ControlToken) => None,
         (Look | LookOfFrontend, Who::ReadToken) => None,
-        (LookOfFrontend | ChangeOfFrontend, Who::Neighbour) => None,
+        (ChangeOfFrontend, Who::Neighbour) => None,
         (Change | ChangeOfFrontend, Who::ReadToken) => Some(403),
         _ => Some(401),
     }
@@ -308,6 +308,33 @@ async fn every_route_answers_everybody_as_it_should_and_nothing_happens_where_it
         before,
         "the table does change something"
     );
+    site.finish().await;
+}
+
+/// What a page of this machine is answered where one setting opens what it looks at, and another closes what it changes.
+#[actix::test]
+async fn the_page_that_sites_have_is_let_in_to_its_own_calls_and_to_no_other() {
+    let site = Plan::default()
+        .setting("control_token", CONTROL)
+        .setting("read_token", READ)
+        .setting("frontend_without_token", "false")
+        .setting("frontend_reads_without_token", "true")
+        .start_settled(0)
+        .await;
+    let api = site.api();
+    for (method, path, door, _) in ROUTES {
+        let expected = match door {
+            Open => continue,
+            LookOfFrontend => 200,
+            _ => 401,
+        };
+        let answer = sent(&api, Who::Neighbour, method, path).await;
+        assert_eq!(
+            answer.expect("an answer").status(),
+            expected,
+            "{method} {path}"
+        );
+    }
     site.finish().await;
 }
 

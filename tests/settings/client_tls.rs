@@ -14,15 +14,15 @@ fn with_files(settings: &[(&str, &str)]) -> Site {
 #[test]
 fn files_that_hold_something_else_are_refused() {
     for (name, text, reason) in [
-        ("CLIENT_CA_FILE", "", "no certificate is in it"),
+        ("CLIENT_CA_FILE", "", "it holds no certificate"),
         ("CLIENT_CA_FILE", "-----BEGIN CERTIFICATE-----\n!", "no PEM"),
         (
             "CLIENT_CA_FILE",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             "no authority's",
         ),
-        ("CLIENT_CERT_FILE", "hello", "no certificate is in it"),
-        ("CLIENT_KEY_FILE", "very secret", "no private key is in it"),
+        ("CLIENT_CERT_FILE", "hello", "it holds no certificate"),
+        ("CLIENT_KEY_FILE", "very secret", "it holds no private key"),
     ] {
         let refusal = with_files(&[(name, text)]).refusal();
         assert_contains(&refusal, &[name, reason]);

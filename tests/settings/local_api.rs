@@ -92,7 +92,7 @@ fn tokens_come_from_files_as_well_and_are_never_shown() {
 }
 
 #[test]
-fn tokens_that_protect_nothing_are_refused_and_short_ones_warned_of() {
+fn tokens_that_protect_nothing_are_refused() {
     let alone = Site::new().with(&[("READ_TOKEN", READ)]).refusal();
     assert_contains(
         &alone,
@@ -103,9 +103,40 @@ fn tokens_that_protect_nothing_are_refused_and_short_ones_warned_of() {
         .refusal();
     assert_contains(&same, &["READ_TOKEN", "it is the control token"]);
     assert!(!alone.contains(READ) && !same.contains(CONTROL));
-    let short = Site::new().with(&[("CONTROL_TOKEN", "short")]).loaded();
-    assert_contains(
-        &short.report.warnings[0],
-        &["CONTROL_TOKEN has fewer than 16"],
-    );
+    let shortest = &CONTROL[..16];
+    let short = &CONTROL[..15];
+    let in_file = Site::new().with_file("token", &format!("  {short}\n"));
+    let path = in_file.path("token").to_string_lossy().into_owned();
+    for (site, key) in [
+        (
+            Site::new().with(&[("CONTROL_TOKEN", short)]),
+            "CONTROL_TOKEN (environment)",
+        ),
+        (
+            in_file.with(&[("CONTROL_TOKEN_FILE", &path)]),
+            "CONTROL_TOKEN_FILE (environment)",
+        ),
+        (
+            Site::new().with(&[("CONTROL_TOKEN", CONTROL), ("READ_TOKEN", short)]),
+            "READ_TOKEN (environment)",
+        ),
+    ] {
+        let refusal = site.refusal();
+        assert_contains(&refusal, &[key, "fewer than 16 characters", "openssl rand"]);
+        assert!(!refusal.contains(short), "{refusal}");
+    }
+    let taken = Site::new().with(&[("CONTROL_TOKEN", shortest)]).settings();
+    assert!(taken.local_api.control_token.is_some());
+}
+
+#[test]
+fn the_frontend_starts_uploads_without_a_token_and_looks_only_where_that_is_set() {
+    let local_api = Site::new().settings().local_api;
+    assert!(local_api.frontend_without_token && !local_api.frontend_reads_without_token);
+    let site = Site::new().with(&[
+        ("FRONTEND_WITHOUT_TOKEN", "false"),
+        ("FRONTEND_READS_WITHOUT_TOKEN", "true"),
+    ]);
+    let local_api = site.settings().local_api;
+    assert!(!local_api.frontend_without_token && local_api.frontend_reads_without_token);
 }

@@ -7,27 +7,24 @@ use std::{
 };
 
 use rustls::{
-    AlertDescription, CertificateError, DigitallySignedStruct, Error, PeerIncompatible,
-    SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    AlertDescription, CertificateError, Error, PeerIncompatible,
+    client::danger::ServerCertVerifier, pki_types::CertificateDer,
 };
 use tokio_rustls::TlsConnector;
 use x509_parser::{extensions::GeneralName, prelude::X509Certificate, time::ASN1Time};
 
 use super::route::Route;
-use crate::domain::{
-    link_probe::{Certificate, LinkFault},
-    timestamp::Timestamp,
+use crate::{
+    domain::{
+        link_probe::{Certificate, LinkFault},
+        timestamp::Timestamp,
+    },
+    settings::trust::Looking,
 };
 
 /// Notes the certificate down, and leaves the judgement to the usual verifier.
-#[derive(Clone, Debug)]
 pub(super) struct Witness {
-    usual: Arc<WebPkiServerVerifier>,
+    verifier: Arc<dyn ServerCertVerifier>,
     seen: Arc<Mutex<Option<CertificateDer<'static>>>>,
 }
 
@@ -35,63 +32,28 @@ impl Witness {
     /// # Errors
     /// In words, where nobody is trusted.
     pub(super) fn new(route: &Route) -> Result<Self, String> {
-        let usual = WebPkiServerVerifier::builder(route.roots())
-            .build()
-            .map_err(|error| error.to_string())?;
+        let seen = Arc::<Mutex<Option<CertificateDer<'static>>>>::default();
+        let noted = Arc::clone(&seen);
+        let note = move |certificate: &CertificateDer<'_>| {
+            *noted.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(certificate.clone().into_owned());
+            false
+        };
+        let verifier = Looking::new(route.roots(), note).map_err(|error| error.to_string())?;
         Ok(Self {
-            usual,
-            seen: Arc::default(),
+            verifier: Arc::new(verifier),
+            seen,
         })
     }
 
     pub(super) fn connector(&self, route: &Route) -> TlsConnector {
-        TlsConnector::from(Arc::new(route.verifying(Arc::new(self.clone()))))
+        TlsConnector::from(Arc::new(route.verifying(self.verifier.clone())))
     }
 
     /// What was shown, as far as it can be read.
     pub(super) fn certificate(&self) -> Option<Certificate> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         read(seen.as_ref()?)
-    }
-}
-
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(certificate.clone().into_owned());
-        self.usual
-            .verify_server_cert(certificate, intermediates, name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
     }
 }
 

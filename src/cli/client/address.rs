@@ -14,7 +14,10 @@ use rustls::ClientConfig;
 use secrecy::SecretString;
 
 use super::{failure::Failure, trust};
-use crate::settings::{LoadOptions, LocalApiSettings, Settings};
+use crate::{
+    domain::host::is_this_machine,
+    settings::{LoadOptions, LocalApiSettings, Settings},
+};
 
 /// Arguments that say where the running service is, and how it is known again.
 #[derive(Clone, Debug, Default, Args)]
@@ -27,6 +30,10 @@ pub(in crate::cli) struct ServiceAddress {
     /// it, LOCAL_TLS_CERT_FILE of the settings is trusted
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Send the token to another machine though --url begins with http://: everybody on the way can read it then. Only where
+    /// something else protects the way, such as a VPN
+    #[arg(long, requires = "url")]
+    allow_http: bool,
 }
 
 /// A service, and what is needed to be let in there.
@@ -55,6 +62,20 @@ impl ServiceAddress {
             Some(url) => url.clone(),
             None => ServiceUrl::of(&settings)?,
         };
+        // Whatever the command is for, this one is good for it.
+        let token = settings
+            .control_token
+            .clone()
+            .or_else(|| settings.read_token.clone());
+        // What the settings name is an address of this machine: nothing that is sent there leaves it.
+        let is_elsewhere = self.url.is_some()
+            && !url.is_of_this_machine()
+            && ServiceUrl::of(&settings).ok().as_ref() != Some(&url);
+        if token.is_some() && is_elsewhere && !url.is_encrypted() && !self.allow_http {
+            return Err(Failure::Arguments(format!(
+                "the token would go to {url}, another machine, in plain http, where everybody on the way could read it, so nothing was asked; use https:// (LOCAL_TLS_CERT_FILE there), or --allow-http where something else protects the way, such as a VPN"
+            )));
+        }
         let known = settings.tls.as_ref().map(|tls| &tls.cert_file);
         let trusted = self.ca_file.as_ref().or(known);
         let tls = url
@@ -63,8 +84,7 @@ impl ServiceAddress {
         Ok(Destination {
             url,
             tls: tls.transpose()?,
-            // Whatever the command is for, this one is good for it.
-            token: settings.control_token.or(settings.read_token),
+            token,
         })
     }
 }
@@ -102,6 +122,12 @@ impl ServiceUrl {
     /// Whether it speaks TLS.
     fn is_encrypted(&self) -> bool {
         self.base.starts_with("https:")
+    }
+
+    /// Whether it leads to this machine itself.
+    fn is_of_this_machine(&self) -> bool {
+        let uri: Option<Uri> = self.base.parse().ok();
+        uri.is_some_and(|uri| uri.host().is_some_and(is_this_machine))
     }
 
     /// The address of a path that begins with a slash.
@@ -200,6 +226,21 @@ mod tests {
         }
         let refused = ServiceUrl::of(&settings("127.0.0.1", 0)).expect_err("nobody knows the port");
         assert!(refused.to_string().contains("--url"), "{refused}");
+    }
+
+    #[test]
+    fn what_stays_on_the_machine_is_told_from_what_leaves_it() {
+        for (text, stays) in [
+            ("http://localhost:3002", true),
+            ("http://127.0.0.1/sync", true),
+            ("http://[::1]:3002", true),
+            ("http://edge-7:3002", false),
+            ("http://192.0.2.7", false),
+            ("http://localhost.example.com", false),
+        ] {
+            let url: ServiceUrl = text.parse().expect("an address");
+            assert_eq!(url.is_of_this_machine(), stays, "{text}");
+        }
     }
 
     #[test]

@@ -5,26 +5,18 @@ use std::{path::Path, sync::Arc};
 
 use actix_tls::connect::rustls_0_23::webpki_roots_cert_store;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, ring::default_provider},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig, Error,
+    crypto::ring::default_provider,
+    pki_types::{CertificateDer, pem::PemObject},
 };
 
 use super::failure::Failure;
+use crate::settings::trust::Looking;
 
 /// Trusts the very certificates of a file, whatever names they are for: the service is asked at an address of its machine,
 /// and its certificate is for the name by which others call that. All others are judged as usual, with the authorities of
 /// the file besides the public ones.
-#[derive(Debug)]
-struct Verifier {
-    own: Vec<CertificateDer<'static>>,
-    usual: Arc<WebPkiServerVerifier>,
-}
-
+///
 /// # Errors
 /// When the file cannot be read, or holds no certificate.
 pub(super) fn trusting(file: Option<&Path>) -> Result<Arc<ClientConfig>, Failure> {
@@ -32,18 +24,19 @@ pub(super) fn trusting(file: Option<&Path>) -> Result<Arc<ClientConfig>, Failure
     let mut roots = webpki_roots_cert_store();
     // What is no authority is trusted as it stands.
     roots.add_parsable_certificates(own.iter().cloned());
-    let provider = Arc::new(default_provider());
     let unusable = |error: &dyn std::fmt::Display| {
         Failure::Here(format!("TLS cannot be set up here: {error}"))
     };
-    let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|error| unusable(&error))?;
-    config(provider, Verifier { own, usual }).map_err(|error| unusable(&error))
+    let is_own = move |shown: &CertificateDer<'_>| own.iter().any(|own| own == shown);
+    let verifier = Looking::new(Arc::new(roots), is_own).map_err(|error| unusable(&error))?;
+    config(verifier).map_err(|error| unusable(&error))
 }
 
-fn config(provider: Arc<CryptoProvider>, verifier: Verifier) -> Result<Arc<ClientConfig>, Error> {
-    let config = ClientConfig::builder_with_provider(provider)
+fn config<F>(verifier: Looking<F>) -> Result<Arc<ClientConfig>, Error>
+where
+    F: Fn(&CertificateDer<'_>) -> bool + Send + Sync + 'static,
+{
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
@@ -62,45 +55,4 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
         "the certificates in {} cannot be used ({why}), so nothing was asked; name a readable file in PEM form with --ca-file, or LOCAL_TLS_CERT_FILE",
         file.display()
     )))
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.own.iter().any(|own| own == certificate) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        self.usual
-            .verify_server_cert(certificate, intermediates, name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
-    }
 }

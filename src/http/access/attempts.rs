@@ -1,5 +1,5 @@
-//! Slows down whoever guesses tokens: after a few wrong ones from a place, one a second is looked at. Nobody waits
-//! inside of the service for that, and no more than a fixed number of places is remembered.
+//! Slows down whoever sends wrong tokens: after a few from a place, one a second is told to be wrong, and all others to come
+//! later. Nobody waits inside of the service for that, and no more than a fixed number of places is remembered.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ const MOST_PLACES: usize = 1_024;
 pub(super) struct Attempts(HashMap<IpAddr, Duration>);
 
 impl Attempts {
-    /// How long no token from a place is looked at; none where one is.
+    /// How long wrong tokens from a place are too many; none where the next one is not.
     pub(super) fn wait(&self, place: IpAddr, now: Duration) -> Option<Duration> {
         let forgotten_at = self.0.get(&network(place))?;
         let free = FORGOTTEN_AFTER * (FREE - 1);

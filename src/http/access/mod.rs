@@ -76,7 +76,7 @@ pub enum TokenChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) rejection: Rejection,
-    /// How long no token from there is looked at.
+    /// How long wrong tokens from there are sent away unread.
     pub(super) wait: Duration,
 }
 
@@ -164,27 +164,36 @@ impl Access {
         if let Some((session, grant)) = self.session_of(request) {
             return Ok(Some(caller(grant, Some(session))));
         }
-        if self.is_frontend(request) {
-            return Ok(Some(caller(Grant::Change, None)));
+        if let Some(grant) = self.grant_of_frontend(request) {
+            return Ok(Some(caller(grant, None)));
         }
         let of_strangers = self.grant_of_strangers();
         Ok(of_strangers.map(|grant| caller(grant, None)))
     }
 
-    /// What a token lets do. Wrong ones are counted by the place they come from, and after too many of them none from there
-    /// is looked at for a while, whatever it is.
+    /// What a token lets do. Wrong ones are counted by the place they come from, and too many from there are sent away.
+    ///
+    /// A right one is always taken: on one machine, whoever guesses and whoever operates come from the same address, and it
+    /// must not be possible to lock the operator out by guessing. So it is the length of the tokens that makes guessing
+    /// hopeless (the settings take none below 16 characters), and not the waiting: with a connection for every guess, 64
+    /// random bits outlast any patience. The waiting keeps the log, and whoever goes on with an old token, within bounds.
     fn try_token(&self, tokens: &Tokens, token: &[u8], place: IpAddr) -> Result<Grant, Refused> {
+        let grant = tokens.grant_of(token);
         let now = self.0.clock.elapsed();
-        if let Some(wait) = self.attempts().wait(place, now) {
-            return Err(Refused {
+        let mut attempts = self.attempts();
+        // Looked up in any case, so that the time tells nothing either.
+        let wait = attempts.wait(place, now);
+        match (grant, wait) {
+            (Some(grant), _) => Ok(grant),
+            (None, Some(wait)) => Err(Refused {
                 rejection: Rejection::TooManyWrongTokens,
                 wait,
-            });
+            }),
+            (None, None) => {
+                attempts.note(place, now);
+                Err(Rejection::WrongToken.into())
+            }
         }
-        tokens.grant_of(token).ok_or_else(|| {
-            self.attempts().note(place, now);
-            Rejection::WrongToken.into()
-        })
     }
 
     /// Begins a session for whoever has a token, in the place of an earlier one; answers with what the browser shows from
@@ -223,11 +232,15 @@ impl Access {
                 .is_none_or(|session| self.sessions().is_open(&session, self.0.clock.elapsed()))
     }
 
-    fn is_frontend(&self, request: &HttpRequest) -> bool {
+    /// What is open to the Sync Frontend, and to whoever pretends to be it: no more than the very call that it makes.
+    fn grant_of_frontend(&self, request: &HttpRequest) -> Option<Grant> {
         let rules = &self.0.rules;
-        rules.frontend_without_token
-            && need::is_of_frontend(request.method(), request.path())
-            && rules.is_page_of_this_machine(request.head())
+        let grant = need::needed_by_frontend(request.method(), request.path())?;
+        let is_open = match grant {
+            Grant::Change => rules.frontend_without_token,
+            Grant::Look => rules.frontend_reads_without_token,
+        };
+        (is_open && rules.is_page_of_this_machine(request.head())).then_some(grant)
     }
 
     /// Whoever is on the machine may look as long as nobody has set a token for looking.

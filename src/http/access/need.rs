@@ -22,11 +22,13 @@ pub(in crate::http) fn needed(method: &Method, path: &str) -> Option<Grant> {
     }
 }
 
-/// Whether the Sync Frontend makes this call, which knows of no tokens.
-pub(super) fn is_of_frontend(method: &Method, path: &str) -> bool {
-    match *method {
-        Method::GET => path.starts_with("/api/local/"),
-        Method::POST => path == "/api/local/sync-trigger",
-        _ => false,
+/// The grant that a call of the Sync Frontend needs, which knows of no tokens; none for all other calls.
+pub(super) fn needed_by_frontend(method: &Method, path: &str) -> Option<Grant> {
+    match (method, path) {
+        (&Method::POST, "/api/local/sync-trigger") => Some(Grant::Change),
+        (&Method::GET, "/api/local/meters" | "/api/local/readings" | "/api/local/sync-status") => {
+            Some(Grant::Look)
+        }
+        _ => None,
     }
 }

@@ -16,6 +16,7 @@ use actix_web::{
 };
 
 use super::Access;
+use crate::domain::host::is_this_machine;
 
 /// How long a browser remembers what it may do, in seconds.
 const PREFLIGHT_AGE: usize = 3_600;
@@ -40,12 +41,16 @@ pub struct Rules {
     pub port: u16,
     /// By which other names the machine is called, in lower case, without ports.
     pub names: Vec<String>,
+    /// Whether it speaks TLS, so that no cookie is sent without.
+    pub encrypted: bool,
     /// Whether pages of this machine may ask, at whatever port.
     pub same_host: bool,
     /// Origins whose pages may ask as well, as browsers write them.
     pub origins: Vec<String>,
-    /// Whether pages of this machine may make the calls of the Sync Frontend without a token.
+    /// Whether pages of this machine may start an upload as the Sync Frontend does, without a token.
     pub frontend_without_token: bool,
+    /// Whether pages of this machine may look at what the Sync Frontend shows, without a token.
+    pub frontend_reads_without_token: bool,
 }
 
 impl Default for Rules {
@@ -54,9 +59,11 @@ impl Default for Rules {
             listens_on: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             names: Vec::new(),
+            encrypted: false,
             same_host: true,
             origins: Vec::new(),
             frontend_without_token: true,
+            frontend_reads_without_token: false,
         }
     }
 }
@@ -87,7 +94,7 @@ impl Place {
     }
 
     fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.address().is_some_and(|address| address.is_loopback())
+        is_this_machine(&self.host)
     }
 }
 

@@ -23,6 +23,12 @@ const CONTROL: &str = "control-token-of-the-test";
 const READ: &str = "read-token-of-the-test";
 const PAGE: &str = "http://127.0.0.1:3000";
 const OWN: &str = "http://127.0.0.1:3002";
+/// What the Sync Frontend shows.
+const LOOKS: [&str; 3] = [
+    "/api/local/meters",
+    "/api/local/readings",
+    "/api/local/sync-status",
+];
 
 /// A service with tokens, whose starting of the uploading is counted.
 struct Door {
@@ -184,8 +190,10 @@ async fn the_frontend_needs_no_token_where_it_is_a_page_of_this_machine() {
         let page = [("origin", PAGE)];
         let trigger = "/api/local/sync-trigger";
         assert_eq!(door.ask(Method::POST, trigger, &page).await.status, 200);
-        let seen = door.ask(Method::GET, "/api/local/nothing", &page).await;
-        assert_eq!(seen.status, 404, "{}", seen.text);
+        for shown in LOOKS {
+            let refused = door.ask(Method::GET, shown, &page).await;
+            refused.problem(401, "token-needed");
+        }
         let elsewhere = [("origin", "http://evil.example")];
         let refused = door.ask(Method::POST, trigger, &elsewhere).await;
         refused.problem(403, "foreign-origin");
@@ -198,14 +206,30 @@ async fn the_frontend_needs_no_token_where_it_is_a_page_of_this_machine() {
         assert_eq!(other.header("access-control-allow-origin"), Some(PAGE));
         assert_eq!(door.starts(), 1);
 
-        let strict = Rules {
+        let only_looks = Rules {
             frontend_without_token: false,
+            frontend_reads_without_token: true,
             ..rules
         };
-        let door = Door::new(strict, Some(READ));
+        let door = Door::new(only_looks, Some(READ));
         let refused = door.ask(Method::POST, trigger, &page).await;
         refused.problem(401, "token-needed");
         assert_eq!(door.starts(), 0);
+        for shown in LOOKS {
+            let seen = door.ask(Method::GET, shown, &page).await;
+            assert_ne!(seen.status, 401, "{shown}: {}", seen.text);
+            let unnamed = door.ask(Method::GET, shown, &[]).await;
+            unnamed.problem(401, "token-needed");
+        }
+        for hidden in [
+            "/api/local/nothing",
+            "/api/local/meters/1",
+            "/status",
+            "/mcp",
+        ] {
+            let refused = door.ask(Method::GET, hidden, &page).await;
+            refused.problem(401, "token-needed");
+        }
     }
 }
 
@@ -218,17 +242,29 @@ async fn guessing_is_slowed_down_and_ends_nothing_else() {
             .await
             .problem(401, "wrong-token");
     }
-    // Also the right one, else it could be told from the others.
-    for token in ["Bearer guess", control.as_str()] {
-        let slowed = door.start(&[("authorization", token)]).await;
+    for _ in 0..20 {
+        let slowed = door.start(&[("authorization", "Bearer guess")]).await;
         slowed.problem(429, "too-many-wrong-tokens");
         assert_eq!(slowed.header("retry-after"), Some("1"));
     }
-    assert_eq!(door.log_in(CONTROL).await.status, 429);
+    assert_eq!(door.log_in("guess").await.status, 429);
     assert_eq!(door.starts(), 0);
-    assert_eq!(door.ask(Method::GET, "/health", &[]).await.status, 200);
-    door.clock.advance(Duration::from_secs(1));
+    let refused = door.control.status().refused_calls;
+    assert_eq!(
+        (refused.wrong_token, refused.too_many_wrong_tokens),
+        (10, 21)
+    );
+    // Whoever guesses must not lock out whoever has the right one and comes from the same machine.
     assert_eq!(door.start(&[("authorization", &control)]).await.status, 200);
+    assert_eq!(door.log_in(CONTROL).await.status, 303);
+    assert_eq!(door.starts(), 1);
+    door.start(&[("authorization", "Bearer guess")])
+        .await
+        .problem(429, "too-many-wrong-tokens");
+    door.clock.advance(Duration::from_secs(1));
+    door.start(&[("authorization", "Bearer guess")])
+        .await
+        .problem(401, "wrong-token");
 }
 
 #[actix_web::test]

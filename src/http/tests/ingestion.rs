@@ -221,7 +221,7 @@ async fn the_requests_span_travels_to_the_writer() {
     });
     let app = init_service(
         App::new()
-            .wrap(tracing_actix_web::TracingLogger::default())
+            .wrap(tracing_actix_web::TracingLogger::<crate::http::RequestSpan>::new())
             .configure(crate::http::configure(
                 control,
                 Metrics::new().unwrap(),

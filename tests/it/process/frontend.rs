@@ -205,12 +205,17 @@ fn a_page_from_elsewhere_sees_and_triggers_nothing() {
 fn the_page_that_sites_have_needs_no_token_unless_somebody_says_so() {
     let token = "control-token-of-the-site";
     let bearer = format!("Bearer {token}");
-    for (open, status, trigger) in [("true", 200, 200), ("false", 401, 401)] {
+    for (reads, open, status, trigger) in [
+        ("true", "true", 200, 200),
+        ("false", "true", 401, 200),
+        ("false", "false", 401, 401),
+    ] {
         let site = site()
             .set("LOCAL_API_HOST", "0.0.0.0")
             .set("LOCAL_API_NAMES", "edge.example")
             .set("CONTROL_TOKEN", token)
             .set("READ_TOKEN", "read-token-of-the-site")
+            .set("FRONTEND_READS_WITHOUT_TOKEN", reads)
             .set("FRONTEND_WITHOUT_TOKEN", open);
         let service = site.start();
         let ask = |method: &str, path: &str, headers: &[(&str, &str)]| {

@@ -151,11 +151,10 @@ fn another_certificate_is_shown_as_soon_as_it_is_there_and_one_that_is_none_neve
     let bearer = format!("Authorization: Bearer {READ}");
     let trusting = |trusted: &str| curl(&site, &service, trusted, &["--header", &bearer]);
     let first = trusting("first.pem");
-    assert!(ended_with(&first, "\n200 2"), "over HTTP/2: {first:?}");
-    // The name is told in another way there.
+    assert!(ended_with(&first, "\n200 1.1"), "{first:?}");
     let host = ["--header", &bearer, "--header", "Host: rebound.example"];
     let rebound = curl(&site, &service, "first.pem", &host);
-    assert!(ended_with(&rebound, "\n421 2"), "{rebound:?}");
+    assert!(ended_with(&rebound, "\n421 1.1"), "{rebound:?}");
 
     file(&site, "cert.pem", "nonsense");
     service.signal("HUP");
@@ -164,17 +163,17 @@ fn another_certificate_is_shown_as_soon_as_it_is_there_and_one_that_is_none_neve
         log.iter()
             .any(|line| line.contains("goes on with the certificate") && line.contains("cert.pem"))
     });
-    assert!(ended_with(&trusting("first.pem"), "\n200 2"));
+    assert!(ended_with(&trusting("first.pem"), "\n200 1.1"));
 
     show_certificate(&site);
     wait_until("the new certificate to be shown by itself", || {
-        ended_with(&trusting("cert.pem"), "\n200 2")
+        ended_with(&trusting("cert.pem"), "\n200 1.1")
     });
-    assert!(!ended_with(&trusting("first.pem"), "\n200 2"));
+    assert!(!ended_with(&trusting("first.pem"), "\n200 1.1"));
     show_certificate(&site);
     service.signal("HUP");
     wait_until("the next one to be shown", || {
-        ended_with(&trusting("cert.pem"), "\n200 2")
+        ended_with(&trusting("cert.pem"), "\n200 1.1")
     });
     service.stop();
 
@@ -185,6 +184,30 @@ fn another_certificate_is_shown_as_soon_as_it_is_there_and_one_that_is_none_neve
     for part in ["cannot speak TLS", "key.pem", "LOCAL_TLS_CERT_FILE"] {
         assert!(log.contains(part), "{part}: {log}");
     }
+}
+
+#[test]
+fn a_token_leaves_the_machine_in_plain_http_only_where_somebody_says_so() {
+    let site = guarded();
+    let elsewhere = "http://edge-7.invalid:3002";
+    for arguments in [&["status"][..], &["sync", "stop"], &["mcp"], &["events"]] {
+        let arguments = [arguments, &["--url", elsewhere]].concat();
+        let refused = command(&site, &arguments).output().unwrap();
+        let said = said(&refused, 2);
+        for part in [elsewhere, "plain http", "--allow-http", "nothing was asked"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains(CONTROL) && !said.contains(READ), "{said}");
+    }
+    let asking = ["status", "--url", elsewhere, "--allow-http"];
+    said(&command(&site, &asking).output().unwrap(), 4);
+    // Without a token, there is nothing to lose.
+    let bare = Command::new(PROGRAM)
+        .args(["status", "--url", elsewhere])
+        .env_clear()
+        .output()
+        .unwrap();
+    said(&bare, 4);
 }
 
 fn ask(service: &Service, method: &str, path: &str, token: &str) -> u16 {
@@ -238,7 +261,7 @@ fn nobody_reads_a_token_or_a_session_anywhere() {
     let (control, read) = (bearer(CONTROL), bearer(READ));
     for token in [&control, &read] {
         let told = curl(&site, &service, "cert.pem", &["--header", token]);
-        assert!(ended_with(&told, "\n200 2"), "{told:?}");
+        assert!(ended_with(&told, "\n200 1.1"), "{told:?}");
     }
     let origin = format!("Origin: https://{NAME}:{}", service.port());
     let base = format!("https://{NAME}:{}", service.port());
@@ -285,6 +308,30 @@ fn nobody_reads_a_token_or_a_session_anywhere() {
     ] {
         let answer = page(path, &["--header", &shown]);
         assert!(answer.contains(" 200"), "{path}: {answer}");
+        seen.push_str(&answer);
+    }
+    // In the wrong place, as people send them.
+    for (arguments, found) in [
+        (["--header", &format!("Content-Type: {CONTROL}")], " 415"),
+        (
+            ["--header", &format!("Content-Encoding: {CONTROL}")],
+            " 415",
+        ),
+        (["--header", &format!("X-Token: {CONTROL}")], " 415"),
+    ] {
+        let post = [&["--header", &control, "--data", "x"][..], &arguments].concat();
+        let answer = page("/api/v1/readings", &post);
+        assert!(answer.contains(found), "{answer}");
+        seen.push_str(&answer);
+    }
+    for (path, found) in [
+        (format!("/status?token={CONTROL}"), " 200"),
+        (format!("/api/v1/events?access_token={READ}"), " 400"),
+        (format!("/mcp?token={CONTROL}"), " 405"),
+        (format!("/api/local/meters?token={READ}"), " 200"),
+    ] {
+        let answer = page(&path, &["--header", &shown]);
+        assert!(answer.contains(found), "{path}: {answer}");
         seen.push_str(&answer);
     }
     let archive = site.file("site.tar");

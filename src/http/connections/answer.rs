@@ -1,0 +1,191 @@
+//! What a request is until its answer is complete: under way from when it has come in to its end, and a share of what all
+//! answers may take of memory. A long answer is handed over piece by piece, so that what nobody reads is not kept twice.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, HttpMessage, ResponseError,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    http::Method,
+    middleware::Next,
+    web::Bytes,
+};
+use futures_util::{StreamExt, stream};
+
+use super::{Connection, MOST_HELD_EVER};
+use crate::http::problem::Problem;
+
+/// So much of an answer is handed over at once.
+const PIECE: usize = 16 * 1024;
+/// Answers up to this size are never refused: all connections together cannot hold much of them.
+const SMALL: usize = 2 * PIECE;
+
+/// One more request of a connection, for as long as this lives.
+pub(super) struct UnderWay {
+    connection: Option<Connection>,
+    has_begun: AtomicBool,
+}
+
+impl UnderWay {
+    /// Not yet: the request may have more to come.
+    pub(super) fn of(connection: Option<&Connection>) -> Self {
+        if let Some(connection) = connection {
+            connection.life.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        Self {
+            connection: connection.cloned(),
+            has_begun: AtomicBool::new(false),
+        }
+    }
+
+    /// The request has come in, so that it waits for us from now on.
+    pub(super) fn begin(&self) {
+        if let Some(connection) = &self.connection
+            && !self.has_begun.swap(true, Ordering::Relaxed)
+        {
+            connection.life.under_way.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        connection.life.requests.fetch_sub(1, Ordering::Relaxed);
+        if *self.has_begun.get_mut() {
+            connection.life.under_way.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes of an answer that are kept, for as long as this lives.
+pub(super) struct Held {
+    connection: Connection,
+    bytes: usize,
+}
+
+impl Held {
+    /// None where all answers together take too much.
+    pub(super) fn of(connection: &Connection, bytes: usize) -> Option<Self> {
+        let before = connection.open.held.fetch_add(bytes, Ordering::Relaxed);
+        connection.life.held.fetch_add(bytes, Ordering::Relaxed);
+        // Gives back what was added where it is not returned.
+        let held = Self {
+            connection: connection.clone(),
+            bytes,
+        };
+        connection.open.make_room_for_answers();
+        let fits = bytes <= SMALL || before == 0 || before + bytes <= MOST_HELD_EVER;
+        fits.then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Connection { life, open } = &self.connection;
+        life.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        open.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Keeps the connection of a request from making room for others while it waits for us, and bounds what is kept of answers.
+pub(in crate::http) async fn keep_open(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let connection = request.conn_data::<Connection>().cloned();
+    let under_way = Arc::new(UnderWay::of(connection.as_ref()));
+    match request.take_payload() {
+        Payload::None => under_way.begin(),
+        payload => request.set_payload(until_its_end(payload, Arc::clone(&under_way))),
+    }
+    let looks = *request.method() == Method::GET;
+    let (request, response) = next.call(request).await?.into_parts();
+    let (mut response, body) = response.into_parts();
+    let mut body = body.boxed();
+    let mut held = None;
+    if let (Some(connection), BodySize::Sized(bytes)) = (&connection, body.size()) {
+        held = Held::of(connection, usize::try_from(bytes).unwrap_or(usize::MAX));
+        // What has changed something is told in any case.
+        if held.is_none() && looks {
+            (response, body) = Problem::busy_answering().error_response().into_parts();
+        }
+    }
+    let answer = Answer {
+        body: Body::of(body),
+        _held: held,
+        _under_way: under_way,
+    };
+    Ok(ServiceResponse::new(request, response.set_body(answer)))
+}
+
+fn until_its_end(mut payload: Payload, under_way: Arc<UnderWay>) -> Payload {
+    let stream = stream::poll_fn(move |context| {
+        let next = payload.poll_next_unpin(context);
+        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+            under_way.begin();
+        }
+        next
+    });
+    Payload::Stream {
+        payload: Box::pin(stream),
+    }
+}
+
+/// The body of an answer, what it holds, and the mark that it is under way.
+struct Answer {
+    body: Body,
+    _held: Option<Held>,
+    _under_way: Arc<UnderWay>,
+}
+
+enum Body {
+    /// All of it is there.
+    Whole(Bytes),
+    /// It comes by and by.
+    Growing(BoxBody),
+}
+
+impl Body {
+    fn of(body: BoxBody) -> Self {
+        match body.try_into_bytes() {
+            Ok(bytes) => Self::Whole(bytes),
+            Err(body) => Self::Growing(body),
+        }
+    }
+}
+
+impl MessageBody for Answer {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        match &self.body {
+            Body::Whole(bytes) => bytes.size(),
+            Body::Growing(body) => body.size(),
+        }
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        match &mut self.body {
+            Body::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Body::Whole(bytes) => {
+                let piece = bytes.split_to(bytes.len().min(PIECE));
+                Poll::Ready(Some(Ok(piece)))
+            }
+            Body::Growing(body) => Pin::new(body).poll_next(context),
+        }
+    }
+}
