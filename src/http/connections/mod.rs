@@ -59,6 +59,8 @@ struct Life {
     last: AtomicU64,
     /// Whether it was looked at since it began.
     is_known: AtomicBool,
+    /// Whether something came from the other side since it was last sent something.
+    is_heard: AtomicBool,
     /// Requests whose heads have come in, and whose answers are not complete yet.
     requests: AtomicUsize,
     /// Requests that have come in to their end, and whose answers are not complete yet.
@@ -100,6 +102,7 @@ impl Connection {
 
     /// Notes that something came from the other side. A head that comes by and by is nothing to get on with.
     fn heard(&self) {
+        self.life.is_heard.store(true, Ordering::Relaxed);
         if self.life.requests.load(Ordering::Relaxed) > 0 {
             self.touch();
         }
@@ -221,11 +224,25 @@ impl Open {
     }
 }
 
-/// Ends the connection that has got on with nothing for longest; one that waits for us only where there is no other.
+/// Ends the connection that has got on with nothing for longest; one that waits for us only where there is no other. Whoever
+/// comes in a crowd makes room before those who do not do as it does: who has said nothing yet is not ended for the sake of
+/// many who never come to an end, nor the other way round.
 fn make_room(connections: &mut BTreeMap<u64, Peer>) {
-    let stalest = connections
-        .iter()
-        .min_by_key(|(_, peer)| (!peer.life.may_make_room(), peer.life.last()));
+    let of_those = |is_heard: bool| {
+        let others = connections.values().filter(move |peer| {
+            peer.life.may_make_room() && peer.life.is_heard.load(Ordering::Relaxed) == is_heard
+        });
+        others.count()
+    };
+    let crowd = of_those(true).cmp(&of_those(false));
+    let is_of_crowd = |life: &Life| match crowd {
+        std::cmp::Ordering::Equal => true,
+        more => life.is_heard.load(Ordering::Relaxed) == more.is_gt(),
+    };
+    let stalest = connections.iter().min_by_key(|(_, peer)| {
+        let (life, last) = (&peer.life, peer.life.last());
+        (!life.may_make_room(), !is_of_crowd(life), last)
+    });
     let serial = stalest.map(|(&serial, _)| serial);
     if let Some(peer) = serial.and_then(|serial| connections.remove(&serial)) {
         end(&peer.socket);
@@ -310,6 +327,26 @@ mod tests {
             let (_third, _third_inside) = connected(&connections).await;
             assert_eq!(is_ended(&mut second).await, gets_on);
             assert_eq!(is_ended(&mut first).await, !gets_on);
+        }
+    }
+
+    #[actix_web::test]
+    async fn whoever_does_as_few_others_is_not_the_first_to_go() {
+        for says_something in [false, true] {
+            let connections = Connections::new(3);
+            let mut kept = Vec::new();
+            for is_crowd in [false, true, true] {
+                let (mut outside, mut inside) = connected(&connections).await;
+                if is_crowd != says_something {
+                    outside.write_all(b"GET").await.unwrap();
+                    inside.read_u8().await.unwrap();
+                }
+                kept.push((outside, inside));
+            }
+            let (_late, _late_inside) = fresh(&connections).await;
+            assert!(!is_ended(&mut kept[0].0).await, "it came first, alone");
+            assert!(is_ended(&mut kept[1].0).await);
+            assert!(!is_ended(&mut kept[2].0).await);
         }
     }
 

@@ -56,6 +56,7 @@ impl Watched {
         let life = &self.connection.life;
         life.is_stuck.store(is_stuck, Ordering::Relaxed);
         if !is_stuck {
+            life.is_heard.store(false, Ordering::Relaxed);
             self.connection.touch();
             self.given_up = None;
             return written;
