@@ -256,6 +256,9 @@ fn buttons_do_what_they_say_and_tell_how_it_went() {
     viewer.reads("#verdict .state", "OK");
     viewer.reads("#switch", "Stop uploading");
 
+    // What comes soon after a pass of its own waits for somebody to ask.
+    site.insert(1);
+    site.wait_until_drained(1);
     site.insert(7);
     viewer.clicks("[data-action=trigger]");
     viewer.reads("#outcome-words", ": 7 readings uploaded in ");
