@@ -41,6 +41,8 @@ const ACTIONS = {
 };
 
 let awaitedPass = null;
+// A short pass may end before the answer that names it has come.
+let lastPass = null;
 let refresh = () => {};
 
 function show(words, tone) {
@@ -92,6 +94,7 @@ async function act(button) {
     const answer = await ask("POST", action.path);
     action.then?.(answer);
     show(action.words(answer), action.fails?.(answer) ? "bad" : "good");
+    if (lastPass !== null) passEnded(lastPass);
   });
 }
 
@@ -148,6 +151,7 @@ async function decide(decision, id, name, doubtful) {
 
 // Tells how the pass ended that was asked for here.
 export function passEnded(report) {
+  lastPass = report;
   if (report.id !== awaitedPass) return;
   awaitedPass = null;
   const took = (Date.parse(report.finished_at) - Date.parse(report.started_at)) / 1000;
