@@ -7,13 +7,16 @@ use crate::domain::{batch::ClaimOrder, reading::ReadingId};
 /// While an old backlog drains, fresh readings get a turn this often; they are to arrive within two minutes.
 const EVERY: Duration = Duration::from_secs(30);
 
+/// More batches than these have no hope to be sent as fresh, and are old by the next turn.
+const FLOOD: i64 = 4;
+
 /// Decides which end of the queue the next claim is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FreshTurns {
     /// Readings up to this id belong to the backlog, or had their turn.
     after: ReadingId,
     /// Up to which ids readings were there at the turn before the last one, and at the last one. What waits since then is
-    /// old by the next turn, so that a flood in the middle of a pass holds up nobody who comes after it.
+    /// old by now, so that a flood in the middle of a pass holds up nobody who comes after it.
     marks: [ReadingId; 2],
     last_turn: Duration,
     /// A turn lasts until no fresh reading is left; within it both ends of the queue take turns.
@@ -33,10 +36,11 @@ impl FreshTurns {
         }
     }
 
-    /// Begins a turn; readings up to `backlog_end` are there by now.
-    pub(super) fn begin(&mut self, backlog_end: ReadingId, now: Duration) {
+    /// Begins a turn; readings up to `backlog_end` are there by now, and a batch takes so many.
+    pub(super) fn begin(&mut self, backlog_end: ReadingId, batch: i64, now: Duration) {
         let [before, last] = self.marks;
-        self.after = self.after.max(before);
+        let is_flood = last.saturating_sub(self.after) > batch.saturating_mul(FLOOD);
+        self.after = self.after.max(if is_flood { last } else { before });
         self.marks = [last, backlog_end];
         self.last_turn = now;
         self.open = true;
@@ -86,7 +90,7 @@ mod tests {
         let mut turns = FreshTurns::new(100, at(0));
         assert_eq!(turns.next(), ClaimOrder::Oldest);
         assert!(!turns.is_due(at(29)) && turns.is_due(at(30)));
-        turns.begin(160, at(30));
+        turns.begin(160, 10, at(30));
         assert_eq!(turns.next(), ClaimOrder::After(100));
         turns.claimed(Some(150));
         assert_eq!(turns.next(), ClaimOrder::Oldest);
@@ -94,7 +98,7 @@ mod tests {
         turns.claimed(None);
         assert_eq!(turns.next(), ClaimOrder::Oldest);
         assert_eq!(turns.next(), ClaimOrder::Oldest);
-        turns.begin(170, at(60));
+        turns.begin(170, 10, at(60));
         assert_eq!(turns.next(), ClaimOrder::After(150));
     }
 
@@ -102,13 +106,16 @@ mod tests {
     fn a_flood_that_comes_later_is_a_backlog_soon() {
         let at = Duration::from_secs;
         let mut turns = FreshTurns::new(0, at(0));
-        turns.begin(100_000, at(30));
+        turns.begin(100_000, 1_000, at(30));
         turns.claimed(Some(1_000));
-        turns.begin(100_010, at(60));
-        assert_eq!(turns.waiting(), ClaimOrder::After(1_000));
-        turns.begin(100_020, at(90));
+        turns.begin(100_010, 1_000, at(60));
         assert_eq!(turns.waiting(), ClaimOrder::After(100_000));
-        turns.begin(100_030, at(120));
+        turns.begin(102_010, 1_000, at(90));
+        assert_eq!(turns.waiting(), ClaimOrder::After(100_000));
+        // What is no flood has another turn.
+        turns.begin(102_020, 1_000, at(120));
         assert_eq!(turns.waiting(), ClaimOrder::After(100_010));
+        turns.begin(102_030, 1_000, at(150));
+        assert_eq!(turns.waiting(), ClaimOrder::After(102_010));
     }
 }

@@ -199,7 +199,8 @@ impl Pass {
     pub(super) async fn next_claim(&mut self, most: usize) -> Result<ClaimBatches, Broken> {
         let now = self.kit.clock.elapsed();
         if self.fresh.is_due(now) {
-            self.fresh.begin(self.backlog_end().await?, now);
+            let backlog_end = self.backlog_end().await?;
+            self.fresh.begin(backlog_end, self.batch(), now);
         }
         let order = self.fresh.next();
         Ok(self.claim_in(order, most))
@@ -208,9 +209,14 @@ impl Pass {
     /// All that waits is old but the newest batch of it.
     pub(super) async fn backlog_end(&self) -> Result<ReadingId, Broken> {
         let bounds = self.kit.store.queue_bounds().await?;
-        let newest = i64::try_from(self.kit.batch_size).unwrap_or(i64::MAX);
-        let end = bounds.highest.map(|highest| highest.saturating_sub(newest));
+        let end = bounds
+            .highest
+            .map(|highest| highest.saturating_sub(self.batch()));
         Ok(end.unwrap_or(0))
+    }
+
+    fn batch(&self) -> i64 {
+        i64::try_from(self.kit.batch_size).unwrap_or(i64::MAX)
     }
 
     fn claim_in(&self, order: ClaimOrder, most: usize) -> ClaimBatches {
