@@ -5,6 +5,7 @@ mod certificate;
 mod exchanges;
 mod knowledge;
 mod probe;
+mod redaction;
 mod route;
 #[cfg(test)]
 mod testing;

@@ -13,7 +13,7 @@ use awc::{
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{certificate::tls_words, route::Route, tunnel::TunnelFault};
+use super::{certificate::tls_words, redaction::without_key, route::Route, tunnel::TunnelFault};
 use crate::{
     clock::Clock,
     domain::request_budget::RequestAllowance,
@@ -190,18 +190,6 @@ impl Wire {
             request = request.insert_header((*name, value.as_str()));
         }
         request
-    }
-}
-
-/// A server that repeats the key in its words must not bring it into the status, the log or the database.
-fn without_key(body: Vec<u8>, key: &str) -> Vec<u8> {
-    /// Shorter ones stand in many a word by chance.
-    const SHORTEST: usize = 6;
-    match str::from_utf8(&body) {
-        Ok(text) if key.len() >= SHORTEST && text.contains(key) => {
-            text.replace(key, "<redacted>").into_bytes()
-        }
-        _ => body,
     }
 }
 

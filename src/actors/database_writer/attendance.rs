@@ -3,6 +3,8 @@
 
 use std::{rc::Rc, time::Duration};
 
+use futures_util::FutureExt;
+
 use super::{DATABASE_PATIENCE, DatabaseWriterParts, Desk, census_taker::EVERY};
 use crate::{
     domain::{
@@ -53,6 +55,8 @@ async fn listen_at_rest(parts: &DatabaseWriterParts, desk: &Desk) {
         desk.told_since.set(Some(parts.clock.elapsed()));
         let announced = parts.store.announced().await;
         desk.told_since.set(None);
+        // Only a look after this one tells that there is rest: a file is written to before its change can be seen.
+        let _ = desk.at_rest.notified().now_or_never();
         match announced {
             Ok(()) => desk.announced.notify_one(),
             // The looks go on as before, and the next one that finds nothing tries it again.
