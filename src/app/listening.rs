@@ -256,13 +256,15 @@ mod tests {
     async fn whoever_comes_while_it_goes_is_served_all_the_same() {
         let (listening, _, starts, address) = listening();
         let serving = actix::spawn(listening.serve());
-        for hundredth in 0..100 {
-            // Around the moment at which nobody is expected to come any more.
-            tokio::time::sleep(SHORT + Duration::from_micros(20_000 + 300 * hundredth)).await;
-            tokio::join!(ask(&address), ask(&address));
+        let mut pauses = (0..100).cycle();
+        // It has to go some times, however slow the machine is.
+        while starts.load(Ordering::Relaxed) <= 10 {
+            for step in pauses.by_ref().take(50) {
+                // Around the moment at which nobody is expected to come any more.
+                tokio::time::sleep(SHORT + Duration::from_micros(20_000 + 300 * step)).await;
+                tokio::join!(ask(&address), ask(&address));
+            }
         }
-        let starts = starts.load(Ordering::Relaxed);
-        assert!(starts > 10, "{starts}");
         serving.abort();
     }
 
