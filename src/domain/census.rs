@@ -1,6 +1,8 @@
 //! Counts the queue without scanning it: what was counted once is only counted again when another program
 //! may have changed it, and then a segment at a time.
 
+use std::ops::RangeInclusive;
+
 use super::{reading::ReadingId, reading_ids::ReadingIds};
 
 /// Pending readings per stretch of ids. The last segment is open: new readings join it until it is full.
@@ -59,6 +61,15 @@ pub struct Stretch {
     pub after: ReadingId,
     /// Ids up to this one.
     pub upper: ReadingId,
+}
+
+impl From<&RangeInclusive<ReadingId>> for Stretch {
+    fn from(run: &RangeInclusive<ReadingId>) -> Self {
+        Self {
+            after: run.start().saturating_sub(1),
+            upper: *run.end(),
+        }
+    }
 }
 
 impl Census {

@@ -35,14 +35,10 @@ pub(super) fn without_key(text: Vec<u8>, key: &str) -> Vec<u8> {
 fn length_of(key: &[u8], text: &[u8]) -> Option<usize> {
     key.iter().try_fold(0, |taken, byte| {
         let rest = &text[taken..];
-        let length = if escape(rest).is_some_and(|(meant, _)| meant == *byte) {
-            escape(rest)?.1
-        } else if rest.first() == Some(byte) {
-            1
-        } else {
-            return None;
-        };
-        Some(taken + length)
+        match escape(rest) {
+            Some((meant, length)) if meant == *byte => Some(taken + length),
+            _ => (rest.first() == Some(byte)).then_some(taken + 1),
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 
 use super::queue;
 use crate::{
-    domain::{census::Stretch, reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
+    domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
     storage::{StoreError, errors},
 };
 
@@ -72,11 +72,7 @@ async fn require_out(
     }
     let mut kept = 0;
     for run in ids.runs() {
-        let stretch = Stretch {
-            after: run.start().saturating_sub(1),
-            upper: *run.end(),
-        };
-        kept += queue::count_pending(&mut *connection, stretch).await?;
+        kept += queue::count_pending(&mut *connection, run.into()).await?;
     }
     errors::require_none_kept(kept)
 }

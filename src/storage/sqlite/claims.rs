@@ -10,7 +10,6 @@ use super::{cells, options, plain_rows, queue, transaction::lost};
 use crate::{
     domain::{
         batch::ClaimOrder,
-        census::Stretch,
         reading::{RawReading, ReadingId},
         reading_ids::ReadingIds,
     },
@@ -62,11 +61,7 @@ pub(super) async fn are_claimable(
     }
     let mut pending = 0;
     for run in ids.runs() {
-        let stretch = Stretch {
-            after: run.start().saturating_sub(1),
-            upper: *run.end(),
-        };
-        pending += queue::count_pending(connection, stretch).await?;
+        pending += queue::count_pending(connection, run.into()).await?;
     }
     Ok(pending == ids.len() as u64)
 }
