@@ -7,7 +7,11 @@ use actix::Recipient;
 use tokio::task::JoinHandle;
 use tracing::Span;
 
-use super::decision::{Decision, Next};
+use super::{
+    decision::{Decision, Next},
+    pass::Attempt,
+    unsettled::Open,
+};
 use crate::{
     clock::Clock,
     domain::{
@@ -38,8 +42,10 @@ const SETTLE_BACKOFF: Backoff = Backoff {
     base: Duration::from_millis(200),
     cap: Duration::from_secs(5),
 };
-/// Tries to write down an outcome before the pass is ended; the outcome itself stays known to the API client.
+/// Tries to write down an outcome while a part of the service is restarted.
 const SETTLE_TRIES: u32 = 20;
+/// Refusals of the database until others come first. Rows that another program has locked may stay so for hours.
+const SETTLE_REFUSALS: u32 = 3;
 
 /// All tries to write down an outcome, each at its longest.
 pub(super) const LONGEST_SETTLING: Duration = Duration::from_secs(1_500);
@@ -76,7 +82,8 @@ pub(super) struct Delivered {
     /// How long the exchange took, its turn at the API client included.
     pub(super) took: Duration,
     pub(super) decision: Decision,
-    pub(super) settled: Settled,
+    /// In words, why nothing could be written down yet.
+    pub(super) settled: Result<Settled, String>,
 }
 
 impl Delivered {
@@ -109,7 +116,7 @@ impl DeliveryLine {
     /// Sends the batch once, lets `decide` judge the outcome, and settles it. It is under way when this returns.
     ///
     /// # Errors
-    /// In words, when a part of the service failed on the way; the manifest then tells the next pass.
+    /// In words, when a part of the service failed before there was an outcome; the manifest then tells the next pass.
     pub(super) fn deliver<D>(
         &self,
         batch: &Batch,
@@ -152,8 +159,8 @@ impl DeliveryLine {
         self.failure_points.pass("sync_manager.delivery");
         let decision = decide(&outcome);
         let settled = match &decision.settlement {
-            Some(settlement) => self.settle(key, epoch, settlement).await?,
-            None => Settled::default(),
+            Some(settlement) => self.settle(key, epoch, settlement).await,
+            None => Ok(Settled::default()),
         };
         Ok(Delivered {
             outcome,
@@ -163,14 +170,32 @@ impl DeliveryLine {
         })
     }
 
+    /// Tries once more to write down what could not be.
+    pub(super) async fn settle_again(&self, open: Open) -> (Attempt, Delivered) {
+        let Open {
+            attempt,
+            mut delivered,
+            ..
+        } = open;
+        if let Some(settlement) = &delivered.decision.settlement {
+            let manifest = &attempt.batch.manifest;
+            let (key, epoch) = (manifest.key.clone(), manifest.epoch);
+            delivered.settled = self.settle(key, epoch, settlement).await;
+        }
+        (attempt, delivered)
+    }
+
     /// A definite outcome is worth many tries: only the commit makes it count.
+    ///
+    /// # Errors
+    /// In words, why it could not be written down; the outcome itself stays known to the API client.
     pub(super) async fn settle(
         &self,
         key: IdempotencyKey,
         epoch: u32,
         settlement: &Settlement,
     ) -> Result<Settled, String> {
-        let mut last = String::new();
+        let (mut last, mut refusals) = (String::new(), 0);
         for failures in 1..=SETTLE_TRIES {
             let message = SettleBatch {
                 key: key.clone(),
@@ -179,12 +204,19 @@ impl DeliveryLine {
             };
             match ask_within(&self.settle, message, WRITE_PATIENCE).await {
                 Ok(Ok(settled)) => return Ok(settled),
-                Ok(Err(error)) => last = error.to_string(),
+                Ok(Err(error)) => {
+                    last = error.to_string();
+                    refusals += 1;
+                }
                 Err(error) => last = error.to_string(),
             }
-            tracing::warn!(%key, failures, reason = last, "an outcome could not be written down yet");
+            if refusals == SETTLE_REFUSALS {
+                break;
+            }
+            tracing::debug!(%key, failures, reason = last, "an outcome could not be written down yet");
             self.clock.sleep(SETTLE_BACKOFF.delay(failures)).await;
         }
+        tracing::warn!(%key, reason = last, "an outcome could not be written down; that is tried again later");
         Err(last)
     }
 }

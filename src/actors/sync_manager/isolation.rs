@@ -137,12 +137,19 @@ impl Isolation {
     /// Tells whether there are any.
     pub(super) fn accepted(&mut self) -> bool {
         self.server_accepts = true;
-        let mut suspects = 0;
+        let mut has_suspects = false;
         for root in self.roots.values_mut() {
             root.accepted = true;
-            suspects += std::mem::take(&mut root.suspects);
+            has_suspects |= root.suspects > 0;
         }
-        suspects > 0
+        has_suspects
+    }
+
+    /// All suspects went to quarantine.
+    pub(super) fn condemned(&mut self) {
+        for root in self.roots.values_mut() {
+            root.suspects = 0;
+        }
     }
 
     /// At the end of a pass: the roots whose suspects are proven bad, and whether suspects remain of which
@@ -212,6 +219,7 @@ mod tests {
             if !(start..end).any(&is_bad) {
                 if run.isolation.accepted() {
                     run.condemned.append(&mut run.suspects);
+                    run.isolation.condemned();
                 }
             } else if end - start == 1 {
                 run.suspects.push(start);
@@ -288,6 +296,7 @@ mod tests {
         assert!(!run.blanket);
         assert_eq!(run.isolation.conclude(true), (Vec::new(), true));
         assert!(run.isolation.accepted());
+        run.isolation.condemned();
         assert!(!run.isolation.accepted(), "judged once");
     }
 }

@@ -5,7 +5,10 @@ use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tracing::Span;
 
-use super::delivery::{DeliveryLine, LONGEST_SETTLING};
+use super::{
+    delivery::{DeliveryLine, LONGEST_SETTLING},
+    unsettled::Unsettled,
+};
 use crate::{
     clock::Clock,
     domain::{
@@ -77,6 +80,8 @@ pub(super) struct PassKit {
     pub(super) in_hand: Work,
     /// Whether the server accepted something since suspects were last condemned; outlives the pass.
     pub(super) server_accepts: Rc<Cell<bool>>,
+    /// What could not be written down yet; outlives the pass.
+    pub(super) unsettled: Rc<Unsettled>,
     /// Told whenever a count changes.
     pub(super) on_progress: Rc<dyn Fn(Progress)>,
     /// Told why a sending brought nothing, and when one brought something again.

@@ -9,6 +9,7 @@ mod isolation;
 mod kit;
 mod pass;
 mod timing;
+mod unsettled;
 
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ pub use self::delivery::DeliveryLine;
 use self::{
     kit::{Interruption, PassKit, Progress as PassProgress, longest_step},
     pass::Pass,
+    unsettled::Unsettled,
 };
 use super::{after, after_instead, when_done};
 use crate::{
@@ -51,6 +53,7 @@ pub struct SyncMemory {
     passes: Cell<u64>,
     /// The server accepted something since suspects were last condemned.
     server_accepts: Rc<Cell<bool>>,
+    unsettled: Rc<Unsettled>,
 }
 
 /// What the sync manager is built from.
@@ -283,6 +286,7 @@ impl SyncManager {
                 .progress
                 .begin("a sync pass", longest_step(self.parts.upload_timeout)),
             server_accepts: self.parts.memory.server_accepts.clone(),
+            unsettled: self.parts.memory.unsettled.clone(),
             on_progress: Rc::new(on_progress),
             on_setback: Rc::new(on_setback),
         }

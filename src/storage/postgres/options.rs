@@ -25,7 +25,8 @@ const SESSION: [(&str, &str); 9] = [
     // A claim has to see what was committed while it waited for its turn.
     ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "30s"),
-    ("lock_timeout", "10s"),
+    // Everything else that is to be written waits as long.
+    ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("jit", "off"),
     // A machine that vanishes must not keep its locks for hours.

@@ -11,3 +11,4 @@ mod server_fault;
 mod side_by_side;
 mod success;
 mod unreachable;
+mod unsettled;

@@ -7,7 +7,7 @@ use super::{
     postgres_site::PostgresSite,
     waiting::{wait_for, wait_until},
 };
-use crate::helpers::postgres::PostgresServer;
+use crate::helpers::postgres::{PostgresServer, blocking};
 
 fn slow_uploads(site: &PostgresSite, milliseconds: u64) {
     let delay = FaultRule::on(FaultPath::Batch, FaultAction::Delay { milliseconds });
@@ -141,4 +141,43 @@ fn fresh_readings_are_announced_and_announcements_stop_for_a_while() {
     wait_until("an announcement", || listening() == "false");
     site.wait_until_drained(1);
     service.stop();
+}
+
+#[test]
+fn rows_that_another_session_locks_hold_up_no_others() {
+    const READINGS: u32 = 20_000;
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server).set("BATCH_SIZE", "200");
+    let service = site.start();
+    wait_until("an idle service", || {
+        service.get("/status")["state"] == "ok"
+    });
+    service.ask("POST", "/api/v1/sync/stop", None);
+    site.insert(READINGS);
+    let url = site.url.clone();
+    let lock = std::thread::spawn(move || {
+        let statements =
+            "BEGIN; SELECT id FROM meter_readings WHERE id = 7 FOR UPDATE; SELECT pg_sleep(600)";
+        blocking::execute(&url, statements)
+    });
+    let of_the_lock = "pg_stat_activity WHERE wait_event = 'PgSleep'";
+    wait_until("the lock", || site.count(of_the_lock) == 1);
+    service.ask("POST", "/api/v1/sync/start", None);
+    wait_until("all others to leave", || {
+        site.count("meter_readings") == 200
+    });
+    let status = wait_for("words about it", || {
+        Some(service.get("/status")).filter(|status| status["state"] == "degraded")
+    });
+    let reason = status["reason"].as_str().unwrap();
+    assert!(reason.contains("lock timeout"), "{reason}");
+    site.ask(&format!(
+        "SELECT pg_cancel_backend(pid)::text FROM {of_the_lock}"
+    ));
+    assert!(lock.join().unwrap().is_err(), "it was cancelled");
+    site.wait_until_drained(READINGS.into());
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
+    service.stop();
+    site.assert_all_delivered_once(READINGS.into());
+    assert_no_reading_under_two_keys(&site.client_system.batches(), READINGS as usize);
 }

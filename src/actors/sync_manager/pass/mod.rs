@@ -38,7 +38,7 @@ const TAKE_OVER_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the batch at hand came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+pub(super) enum Source {
     Repeat,
     Part,
     Claim,
@@ -46,8 +46,9 @@ enum Source {
 }
 
 /// A batch to send, and how it fared before in this pass.
-struct Attempt {
-    batch: Batch,
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) batch: Batch,
     source: Source,
     failures: u32,
 }
@@ -76,6 +77,7 @@ pub(super) struct Pass {
     /// When abandoned batches are next looked for.
     take_over_at: Duration,
     isolation: Isolation,
+    has_condemned_in_vain: bool,
     /// Claims and parts take turns, so that isolating costs at most half of the requests.
     part_is_next: bool,
     fresh: FreshTurns,
@@ -92,6 +94,7 @@ impl Pass {
             size: FittingSize::new(bounds(&kit), None),
             window: Window::new(kit.most_in_flight, kit.timeout / SLOW_SHARE / 2),
             isolation: Isolation::new(kit.server_accepts.get()),
+            has_condemned_in_vain: false,
             kit,
             progress: RefCell::default(),
             started_at,
@@ -149,6 +152,15 @@ impl Pass {
     }
 
     async fn one_batch(&mut self) -> Result<Option<PassEnd>, Broken> {
+        if let Some(open) = self.next_unsettled() {
+            return self.settle_again(open).await;
+        }
+        if self.kit.unsettled.is_full_with(0) {
+            return match self.sent_before().await? {
+                Some(attempt) => self.deliver(attempt).await,
+                None => Ok(Some(self.end_of_queue())),
+            };
+        }
         if let Some(attempt) = self.next_attempt().await? {
             return self.deliver(attempt).await;
         }
@@ -176,10 +188,13 @@ impl Pass {
     }
 
     fn end_of_queue(&self) -> PassEnd {
-        match &self.given_up {
-            Some(words) => PassEnd::GivenUp {
+        if let Some(words) = &self.given_up {
+            return PassEnd::GivenUp {
                 words: words.clone(),
-            },
+            };
+        }
+        match self.kit.unsettled.describe() {
+            Some(words) => PassEnd::DatabaseFailed { words },
             None => PassEnd::Drained,
         }
     }
@@ -202,7 +217,11 @@ impl Pass {
         self.kit.hang_if_armed().await;
         self.kit.line.take_over().await??;
         self.kit.line.judge(JudgeSuspects::Release).await??;
+        self.kit.unsettled.hurry();
         for manifest in self.kit.store.manifests().await? {
+            if self.kit.unsettled.contains(&manifest.key) {
+                continue;
+            }
             match manifest.state {
                 ManifestState::Live => self.repeats.push_back(manifest.key),
                 // A parked batch takes its time, which fresh readings should not wait for.
@@ -329,5 +348,27 @@ fn refuses_everything(words: &str) -> PassEnd {
         words: format!(
             "the Client System refuses every batch, so the fault is hardly with the readings: {words}"
         ),
+    }
+}
+
+#[cfg(test)]
+impl Attempt {
+    /// Of a batch with one reading, under this key.
+    pub(super) fn specimen(key: &str) -> Self {
+        let key = IdempotencyKey(key.to_owned());
+        let manifest = crate::domain::batch::Manifest {
+            root: key.clone(),
+            key,
+            reading_ids: [1].into_iter().collect(),
+            attempts: 1,
+            failed_passes: 0,
+            state: ManifestState::Live,
+            last_error: None,
+            last_status: None,
+            claimed_at: Timestamp(chrono::DateTime::UNIX_EPOCH),
+            epoch: 0,
+        };
+        let body = std::sync::Arc::from([]);
+        Self::first((Batch { manifest, body }, Source::Claim))
     }
 }

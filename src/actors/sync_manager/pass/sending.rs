@@ -9,6 +9,7 @@ use crate::{
         delivery::Delivered,
         isolation::Verdict,
         kit::{Broken, PARKED_TIMEOUT_FACTOR},
+        unsettled::Open,
     },
     domain::{
         backoff::extend,
@@ -18,7 +19,10 @@ use crate::{
         store::Fact,
         timestamp::Timestamp,
     },
-    messages::{database_writer::JudgeSuspects, sync_manager::Setback},
+    messages::{
+        database_writer::{JudgeSuspects, Settled},
+        sync_manager::Setback,
+    },
 };
 
 impl Pass {
@@ -45,7 +49,51 @@ impl Pass {
             let is_wanted = !self.claimed.is_empty() || !self.repeats.is_empty();
             self.window.accepted(delivered.took, is_wanted);
         }
-        self.after_settlement(attempt, delivered).await
+        self.take_settled(attempt, delivered).await
+    }
+
+    /// Draws the conclusions once they are written down, and sets aside what could not be. Returns the pass's end where it
+    /// has to end.
+    pub(super) async fn take_settled(
+        &mut self,
+        attempt: Attempt,
+        delivered: Delivered,
+    ) -> Result<Option<PassEnd>, Broken> {
+        match delivered.settled.clone() {
+            Ok(settled) => self.after_settlement(attempt, delivered, settled).await,
+            Err(words) if delivered.decision.next == Next::GoOn => {
+                self.troubles.lay();
+                self.kit.unsettled.set_aside(Open {
+                    attempt,
+                    delivered,
+                    words,
+                });
+                Ok(None)
+            }
+            Err(words) => Err(Broken::Delivery(words)),
+        }
+    }
+
+    /// What could not be written down, where it is time to try that again.
+    pub(super) fn next_unsettled(&self) -> Option<Open> {
+        self.kit.unsettled.next_due(self.kit.clock.elapsed())
+    }
+
+    pub(super) async fn settle_again(&mut self, open: Open) -> Result<Option<PassEnd>, Broken> {
+        self.get_on();
+        let (attempt, delivered) = self.kit.line.settle_again(open).await;
+        self.take_settled_again(attempt, delivered).await
+    }
+
+    pub(super) async fn take_settled_again(
+        &mut self,
+        attempt: Attempt,
+        delivered: Delivered,
+    ) -> Result<Option<PassEnd>, Broken> {
+        if delivered.settled.is_ok() {
+            self.kit.unsettled.hurry();
+        }
+        self.take_settled(attempt, delivered).await
     }
 
     fn fail(&mut self, mut attempt: Attempt, outcome: &UploadOutcome, wait: Duration, sent: bool) {
@@ -123,9 +171,9 @@ impl Pass {
         &mut self,
         attempt: Attempt,
         delivered: Delivered,
+        settled: Settled,
     ) -> Result<Option<PassEnd>, Broken> {
         let Attempt { batch, source, .. } = attempt;
-        let settled = &delivered.settled;
         let mut failed = 0;
         let is_given_up = match &delivered.decision.settlement {
             Some(Settlement::GiveUp { words, .. }) => {
@@ -140,7 +188,10 @@ impl Pass {
             progress.quarantined += settled.quarantined;
             progress.failed += failed;
         });
-        if let Some(end) = self.isolate(&batch, source, &delivered).await? {
+        if let Some(end) = self
+            .isolate(&batch, source, &delivered.outcome, settled)
+            .await?
+        {
             return Ok(Some(end));
         }
         match delivered.decision.next {
@@ -164,11 +215,14 @@ impl Pass {
         &mut self,
         batch: &Batch,
         source: Source,
-        delivered: &Delivered,
+        outcome: &UploadOutcome,
+        settled: Settled,
     ) -> Result<Option<PassEnd>, Broken> {
         let was_part = source == Source::Part;
-        let (parts, suspects) = (delivered.settled.parts.clone(), delivered.settled.suspects);
-        match &delivered.outcome {
+        let Settled {
+            parts, suspects, ..
+        } = settled;
+        match outcome {
             UploadOutcome::Stored | UploadOutcome::PartlyStored { .. } => self.accepted().await?,
             UploadOutcome::TooLarge(_) if batch.len() > 1 => {
                 self.size.too_large(batch.len());
@@ -217,8 +271,17 @@ impl Pass {
     }
 
     async fn accepted(&mut self) -> Result<(), Broken> {
-        if self.isolation.accepted() {
-            self.condemn(None).await?;
+        if self.isolation.accepted() && !self.has_condemned_in_vain {
+            match self.condemn(None).await {
+                Ok(()) => self.isolation.condemned(),
+                // The others need not wait for what keeps their rows; the end of the pass tries again.
+                Err(Broken::Store(error)) => {
+                    let reason = error.to_string();
+                    tracing::warn!(reason, "bad readings could not be set aside yet");
+                    self.has_condemned_in_vain = true;
+                }
+                Err(broken) => return Err(broken),
+            }
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use futures_util::{
 
 use super::{Attempt, Pass, SLOW_SHARE, Source};
 use crate::{
-    actors::sync_manager::{delivery::Delivered, kit::Broken},
+    actors::sync_manager::{delivery::Delivered, kit::Broken, unsettled::Open},
     domain::{batch::ClaimOrder, pass::PassEnd},
     messages::database_writer::Claimed,
 };
@@ -26,6 +26,8 @@ struct Upload {
     /// When it began; none where it was sent before, in this pass or an earlier one.
     begun_at: Option<Duration>,
     delivered: Result<Delivered, Broken>,
+    /// Nothing was sent, only written down.
+    is_settled_again: bool,
 }
 
 /// What is under way.
@@ -131,6 +133,11 @@ impl Pass {
         }
         self.take_over_if_due().await?;
         while self.has_room_for_repeats(stream)
+            && let Some(open) = self.next_unsettled()
+        {
+            self.write_down_again(stream, open);
+        }
+        while self.has_room_for_repeats(stream)
             && let Some(attempt) = self.sent_before_or_parked().await?
         {
             self.send(stream, attempt, None);
@@ -206,6 +213,20 @@ impl Pass {
                 attempt,
                 begun_at,
                 delivered,
+                is_settled_again: false,
+            }
+        }));
+    }
+
+    fn write_down_again(&self, stream: &Stream, open: Open) {
+        let line = self.kit.line.clone();
+        stream.uploads.push(Box::pin(async move {
+            let (attempt, delivered) = line.settle_again(open).await;
+            Upload {
+                attempt,
+                begun_at: None,
+                delivered: Ok(delivered),
+                is_settled_again: true,
             }
         }));
     }
@@ -213,12 +234,13 @@ impl Pass {
     /// How many batches to claim now. The first batch finds out what may be sent at all, and how much at once.
     fn wanted_ahead(&self, stream: &Stream) -> usize {
         let waiting = self.claimed.len();
-        if stream.claim.is_some() || stream.is_exhausted {
+        let is_full = self.kit.unsettled.is_full_with(stream.repeated());
+        if stream.claim.is_some() || stream.is_exhausted || is_full {
             0
         } else if self.window.is_tried() {
             if waiting <= AHEAD / 2 { AHEAD } else { 0 }
         } else {
-            usize::from(waiting == 0 && stream.uploads.is_empty())
+            usize::from(waiting == 0 && stream.begun.is_empty())
         }
     }
 
@@ -240,6 +262,10 @@ impl Pass {
     async fn take_delivered(&mut self, stream: &mut Stream, upload: Upload) {
         stream.forget(&upload);
         let end = match upload.delivered {
+            Ok(delivered) if upload.is_settled_again => {
+                let taken = self.take_settled_again(upload.attempt, delivered).await;
+                taken.transpose()
+            }
             Ok(delivered) => self.take_in(upload.attempt, delivered).await.transpose(),
             Err(broken) => Some(Err(broken)),
         };

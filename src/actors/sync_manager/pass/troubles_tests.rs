@@ -1,37 +1,14 @@
 //! Tests of which batches are tried while the Client System is in doubt.
 
-use std::sync::Arc;
-
 use super::*;
-use crate::{
-    actors::sync_manager::pass::Source,
-    domain::{
-        batch::{Batch, Manifest, ManifestState},
-        reading_ids::ReadingIds,
-        timestamp::Timestamp,
-    },
-};
 
 fn key(name: &str) -> IdempotencyKey {
     IdempotencyKey(name.to_owned())
 }
 
 fn failed(name: &str, due_at: u64) -> Failed {
-    let manifest = Manifest {
-        key: key(name),
-        root: key(name),
-        reading_ids: ReadingIds::from_iter([1]),
-        attempts: 1,
-        failed_passes: 0,
-        state: ManifestState::Live,
-        last_error: None,
-        last_status: None,
-        claimed_at: Timestamp(chrono::DateTime::UNIX_EPOCH),
-        epoch: 0,
-    };
-    let body = Arc::from([]);
     Failed {
-        attempt: Attempt::first((Batch { manifest, body }, Source::Claim)),
+        attempt: Attempt::specimen(name),
         due_at: at(due_at),
         sent: true,
         words: String::new(),

@@ -1,0 +1,87 @@
+//! Batches whose readings another program keeps in the queue: what the Client System has taken is not sent again, and the
+//! others do not wait for it.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use meterit_sync::domain::pass::PassEnd;
+
+use crate::helpers::{Plan, Site};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn with_deletions_refused(readings: u64, of: &str) -> Site {
+    let mut site = Plan::default()
+        .batch_size(5)
+        .setting("sync_interval_minutes", "5")
+        .prepare()
+        .await;
+    site.database.insert(0..readings).await;
+    let refusal = format!(
+        "CREATE TRIGGER keep BEFORE DELETE ON meter_readings WHEN {of} \
+         BEGIN SELECT RAISE(ABORT, 'an auditor keeps it'); END"
+    );
+    site.database.execute(&refusal).await;
+    site.start_service().await;
+    site
+}
+
+async fn all_arrive_once_the_trigger_is_gone(site: Site, readings: u64) {
+    site.database.execute("DROP TRIGGER keep").await;
+    site.advance_turns_until_drained(SECOND).await;
+    site.advance_until("a pass without failures", SECOND, || {
+        site.last_pass_drained()
+    })
+    .await;
+    let ledger = site.simulator.ledger();
+    assert_eq!(ledger.distinct_readings, readings);
+    assert_eq!(ledger.raw_duplicates, 0, "nothing was sent again");
+    assert_eq!(site.status().queue.possibly_doubled_uploads, 0);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn the_first_batch_of_a_pass_holds_up_no_others() {
+    let site = with_deletions_refused(60, "old.id = 2").await;
+    site.advance_until("all others have left", SECOND, || {
+        site.simulator.ledger().distinct_readings == 60
+    })
+    .await;
+    site.advance_until("a pass that tells of it", SECOND, || {
+        let last = site.status().last_pass;
+        last.is_some_and(|report| match report.end {
+            PassEnd::DatabaseFailed { words } => {
+                report.delivered == 0 && words.contains("5 readings") && words.contains("auditor")
+            }
+            _ => false,
+        })
+    })
+    .await;
+    assert_eq!(site.database.pending().await, 5);
+    let since = site.clock.now();
+    site.database.insert(60..61).await;
+    site.advance_until("a fresh reading has arrived", SECOND, || {
+        site.simulator.ledger().distinct_readings == 61
+    })
+    .await;
+    let took = site.clock.now() - since;
+    assert!(took <= TimeDelta::seconds(120), "{took}");
+    all_arrive_once_the_trigger_is_gone(site, 61).await;
+}
+
+#[actix::test]
+async fn where_nothing_can_be_taken_out_there_is_an_end_to_sending() {
+    let site = with_deletions_refused(600, "1").await;
+    for _ in 0..600 {
+        site.advance_turn(SECOND).await;
+    }
+    let sent = site.batches().len();
+    // Sixteen that wait, as many that were under way when these had become so many, and four that were claimed ahead.
+    assert!((16..=36).contains(&sent), "{sent} batches were sent");
+    for _ in 0..600 {
+        site.advance_turn(SECOND).await;
+    }
+    assert_eq!(site.batches().len(), sent);
+    assert_eq!(site.database.pending().await, 600);
+    all_arrive_once_the_trigger_is_gone(site, 600).await;
+}
