@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::fields::{Fields, value};
+
 /// The longest pause that an answer can ask for; a longer wish is cut to this.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// The path at which it is looked whether the Client System is there.
 pub const HEALTH: &str = "/health";
 const NO_WORDS: &str = "(no words)";
+/// Characters of the Client System's words that are kept.
+pub(super) const LONGEST_WORDS: usize = 500;
+/// Bytes of a page in which words are looked for.
+const LONGEST_PAGE: usize = 64 << 10;
 
 /// An answer as it came.
 #[derive(Clone, Debug, Default)]
@@ -74,22 +80,28 @@ impl Answer {
 
     /// The body as words for people: white space folded, markup left out, cut to a bearable length.
     fn body_words(&self) -> String {
-        const LONGEST: usize = 500;
-        let text = String::from_utf8_lossy(&self.body);
-        let message = serde_json::from_str::<serde_json::Value>(&text)
-            .ok()
-            .and_then(|json| {
-                ["message", "error"]
-                    .iter()
-                    .find_map(|field| json.get(field)?.as_str().map(ToOwned::to_owned))
-            });
-        let plain = message.unwrap_or_else(|| without_markup(&text));
+        let message = Fields::read(&self.body).and_then(|fields| {
+            let fields = [fields.message, fields.error];
+            fields.into_iter().flatten().find_map(value::<String>)
+        });
+        let plain = message.unwrap_or_else(|| {
+            let beginning = &self.body[..self.body.len().min(LONGEST_PAGE)];
+            without_markup(&String::from_utf8_lossy(beginning))
+        });
         let folded = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-        match folded.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!("{}…", &folded[..end]),
-            None if folded.is_empty() => NO_WORDS.to_owned(),
-            None => folded,
+        if folded.is_empty() {
+            NO_WORDS.to_owned()
+        } else {
+            cut(&folded)
         }
+    }
+}
+
+/// Words of the Client System, cut to [`LONGEST_WORDS`] characters.
+pub(super) fn cut(words: &str) -> String {
+    match words.char_indices().nth(LONGEST_WORDS) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words.to_owned(),
     }
 }
 

@@ -1,11 +1,14 @@
 //! What an answer to an upload means. When in doubt the readings are kept: to take a reading for stored that
 //! the Client System does not have is the one unforgivable fault.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
-use super::answer::Answer;
+use super::{
+    answer::{Answer, LONGEST_WORDS, cut},
+    fields::{Fields, value},
+};
 use crate::domain::outcome::{RejectedReading, UploadOutcome};
 
 /// What is known about a sending besides the answer to it.
@@ -48,14 +51,14 @@ pub fn classify_upload(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome 
 /// say: then nobody has to know which readings these are.
 pub fn says_all_stored(answer: &Answer, length: usize) -> bool {
     (200..=299).contains(&answer.status)
-        && Success::parse(answer).is_some_and(|success| success.is_whole(length))
+        && Success::parse(answer, length).is_some_and(|success| success.is_whole(length))
 }
 
 /// How the server treats the other rows of a request when one fails in its database, as far as this answer
 /// shows: `Some(false)` when it gives up the whole request, `Some(true)` when it keeps the others.
 pub fn row_failure_mode(answer: &Answer, sending: &Sending<'_>) -> Option<bool> {
-    let success = Success::parse(answer)?;
-    if success.transaction_aborted() {
+    let success = Success::parse(answer, sending.meters.len())?;
+    if success.transaction_aborted {
         return Some(false);
     }
     // Only a failure before the last reading shows what became of those behind it.
@@ -84,40 +87,37 @@ fn refused(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
 
 /// The readings that a validation error names by index, such as `readings[2].unit`, each once, in order.
 fn named_by_index(answer: &Answer, length: usize) -> Vec<RejectedReading> {
-    let Ok(json) = serde_json::from_slice::<Value>(&answer.body) else {
+    let mut named = BTreeMap::new();
+    let Some(fields) = Fields::read(&answer.body) else {
         return Vec::new();
     };
-    let mut named: Vec<RejectedReading> = Vec::new();
-    for error in json
-        .get("errors")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    fields.each_error(|error| {
+        let Some(error) = value::<Value>(error) else {
+            return;
+        };
         let path = error
             .get("path")
             .or_else(|| error.get("param"))
             .and_then(Value::as_str)
             .unwrap_or_default();
         let Some(position) = index_in_path(path).filter(|position| *position < length) else {
-            continue;
+            return;
         };
         let message = error
             .get("msg")
             .or_else(|| error.get("message"))
             .and_then(Value::as_str)
             .unwrap_or("invalid");
-        let words = format!("{path}: {message}");
-        match named
-            .iter_mut()
-            .find(|rejected| rejected.position == position)
-        {
-            Some(known) => known.words = format!("{}; {words}", known.words),
-            None => named.push(RejectedReading { position, words }),
+        let words = named.entry(position).or_insert_with(String::new);
+        if words.len() < LONGEST_WORDS {
+            let separator = if words.is_empty() { "" } else { "; " };
+            *words = cut(&format!("{words}{separator}{path}: {message}"));
         }
-    }
-    named.sort_by_key(|rejected| rejected.position);
+    });
+    let named = named.into_iter();
     named
+        .map(|(position, words)| RejectedReading { position, words })
+        .collect()
 }
 
 fn index_in_path(path: &str) -> Option<usize> {
@@ -133,41 +133,41 @@ struct Success {
     success: Option<bool>,
     inserted: Option<u64>,
     skipped: u64,
-    /// Meter, where one is named, and words.
+    /// Meter, where one is named, and words; no more of them than it takes to see that they are too many.
     errors: Vec<(Option<String>, String)>,
+    transaction_aborted: bool,
 }
 
 impl Success {
-    /// None where the body is no answer, or where a number in it is none: then nothing can be concluded.
-    fn parse(answer: &Answer) -> Option<Self> {
-        let json: Value = serde_json::from_slice(&answer.body).ok()?;
-        let json = json.as_object()?;
-        let number = |field: &str| match json.get(field) {
-            None | Some(Value::Null) => Some(None),
-            Some(value) => value.as_u64().map(Some),
+    /// Of an answer to a batch of so many readings. None where the body is no answer, or where a number in it is none:
+    /// then nothing can be concluded.
+    fn parse(answer: &Answer, length: usize) -> Option<Self> {
+        let fields = Fields::read(&answer.body)?;
+        let number = |field: Option<&RawValue>| match field {
+            None => Some(None),
+            Some(written) => value::<Option<u64>>(written),
         };
-        let words = |error: &Value| {
+        let (mut errors, mut transaction_aborted) = (Vec::new(), false);
+        fields.each_error(|error| {
+            let entry = value::<Value>(error).unwrap_or_default();
             let text = ["error", "message", "msg"]
                 .iter()
-                .find_map(|field| error.get(field)?.as_str());
-            text.map_or_else(|| error.to_string(), ToOwned::to_owned)
-        };
-        let meter = |error: &Value| {
-            error
-                .get("meter_external_id")
-                .and_then(Value::as_str)
-                .map(ToOwned::to_owned)
-        };
-        let errors = json
-            .get("errors")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+                .find_map(|field| entry.get(field)?.as_str());
+            let words = text.unwrap_or_else(|| error.get());
+            transaction_aborted |= words
+                .to_ascii_lowercase()
+                .contains("transaction is aborted");
+            if errors.len() <= length {
+                let meter = entry.get("meter_external_id").and_then(Value::as_str);
+                errors.push((meter.map(ToOwned::to_owned), cut(words)));
+            }
+        });
         Some(Self {
-            success: json.get("success").and_then(Value::as_bool),
-            inserted: number("inserted")?,
-            skipped: number("skipped")?.unwrap_or(0),
-            errors: errors.map(|error| (meter(error), words(error))).collect(),
+            success: fields.success.and_then(value),
+            inserted: number(fields.inserted)?,
+            skipped: number(fields.skipped)?.unwrap_or(0),
+            errors,
+            transaction_aborted,
         })
     }
 
@@ -177,15 +177,7 @@ impl Success {
             && self
                 .inserted
                 .is_none_or(|inserted| inserted == length as u64)
-            && !self.transaction_aborted()
-    }
-
-    fn transaction_aborted(&self) -> bool {
-        self.errors.iter().any(|(_, words)| {
-            words
-                .to_ascii_lowercase()
-                .contains("transaction is aborted")
-        })
+            && !self.transaction_aborted
     }
 
     fn words(&self) -> String {
@@ -201,13 +193,13 @@ impl Success {
 fn classify_success(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
     let status = answer.status;
     let length = sending.meters.len();
-    let Some(success) = Success::parse(answer) else {
+    let Some(success) = Success::parse(answer, length) else {
         return UploadOutcome::Ambiguous {
             words: format!("a {status} whose body cannot be read: {}", answer.words()),
             timed_out: false,
         };
     };
-    if success.transaction_aborted() {
+    if success.transaction_aborted {
         return UploadOutcome::Refused {
             status,
             named: Vec::new(),

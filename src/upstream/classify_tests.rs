@@ -303,3 +303,21 @@ fn what_is_plainly_stored_is_seen_without_the_readings() {
     }
     assert!(!says_all_stored(&answer(500, r#"{"success":true}"#), 2));
 }
+
+#[test]
+fn of_a_list_without_end_no_more_is_kept_than_the_batch_has_readings() {
+    let entries = vec![r#"{"meter_external_id":"A","error":"e"}"#; 200_000].join(",");
+    let body = format!(r#"{{"success":true,"inserted":0,"skipped":200000,"errors":[{entries}]}}"#);
+    let success = Success::parse(&answer(200, &body), 2).expect("an answer");
+    assert_eq!(success.errors.len(), 3);
+    assert_doubtful(&classify(&body, "AB"), &[0, 1]);
+}
+
+#[test]
+fn an_answer_that_says_something_twice_says_nothing() {
+    let twice = r#"{"success":true,"inserted":2,"inserted":1}"#;
+    assert!(!says_all_stored(&answer(200, twice), 2));
+    let words = "x".repeat(100_000);
+    let long = format!(r#"{{"success":false,"message":"{words}"}}"#);
+    assert!(answer(500, &long).words().len() < 600);
+}

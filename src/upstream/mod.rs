@@ -4,4 +4,5 @@ pub mod answer;
 pub mod body;
 pub mod classify;
 pub mod configuration;
+mod fields;
 pub mod heartbeat;
