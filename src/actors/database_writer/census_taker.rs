@@ -4,16 +4,11 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     DATABASE_PATIENCE, DatabaseWriterParts, drain_rate::DrainRate, group::Changes,
-    queue_count::QueueCount,
+    queue_count::QueueCount, waiting_since::WaitingSince,
 };
 use crate::{
-    domain::{
-        reading::ReadingId,
-        store::{Fact, Flight, Reserve, StoreError},
-        timestamp::Timestamp,
-    },
+    domain::store::{Fact, Flight, Reserve, StoreError},
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
-    storage::QueueBounds,
     supervision::ask::tell,
 };
 
@@ -49,8 +44,7 @@ pub(super) struct CensusTaker {
     bookkeeping: Bookkeeping,
     bookkeeping_changed: bool,
     drain_rate: DrainRate,
-    /// The first reading of the queue, and when it was first seen there.
-    first: Option<(ReadingId, Timestamp)>,
+    waiting_since: WaitingSince,
     /// All of the queue was counted once, so that what differs from then on is a change of it.
     has_counted: bool,
     /// Free bytes when last looked at, and by time.
@@ -77,7 +71,7 @@ impl CensusTaker {
             bookkeeping: Bookkeeping::default(),
             bookkeeping_changed: true,
             drain_rate: DrainRate::default(),
-            first: None,
+            waiting_since: WaitingSince::default(),
             has_counted: false,
             disk_free: None,
             disk: VecDeque::new(),
@@ -156,9 +150,11 @@ impl CensusTaker {
         }
     }
 
-    /// A look at once: the database announced something.
+    /// A look at once, for the database announced something, and soon another one: a file is written to before its change can
+    /// be seen.
     pub(super) async fn take_now(&mut self) {
         self.take().await;
+        self.due_at = self.due_at.min(self.taken_at + UNDER_WORK);
     }
 
     /// The first look at a database that took another's place: what is in it waits for a pass.
@@ -195,7 +191,7 @@ impl CensusTaker {
         if is_another {
             self.begin_anew();
         }
-        let before = self.count.total();
+        let (before, began) = (self.count.total(), self.parts.clock.now().into());
         let look = self.count.look(self.taken_at).await?;
         if self.has_counted {
             let after = self.count.total();
@@ -219,7 +215,7 @@ impl CensusTaker {
         } else {
             Some(store.last_collection().await?)
         };
-        let oldest_pending_at = self.oldest_pending_at(&look.bounds);
+        let oldest_pending_at = self.waiting_since.look(&look.bounds, began);
         // All in one go: whoever reads sees numbers that belong together.
         self.publish(|snapshot| {
             snapshot.counted |= look.is_complete;
@@ -238,23 +234,11 @@ impl CensusTaker {
         Ok(is_another || look.has_fresh_readings || self.bookkeeping.flight.abandoned)
     }
 
-    /// Since when the oldest reading waits. Where its row does not say, or says a time that is still to come, as where a
-    /// database writes the time of its own zone, it is as old as it has been seen to be.
-    fn oldest_pending_at(&mut self, bounds: &QueueBounds) -> Option<Timestamp> {
-        let now: Timestamp = self.parts.clock.now().into();
-        let known = self
-            .first
-            .filter(|(id, _)| Some(*id) == bounds.lowest_pending);
-        self.first = known.or(bounds.lowest_pending.map(|id| (id, now)));
-        let told = bounds.oldest_pending_at.filter(|told| *told <= now);
-        told.or(self.first.map(|(_, seen_at)| seen_at))
-    }
-
     /// Another database is open: nothing that was counted holds.
     fn begin_anew(&mut self) {
         self.count = QueueCount::new(self.parts.store.clone());
         self.drain_rate = DrainRate::default();
-        self.first = None;
+        self.waiting_since = WaitingSince::default();
         self.has_counted = false;
         self.bookkeeping_changed = true;
         let now = self.parts.clock.now().into();

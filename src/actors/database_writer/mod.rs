@@ -15,6 +15,7 @@ mod mending;
 mod operations;
 mod queue_count;
 mod settle;
+mod waiting_since;
 
 use std::{
     cell::{Cell, RefCell},
