@@ -76,6 +76,7 @@ impl Control {
             since: verdict.since,
             sync: SyncStatus {
                 queue_size: queue.pending,
+                queue_size_unknown: queue.uncounted,
                 is_client_connected: evidence.connectivity.is_connected,
                 ..parts.sync_status.get()
             },
@@ -255,7 +256,7 @@ impl Evidence {
         let reason = if self.database.is_damaged {
             words::damaged(words)
         } else {
-            words::database_failing(words)
+            words::database_failing(words, self.queue())
         };
         Some((*since, reason))
     }

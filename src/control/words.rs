@@ -64,9 +64,14 @@ pub(super) fn actor_down(actor: &ActorStatus) -> String {
     }
 }
 
-pub(super) fn database_failing(words: &str) -> String {
+pub(super) fn database_failing(words: &str, queue: &QueueStatus) -> String {
+    let unknown = if queue.uncounted {
+        format!("{}; ", waiting(queue))
+    } else {
+        String::new()
+    };
     format!(
-        "The Sync Database cannot be used ({words}), so nothing is taken out of it or stored in it; it is tried again by itself, and works again once that cause is removed."
+        "The Sync Database cannot be used ({words}), so nothing is taken out of it or stored in it; {unknown}it is tried again by itself, and works again once that cause is removed."
     )
 }
 
@@ -213,7 +218,7 @@ fn kept_log(queue: &QueueStatus) -> String {
 }
 
 pub(super) fn not_counted() -> String {
-    "The queue has not been counted since the start, so its size is not known yet; the count goes on by itself as soon as the Sync Database answers.".to_owned()
+    "How many readings wait is not known yet: the queue has not been counted since the start; the count goes on by itself as soon as the Sync Database answers.".to_owned()
 }
 
 pub(super) fn parked(queue: &QueueStatus) -> String {
@@ -259,10 +264,12 @@ pub(super) fn unheard(
 }
 
 pub(super) fn syncing(pass: &CurrentPass, queue: &QueueStatus, now: Timestamp) -> String {
-    let (delivered, pending) = (
-        counted(pass.delivered, "reading", "readings"),
-        count(queue.pending),
-    );
+    let delivered = counted(pass.delivered, "reading", "readings");
+    let pending = if queue.uncounted {
+        "nobody knows yet how many".to_owned()
+    } else {
+        count(queue.pending)
+    };
     if let Some(setback) = &pass.setback {
         let next = match setback.again_at {
             Some(at) if at > now => format!("it is repeated at {at}"),
@@ -288,7 +295,9 @@ pub(super) fn ok(
     automatic: bool,
 ) -> String {
     let waiting = match (queue.pending, automatic) {
-        _ if queue.uncounted => "The queue is being counted".to_owned(),
+        _ if queue.uncounted => {
+            "How many readings wait is not known yet: the queue is being counted".to_owned()
+        }
         (0, _) => "All readings are uploaded".to_owned(),
         (count, true) => format!(
             "{} wait for the next pass",
@@ -342,7 +351,7 @@ fn kept(queue: &QueueStatus) -> String {
 fn waiting(queue: &QueueStatus) -> String {
     match queue.pending {
         _ if queue.uncounted => {
-            "the readings in the Sync Database are kept, and how many wait is not known yet"
+            "how many readings wait is not known yet: the queue could not be counted so far, and what is in it is kept"
                 .to_owned()
         }
         0 => "no reading waits".to_owned(),

@@ -112,8 +112,11 @@ pub struct SyncStatus {
     pub last_sync_success: Option<bool>,
     /// What went wrong in it.
     pub last_sync_error: Option<String>,
-    /// Readings that the Client System does not have yet.
+    /// Readings that the Client System does not have yet; tells nothing while `queueSizeUnknown` holds.
     pub queue_size: u64,
+    /// Whether nobody knows yet how many they are: the queue has not been counted since the start, or cannot be read.
+    #[serde(default)]
+    pub queue_size_unknown: bool,
     /// Readings uploaded since the process started.
     pub total_synced: u64,
     /// Readings in batches that were given up for a pass, since the process started.
@@ -159,9 +162,8 @@ pub struct QueueStatus {
     /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice; over restarts, and
     /// of all instances.
     pub possibly_doubled_uploads: u64,
-    /// The queue has not been counted since the start, or cannot be read, so that its numbers tell nothing; told in words
-    /// alone.
-    #[serde(skip)]
+    /// The queue has not been counted since the start, or cannot be read, so that its numbers tell nothing.
+    #[serde(default)]
     pub uncounted: bool,
 }
 
