@@ -9,7 +9,7 @@ use meterit_sync::{
 };
 use serde_json::json;
 
-use crate::helpers::{Plan, Site, answer, on_batch};
+use crate::helpers::{Plan, Site, answer, answer_with, on_batch};
 
 fn meter(id: &str, name: &str) -> ServedMeter {
     ServedMeter {
@@ -169,6 +169,38 @@ async fn heartbeats_that_are_not_accepted_are_told_and_after_ten_minutes_need_at
     site.clock.advance(Duration::from_secs(60));
     site.until("all to be well", |status| {
         status.state == State::Ok && status.reason == "All readings are uploaded."
+    })
+    .await;
+    site.finish().await;
+}
+
+#[actix::test]
+async fn a_heartbeat_that_is_held_is_no_refusal() {
+    let site = Plan::default()
+        .setting("heartbeat_interval_ms", "60000")
+        .start_settled(0)
+        .await;
+    let before = site.status().heartbeat;
+    let pausing = FaultRule::on(FaultPath::Heartbeat, answer_with(503, "Retry-After", "90"));
+    site.simulator.set_faults(vec![pausing]);
+    // One that is answered with a wish for a pause, and others that are not sent because of it.
+    for _ in 0..4 {
+        site.clock.advance(Duration::from_secs(60));
+        site.at_rest_with(0).await;
+        let refused = site.control().send_heartbeat().await;
+        assert!(
+            matches!(refused, Err(ControlError::Held { .. })),
+            "{refused:?}"
+        );
+        let status = site.status();
+        assert_eq!(status.state, State::RateLimited, "{}", status.reason);
+        assert_eq!(status.heartbeat.consecutive_failures, 0);
+        assert_eq!(status.heartbeat.last_error, None);
+        assert_eq!(status.heartbeat.last_attempt_at, before.last_attempt_at);
+    }
+    site.simulator.clear_faults();
+    site.advance_until("a heartbeat", Duration::from_secs(10), || {
+        site.status().heartbeat.last_success_at > before.last_success_at
     })
     .await;
     site.finish().await;
