@@ -125,6 +125,15 @@ pub struct SyncStatus {
     pub is_client_connected: bool,
 }
 
+/// Why readings are not taken although the Client System can be reached, before that is a state of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UploadTrouble {
+    /// What the last sending brought.
+    pub words: String,
+    /// Since when nothing better has followed.
+    pub since: Timestamp,
+}
+
 /// What is in the Sync Database, and how it develops.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct QueueStatus {
@@ -159,6 +168,9 @@ pub struct QueueStatus {
     pub log_lacks_bytes: Option<u64>,
     /// Batches that failed in several passes and were set back.
     pub parked_batches: u64,
+    /// What the last sending of one of these brought.
+    #[serde(default)]
+    pub parked_error: Option<String>,
     /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice; over restarts, and
     /// of all instances.
     pub possibly_doubled_uploads: u64,
@@ -264,6 +276,9 @@ pub struct ServiceStatus {
     pub heartbeat: HeartbeatStatus,
     /// Configuration downloads.
     pub config: ConfigStatus,
+    /// Why readings are not taken, where uploading goes on all the same.
+    #[serde(default)]
+    pub upload_trouble: Option<UploadTrouble>,
     /// The last pass.
     pub last_pass: Option<PassReport>,
     /// The last events, newest first.

@@ -175,6 +175,24 @@ async fn heartbeats_that_are_not_accepted_are_told_and_after_ten_minutes_need_at
 }
 
 #[actix::test]
+async fn a_clock_that_is_wrong_is_told_with_the_next_heartbeat_and_until_it_is_right() {
+    let site = Plan::default().start_settled(0).await;
+    let theirs = site.clock.now() + chrono::TimeDelta::minutes(90);
+    let body = json!({"success": true, "server_time": theirs.to_rfc3339()}).to_string();
+    let ahead = FaultRule::on(FaultPath::Heartbeat, answer(200, &body));
+    site.simulator.set_faults(vec![ahead]);
+    site.control().send_heartbeat().await.expect("a heartbeat");
+    let status = site.status();
+    assert_eq!(status.state, State::Ok);
+    let told = "All readings are uploaded. Besides, this machine's clock is 1 h 30 min behind that of the Client System";
+    assert!(status.reason.starts_with(told), "{}", status.reason);
+    site.simulator.clear_faults();
+    site.control().send_heartbeat().await.expect("a heartbeat");
+    assert_eq!(site.status().reason, "All readings are uploaded.");
+    site.finish().await;
+}
+
+#[actix::test]
 async fn a_heartbeat_that_is_held_is_no_refusal() {
     let site = Plan::default()
         .setting("heartbeat_interval_ms", "60000")
