@@ -125,7 +125,7 @@ fn a_download_of_the_configuration_that_failed_is_told_with_what_to_do() {
         reason,
         "All readings are uploaded; the last download of the configuration failed (the Client System answered 500: oh), so \
          the last good one stays in force: the next one comes by itself, `meterit-sync config download` tries at once, and if \
-         it goes on failing, tell whoever runs the Client System."
+         it is the Client System that goes on failing, tell whoever runs it."
     );
     // What keeps everything from the Client System explains that as well.
     OFFLINE(&mut evidence);

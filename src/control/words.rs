@@ -407,7 +407,7 @@ fn outdated(config: Option<&ConfigStatus>) -> String {
     let error = config.and_then(|config| config.last_error.as_deref());
     error.map_or_else(String::new, |error| {
         format!(
-            "; the last download of the configuration failed ({error}), so the last good one stays in force: the next one comes by itself, `meterit-sync config download` tries at once, and if it goes on failing, tell whoever runs the Client System"
+            "; the last download of the configuration failed ({error}), so the last good one stays in force: the next one comes by itself, `meterit-sync config download` tries at once, and if it is the Client System that goes on failing, tell whoever runs it"
         )
     })
 }

@@ -17,7 +17,9 @@ async fn a_lock_says_what_to_do_and_is_not_blamed_once_it_is_gone() {
         .start(5)
         .await;
     site.until("the start is over", |status| {
-        status.connectivity.is_connected && status.queue.pending == 5
+        status.connectivity.is_connected
+            && status.queue.pending == 5
+            && status.config.last_success_at.is_some()
     })
     .await;
     let mut lock = site.database.connect().await;

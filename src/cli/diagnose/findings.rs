@@ -120,7 +120,7 @@ fn of_configuration(status: &ServiceStatus) -> Option<Finding> {
             error.trim_end_matches('.')
         ),
         "the last good configuration stays in force; meters and wishes that are newer are not known here",
-        "try another one with `meterit-sync config download`; if it fails as well, tell whoever runs the Client System",
+        "try another one with `meterit-sync config download`; if the Client System fails again, tell whoever runs it",
     ))
 }
 
