@@ -12,6 +12,7 @@ use crate::{
     domain::{
         connectivity::{ConnectivityStatus, LinkChange},
         meter::{MeterChanges, SiteConfiguration},
+        outcome::CallFailure,
         schedule::SiteSeed,
         status::ConfigStatus,
         store::Fact,
@@ -173,6 +174,10 @@ impl ConfigDownloader {
         downloader.downloading = false;
         let now = downloader.parts.clock.now().into();
         downloader.parts.published.update(|status| {
+            if let Err(DownloadFailure::Call(CallFailure::Held(until))) = &result {
+                tracing::debug!(%until, "no configuration: the client system wants to be left alone");
+                return;
+            }
             status.last_attempt_at = Some(now);
             match &result {
                 Ok((site, _)) => {

@@ -29,6 +29,7 @@ use crate::{
         published::Published,
         supervisor::SupervisedActor,
     },
+    upstream::answer::HEALTH,
 };
 
 /// What the monitor is built from.
@@ -86,26 +87,34 @@ impl ConnectivityMonitor {
     }
 
     fn observe(&mut self, evidence: &LinkEvidence, context: &mut Context<Self>) {
-        let was_troubled = self.state.link.trouble().is_some();
+        let troubled_before = self.state.link.troubled_calls();
         let change = self.state.link.observe(evidence, self.now());
         self.publish();
-        self.log_trouble(was_troubled);
+        self.log_trouble(&troubled_before);
         if let Some(change) = change {
             self.spread(change);
         }
-        self.schedule_check(context);
+        if !self.awaits_health(evidence) {
+            self.schedule_check(context);
+        }
     }
 
-    fn log_trouble(&self, was_troubled: bool) {
+    /// While the health check is what is not well, no other answer stands in for it: only the next one tells that it is again.
+    fn awaits_health(&self, evidence: &LinkEvidence) -> bool {
+        let is_ill = self.state.link.troubled_calls().contains(&HEALTH);
+        let is_check = matches!(evidence, LinkEvidence::Answered { call, .. } if *call == HEALTH);
+        is_ill && !is_check && self.state.timer.is_some()
+    }
+
+    /// Once for each call that is not answered as it should be any more, however often that is seen.
+    fn log_trouble(&self, before: &[&str]) {
         let (link, url) = (&self.state.link, &self.parts.probed_url);
-        match link.trouble() {
-            Some(trouble) if !was_troubled => {
-                tracing::warn!(url, trouble, "the client system answers, but is not well");
-            }
-            None if was_troubled && link.is_connected() => {
-                tracing::info!(url, "the client system answers as it should again");
-            }
-            _ => {}
+        let now = link.troubled_calls();
+        if now.iter().any(|call| !before.contains(call)) {
+            let trouble = link.trouble();
+            tracing::warn!(url, trouble, "the client system answers, but is not well");
+        } else if now.is_empty() && !before.is_empty() && link.is_connected() {
+            tracing::info!(url, "the client system answers as it should again");
         }
     }
 
@@ -113,9 +122,8 @@ impl ConnectivityMonitor {
         let link = &self.state.link;
         let reason = match change {
             LinkChange::Connected => link.trouble(),
-            LinkChange::Disconnected => link.last_error(),
+            LinkChange::Disconnected => link.last_error().map(ToOwned::to_owned),
         };
-        let reason = reason.map(ToOwned::to_owned);
         match change {
             LinkChange::Connected => {
                 tracing::info!(url = self.parts.probed_url, "the client system answers")
@@ -219,8 +227,14 @@ impl ConnectivityMonitor {
             Ok(Err(CallFailure::Unreachable(words) | CallFailure::NoAnswer(words))) => {
                 LinkEvidence::Unreachable(words)
             }
-            Ok(Ok(trouble)) => LinkEvidence::Answered(trouble),
-            Ok(Err(_)) => LinkEvidence::Answered(None),
+            Ok(Ok(trouble)) => LinkEvidence::Answered {
+                call: HEALTH,
+                trouble,
+            },
+            Ok(Err(_)) => LinkEvidence::Answered {
+                call: HEALTH,
+                trouble: None,
+            },
             // Nothing was learned about the link; the next check will tell.
             Err(_) => return monitor.retry_soon(context),
         };

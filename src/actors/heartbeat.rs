@@ -150,6 +150,12 @@ fn note(
     result: &Result<Option<Timestamp>, CallFailure>,
     now: Timestamp,
 ) {
+    if let Err(CallFailure::Held(until)) = result {
+        // Nobody has refused it. The next one after the pause tells how heartbeats fare.
+        tracing::debug!(%until, "no heartbeat: the client system wants to be left alone");
+        status.failing_since = None;
+        return;
+    }
     status.last_attempt_at = Some(now);
     match result {
         Ok(server_time) => {
@@ -164,7 +170,7 @@ fn note(
             status.last_error = Some(failure.to_string());
             status.consecutive_failures = status.consecutive_failures.saturating_add(1);
             status.failing_since = match failure {
-                CallFailure::Unreachable(_) | CallFailure::Held(_) => None,
+                CallFailure::Unreachable(_) => None,
                 _ => status.failing_since.or(Some(now)),
             };
         }

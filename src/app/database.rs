@@ -18,6 +18,9 @@ const PATIENCE: Backoff = Backoff {
     base: Duration::from_secs(1),
     cap: Duration::from_secs(30),
 };
+/// Between tries to open one that is there and locked, each of which waits for the lock: a lock that is gone must not be blamed
+/// for long.
+const WHILE_LOCKED: Duration = Duration::from_secs(1);
 
 /// What became of the first try.
 pub(super) enum Database {
@@ -74,15 +77,22 @@ impl Awaited {
     /// Tries until it is open.
     pub(super) async fn open(self, clock: Clock) {
         let mut failures = 0;
+        let mut pause = WHILE_LOCKED;
         loop {
-            failures += 1;
-            clock.sleep(PATIENCE.delay(failures)).await;
+            clock.sleep(pause).await;
             match open(&self.settings).await {
                 Ok(store) => {
                     tracing::info!("the sync database is there");
                     return self.stand_in.opened(store);
                 }
-                Err(error) => self.stand_in.still_closed(error),
+                Err(error) => {
+                    failures += 1;
+                    pause = match error {
+                        StoreError::Busy(_) => WHILE_LOCKED,
+                        _ => PATIENCE.delay(failures),
+                    };
+                    self.stand_in.still_closed(error);
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod error;
 mod health;
+mod hindrances;
 mod ingestion;
 mod quarantine;
 mod reads;

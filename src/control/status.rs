@@ -9,8 +9,10 @@ use crate::{
         connectivity::ConnectivityStatus,
         pass::PassEnd,
         status::{
-            ActorState, ActorStatus, HeartbeatStatus, QueueStatus, ServiceStatus, State, SyncStatus,
+            ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, ServiceStatus,
+            State, SyncStatus,
         },
+        store::StoreError,
         timestamp::Timestamp,
     },
     messages::{
@@ -48,15 +50,16 @@ impl Verdict {
 
 /// Everything that a verdict is based on, read at one moment.
 pub(super) struct Evidence {
-    now: Timestamp,
-    started_at: Timestamp,
-    automatic: bool,
-    manager: SyncManagerSnapshot,
-    connectivity: ConnectivityStatus,
-    api_client: ApiClientSnapshot,
-    database: DatabaseSnapshot,
-    heartbeat: HeartbeatStatus,
-    actors: Vec<ActorStatus>,
+    pub(super) now: Timestamp,
+    pub(super) started_at: Timestamp,
+    pub(super) automatic: bool,
+    pub(super) manager: SyncManagerSnapshot,
+    pub(super) connectivity: ConnectivityStatus,
+    pub(super) api_client: ApiClientSnapshot,
+    pub(super) database: DatabaseSnapshot,
+    pub(super) heartbeat: HeartbeatStatus,
+    pub(super) config: ConfigStatus,
+    pub(super) actors: Vec<ActorStatus>,
 }
 
 impl Control {
@@ -68,6 +71,7 @@ impl Control {
             evidence.database.queue.eta_s = None;
         }
         let verdict = self.verdict(&evidence);
+        let upload_trouble = evidence.upload_trouble();
         let queue = evidence.database.queue;
         let mut salvages = evidence.database.salvages.into_iter();
         ServiceStatus {
@@ -76,13 +80,15 @@ impl Control {
             since: verdict.since,
             sync: SyncStatus {
                 queue_size: queue.pending,
+                queue_size_unknown: queue.uncounted,
                 is_client_connected: evidence.connectivity.is_connected,
                 ..parts.sync_status.get()
             },
             connectivity: evidence.connectivity,
             queue,
             heartbeat: evidence.heartbeat,
-            config: parts.config.get(),
+            config: evidence.config,
+            upload_trouble,
             last_pass: evidence.manager.last_pass,
             recent_events: parts.events.recent(SHOWN_EVENTS),
             instance: evidence.database.attendance,
@@ -127,7 +133,7 @@ impl Control {
     }
 
     pub(super) fn verdict(&self, evidence: &Evidence) -> Verdict {
-        let verdict = evidence.with_damage(evidence.verdict());
+        let verdict = evidence.with_clocks(evidence.with_damage(evidence.verdict()));
         self.standing.note(verdict, evidence.now)
     }
 
@@ -144,6 +150,7 @@ impl Control {
             api_client: parts.api_client.get(),
             database,
             heartbeat: parts.heartbeat.get(),
+            config: parts.config.get(),
             actors: parts.board.actors(),
         }
     }
@@ -236,9 +243,40 @@ impl Evidence {
     }
 
     fn degraded(&self) -> Option<Verdict> {
-        let (since, reason) = self
-            .database_failing()
-            .or_else(|| self.disk_full())
+        let fails_for_room = matches!(self.database.failure, Some(StoreError::Full(_)));
+        let disk = self.disk_full().filter(|_| !fails_for_room);
+        let fault = self
+            .first_fault()
+            .or_else(|| self.setback().filter(|_| disk.is_some()));
+        let (since, reason) = match (fault, disk) {
+            // Neither explains the other.
+            (Some(fault), Some(disk)) => {
+                let (first, second) = if self.database.failing_since.is_some() {
+                    (fault, disk)
+                } else {
+                    (disk, fault)
+                };
+                let reason = words::besides(&first.1, &second.1);
+                (first.0.min(second.0), reason)
+            }
+            (fault, disk) => fault.or(disk)?,
+        };
+        Some(Verdict::new(State::Degraded, since, reason))
+    }
+
+    /// A pass that brings nothing is no fault yet, but it is told where something else is.
+    fn setback(&self) -> Option<(Timestamp, String)> {
+        let pass = self.manager.current_pass.as_ref()?;
+        pass.setback.as_ref()?;
+        Some((
+            pass.started_at,
+            words::syncing(pass, self.queue(), self.now),
+        ))
+    }
+
+    /// What needs attention, but for a disk that is full.
+    fn first_fault(&self) -> Option<(Timestamp, String)> {
+        self.database_failing()
             .or_else(|| self.salvaged())
             .or_else(|| self.replaced())
             .or_else(|| self.actor_down())
@@ -246,8 +284,7 @@ impl Evidence {
             .or_else(|| self.failing())
             .or_else(|| self.parked())
             .or_else(|| self.too_old())
-            .or_else(|| self.unheard())?;
-        Some(Verdict::new(State::Degraded, since, reason))
+            .or_else(|| self.unheard())
     }
 
     fn database_failing(&self) -> Option<(Timestamp, String)> {
@@ -255,7 +292,8 @@ impl Evidence {
         let reason = if self.database.is_damaged {
             words::damaged(words)
         } else {
-            words::database_failing(words)
+            let remedy = self.database.failure.as_ref().map(StoreError::remedy);
+            words::database_failing(words, remedy, self.queue())
         };
         Some((*since, reason))
     }
@@ -310,7 +348,7 @@ impl Evidence {
     }
 
     fn failing(&self) -> Option<(Timestamp, String)> {
-        let (end, since) = self.manager.failing_since.as_ref()?;
+        let (end, since) = self.lasting_failure()?;
         Some((*since, words::failing(end, self.queue())))
     }
 
@@ -326,18 +364,11 @@ impl Evidence {
         let oldest = self.queue().oldest_pending_at?;
         let due = self.after_patience(oldest);
         let words = if self.automatic {
-            words::too_old(oldest, self.queue())
+            words::too_old(oldest, self.upload_trouble().as_ref(), self.queue())
         } else {
             words::too_old_by_hand(oldest, self.queue())
         };
         (self.now > due && !self.pass_proceeds()).then_some((due, words))
-    }
-
-    /// The heartbeat, where it fails and nothing else explains that, and since when.
-    fn failing_heartbeat(&self) -> Option<(&HeartbeatStatus, Timestamp)> {
-        let since = self.heartbeat.failing_since?;
-        let is_its_own = self.connectivity.is_connected && self.database.leads();
-        is_its_own.then_some((&self.heartbeat, since))
     }
 
     fn unheard(&self) -> Option<(Timestamp, String)> {
@@ -372,6 +403,7 @@ impl Evidence {
 
     fn ok(&self) -> Verdict {
         let last_pass = self.manager.last_pass.as_ref();
+        let trouble = self.upload_trouble();
         let since = [
             last_pass.map(|pass| pass.finished_at),
             self.connectivity.since,
@@ -385,7 +417,7 @@ impl Evidence {
             words::ok(
                 self.queue(),
                 &self.connectivity,
-                self.failing_heartbeat().map(|(heartbeat, _)| heartbeat),
+                &self.blemishes(trouble.as_ref()),
                 self.automatic,
             ),
         )

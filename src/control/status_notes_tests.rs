@@ -3,6 +3,39 @@
 use super::*;
 use crate::messages::sync_manager::Setback;
 
+fn ended(end: PassEnd) -> PassReport {
+    PassReport {
+        id: 1,
+        trigger: PassTrigger::Schedule,
+        started_at: at(900),
+        finished_at: at(910),
+        delivered: 0,
+        quarantined: 0,
+        failed: 0,
+        requests: 1,
+        end,
+    }
+}
+
+fn locked() -> StoreError {
+    StoreError::Busy("database is locked".into())
+}
+
+const LOCKED: Spoil = |evidence| {
+    evidence.database.failing_since = Some((locked().to_string(), at(20)));
+    evidence.database.failure = Some(locked());
+};
+const FULL: Spoil = |evidence| evidence.database.queue.disk_full_since = Some(at(50));
+const SET_BACK: Spoil = |evidence| {
+    SYNCING(evidence);
+    let pass = evidence.manager.current_pass.as_mut().expect("a pass");
+    pass.delivered = 0;
+    pass.setback = Some(Setback {
+        words: "no clear answer within 30 s".into(),
+        again_at: Some(at(1_008)),
+    });
+};
+
 #[test]
 fn a_pass_that_brings_nothing_says_why_and_promises_nothing() {
     let mut evidence = in_order();
@@ -80,4 +113,186 @@ fn heartbeats_that_fail_are_told_at_once_and_need_attention_when_that_lasts() {
     evidence.heartbeat.consecutive_failures = 11;
     OFFLINE(&mut evidence);
     assert_eq!(evidence.verdict().state, State::Offline);
+}
+
+#[test]
+fn a_download_of_the_configuration_that_failed_is_told_with_what_to_do() {
+    let mut evidence = in_order();
+    evidence.config.last_error = Some("the Client System answered 500: oh".into());
+    evidence.connectivity.trouble = Some("it says 500 to /sync/config (oh)".into());
+    let reason = evidence.verdict().reason;
+    assert_eq!(
+        reason,
+        "All readings are uploaded; the last download of the configuration failed (the Client System answered 500: oh), so \
+         the last good one stays in force: the next one comes by itself, `meterit-sync config download` tries at once, and if \
+         it is the Client System that goes on failing, tell whoever runs it."
+    );
+    // What keeps everything from the Client System explains that as well.
+    OFFLINE(&mut evidence);
+    let reason = evidence.verdict().reason;
+    assert!(!reason.contains("configuration"), "{reason}");
+}
+
+#[test]
+fn one_reading_in_quarantine_is_told_as_one() {
+    let mut evidence = in_order();
+    evidence.database.queue.quarantined = 1;
+    let reason = evidence.verdict().reason;
+    assert_eq!(
+        reason,
+        "All readings are uploaded; 1 reading is in quarantine until somebody corrects, re-queues or discards it (GET \
+         /api/v1/quarantine)."
+    );
+}
+
+#[test]
+fn a_batch_that_hangs_keeps_its_cause_when_readings_have_waited_for_long() {
+    let mut evidence = in_order();
+    evidence.database.queue.pending = 5;
+    evidence.database.queue.oldest_pending_at = Some(at(40));
+    SET_BACK(&mut evidence);
+    let pass = evidence.manager.current_pass.as_mut().expect("a pass");
+    pass.started_at = at(50);
+    let verdict = evidence.verdict();
+    assert_eq!(verdict.state, State::Degraded);
+    assert!(
+        verdict.reason.contains("no clear answer within 30 s"),
+        "{}",
+        verdict.reason
+    );
+    assert!(!verdict.reason.contains("sync log"), "{}", verdict.reason);
+    // Its first sending is still under way.
+    let pass = evidence.manager.current_pass.as_mut().expect("a pass");
+    pass.setback = None;
+    evidence.database.queue.in_flight = 5;
+    let reason = evidence.verdict().reason;
+    assert!(reason.contains("has not been answered yet"), "{reason}");
+    // It was set back, and the sync log is not at hand.
+    let mut evidence = in_order();
+    evidence.database.queue.parked_batches = 1;
+    evidence.database.queue.parked_error = Some("no clear answer within 90 s".into());
+    let reason = evidence.verdict().reason;
+    assert!(
+        reason.starts_with("1 batch failed in several passes (the last time: no clear answer within 90 s) and was set back"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn uploads_that_are_not_taken_are_known_during_a_pass_and_between_two() {
+    let told = |spoil: Spoil| {
+        let mut evidence = in_order();
+        evidence.database.queue.pending = 5;
+        spoil(&mut evidence);
+        evidence.upload_trouble()
+    };
+    let words = |spoil| told(spoil).expect("a trouble").words;
+    assert_eq!(told(|_| {}), None);
+    assert_eq!(told(SYNCING), None);
+    assert_eq!(words(SET_BACK), "no clear answer within 30 s");
+    let held: Spoil = |evidence| {
+        evidence.manager.last_pass = Some(ended(PassEnd::Held { until: at(990) }));
+    };
+    assert!(words(held).contains("left alone until"));
+    let mut evidence = in_order();
+    evidence.database.queue.pending = 5;
+    held(&mut evidence);
+    let verdict = evidence.verdict();
+    assert_eq!(verdict.state, State::Ok);
+    assert_eq!(
+        verdict.reason,
+        "5 readings wait for the next pass; the last pass brought nothing (the Client System asked to be left alone until \
+         1970-01-01T00:16:30.000Z)."
+    );
+    // What is taken again ends that.
+    SYNCING(&mut evidence);
+    assert_eq!(evidence.upload_trouble(), None);
+    let hanging: Spoil = |evidence| {
+        SYNCING(evidence);
+        let pass = evidence.manager.current_pass.as_mut().expect("a pass");
+        (pass.delivered, pass.started_at) = (0, at(980));
+        evidence.database.queue.in_flight = 5;
+    };
+    assert!(words(hanging).contains("has not been answered yet"));
+}
+
+#[test]
+fn a_full_disk_and_another_fault_are_both_told() {
+    let failing: Spoil = |evidence| {
+        let words = "the Client System failed (500)".to_owned();
+        evidence.manager.failing_since = Some((PassEnd::GivenUp { words }, at(60)));
+    };
+    let parked: Spoil = |evidence| evidence.database.queue.parked_batches = 2;
+    for (spoil, words) in [
+        (LOCKED, "locked by another program"),
+        (failing, "(500)"),
+        (parked, "2 batches"),
+        (DEGRADED, "is being restarted"),
+        (SET_BACK, "no clear answer within 30 s"),
+    ] {
+        let mut evidence = in_order();
+        FULL(&mut evidence);
+        spoil(&mut evidence);
+        let verdict = evidence.verdict();
+        assert_eq!(verdict.state, State::Degraded);
+        for words in [words, "disk under the Sync Database is full", " Besides: "] {
+            assert!(
+                verdict.reason.contains(words),
+                "{words}: {}",
+                verdict.reason
+            );
+        }
+    }
+    // Once is enough where the disk is why the database fails.
+    let mut evidence = in_order();
+    FULL(&mut evidence);
+    let full = StoreError::Full("database or disk is full".into());
+    evidence.database.failing_since = Some((full.to_string(), at(60)));
+    evidence.database.failure = Some(full);
+    let reason = evidence.verdict().reason;
+    assert_eq!(reason.matches("is full").count(), 2, "{reason}");
+    assert!(reason.contains("make room on that disk"), "{reason}");
+}
+
+#[test]
+fn a_lock_says_what_to_do_and_is_not_blamed_once_it_is_gone() {
+    let mut evidence = in_order();
+    LOCKED(&mut evidence);
+    let reason = evidence.verdict().reason;
+    assert!(reason.contains("end its transaction"), "{reason}");
+    let words = "locked".to_owned();
+    let end = PassEnd::DatabaseFailed { words };
+    evidence.manager.failing_since = Some((end.clone(), at(20)));
+    evidence.manager.last_pass = Some(ended(end));
+    evidence.database.failing_since = None;
+    assert_eq!(
+        evidence.verdict().state,
+        State::Degraded,
+        "nobody has seen it gone"
+    );
+    evidence.database.unlocked_at = Some(at(905));
+    assert_eq!(evidence.verdict().state, State::Degraded, "it came again");
+    evidence.database.unlocked_at = Some(at(915));
+    assert_eq!(evidence.verdict().state, State::Ok);
+}
+
+#[test]
+fn clocks_that_differ_are_told_whatever_the_state() {
+    for spoil in [OFFLINE, DEGRADED, SYNCING, |_: &mut Evidence| {}] {
+        let mut evidence = in_order();
+        spoil(&mut evidence);
+        evidence.heartbeat.last_success_at = Some(at(900));
+        evidence.heartbeat.server_time = Some(at(900 + 120));
+        let told = |evidence: &Evidence| evidence.with_clocks(evidence.verdict()).reason;
+        assert_eq!(told(&evidence), evidence.verdict().reason);
+        evidence.heartbeat.server_time = Some(at(900 + 5_400));
+        let reason = told(&evidence);
+        assert!(
+            reason.contains(
+                " Besides, this machine's clock is 1 h 30 min behind that of the Client System: "
+            ),
+            "{reason}"
+        );
+        assert!(reason.contains("timedatectl set-ntp true"), "{reason}");
+    }
 }

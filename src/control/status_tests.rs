@@ -43,6 +43,7 @@ fn in_order() -> Evidence {
             ..DatabaseSnapshot::default()
         },
         heartbeat: HeartbeatStatus::default(),
+        config: ConfigStatus::default(),
         actors: Vec::new(),
     }
 }

@@ -3,8 +3,11 @@
 use crate::{
     domain::{
         connectivity::ConnectivityStatus,
+        link_probe::LinkFault,
         pass::PassEnd,
-        status::{ActorState, ActorStatus, HeartbeatStatus, QueueStatus},
+        status::{
+            ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, UploadTrouble,
+        },
         store::Salvage,
         timestamp::Timestamp,
         words::{SET_THE_RIGHT_KEY, count, counted},
@@ -64,9 +67,16 @@ pub(super) fn actor_down(actor: &ActorStatus) -> String {
     }
 }
 
-pub(super) fn database_failing(words: &str) -> String {
+/// `remedy` is what to do about it, where that is known.
+pub(super) fn database_failing(words: &str, remedy: Option<&str>, queue: &QueueStatus) -> String {
+    let remedy = remedy.unwrap_or("all goes on by itself once that cause is removed");
+    let unknown = if queue.uncounted {
+        format!("{}; ", waiting(queue))
+    } else {
+        String::new()
+    };
     format!(
-        "The Sync Database cannot be used ({words}), so nothing is taken out of it or stored in it; it is tried again by itself, and works again once that cause is removed."
+        "The Sync Database cannot be used ({words}), so nothing is taken out of it or stored in it; {unknown}it is tried again by itself; {remedy}."
     )
 }
 
@@ -213,13 +223,18 @@ fn kept_log(queue: &QueueStatus) -> String {
 }
 
 pub(super) fn not_counted() -> String {
-    "The queue has not been counted since the start, so its size is not known yet; the count goes on by itself as soon as the Sync Database answers.".to_owned()
+    "How many readings wait is not known yet: the queue has not been counted since the start; the count goes on by itself as soon as the Sync Database answers.".to_owned()
 }
 
 pub(super) fn parked(queue: &QueueStatus) -> String {
+    let (batches, were, their) = match queue.parked_batches {
+        1 => ("1 batch".to_owned(), "was", "its"),
+        count => (counted(count, "batch", "batches"), "were", "their"),
+    };
+    let last = queue.parked_error.as_ref();
+    let last = last.map_or_else(String::new, |words| format!(" (the last time: {words})"));
     format!(
-        "{} failed in several passes and were set back while the others proceed; their readings are kept and tried again with more time; the sync log says what the Client System answered.",
-        counted(queue.parked_batches, "batch", "batches")
+        "{batches} failed in several passes{last} and {were} set back while the others proceed; {their} readings are kept and tried again with more time; if that lasts, tell whoever runs the Client System; the sync log holds all answers."
     )
 }
 
@@ -231,10 +246,46 @@ pub(super) fn failing(end: &PassEnd, queue: &QueueStatus) -> String {
     )
 }
 
-pub(super) fn too_old(oldest: Timestamp, queue: &QueueStatus) -> String {
+pub(super) fn too_old(
+    oldest: Timestamp,
+    trouble: Option<&UploadTrouble>,
+    queue: &QueueStatus,
+) -> String {
+    let (cause, next) = match trouble {
+        Some(trouble) => (
+            format!(" ({})", trouble.words),
+            "they are sent again by itself, and if that does not help, tell whoever runs the Client System",
+        ),
+        None => (
+            String::new(),
+            "if the next pass does not take them, the sync log says why",
+        ),
+    };
     format!(
-        "Readings have been waiting since {oldest}, longer than three sync intervals; {}; if the next pass does not take them, the sync log says why.",
+        "Readings have been waiting since {oldest}, longer than three sync intervals{cause}; {}; {next}.",
         kept(queue)
+    )
+}
+
+/// Goes after what else is wrong: a disk is full whatever becomes of uploads.
+pub(super) fn besides(reason: &str, other: &str) -> String {
+    format!("{reason} Besides: {other}")
+}
+
+/// Goes after whatever the state is.
+pub(super) fn clocks_differ(reason: &str, fault: &LinkFault) -> String {
+    let found = fault.finding();
+    format!(
+        "{reason} Besides, {}: {}; set it where it is wrong, and have it follow a time server (`timedatectl set-ntp true`).",
+        found.what, found.means
+    )
+}
+
+/// What a pass has met whose first batch is still under way.
+pub(super) fn unanswered(pass: &CurrentPass) -> String {
+    format!(
+        "the first batch of the pass that began at {} has not been answered yet",
+        pass.started_at
     )
 }
 
@@ -259,10 +310,12 @@ pub(super) fn unheard(
 }
 
 pub(super) fn syncing(pass: &CurrentPass, queue: &QueueStatus, now: Timestamp) -> String {
-    let (delivered, pending) = (
-        counted(pass.delivered, "reading", "readings"),
-        count(queue.pending),
-    );
+    let delivered = counted(pass.delivered, "reading", "readings");
+    let pending = if queue.uncounted {
+        "nobody knows yet how many".to_owned()
+    } else {
+        count(queue.pending)
+    };
     if let Some(setback) = &pass.setback {
         let next = match setback.again_at {
             Some(at) if at > now => format!("it is repeated at {at}"),
@@ -280,15 +333,26 @@ pub(super) fn syncing(pass: &CurrentPass, queue: &QueueStatus, now: Timestamp) -
     format!("A pass is uploading: {delivered} delivered so far, {pending} to go{pace}.")
 }
 
-/// `failing` is the heartbeat where it has not been accepted lately.
+/// What is not quite well where all is well.
+pub(super) struct Blemishes<'a> {
+    /// The heartbeat where it has not been accepted lately.
+    pub(super) heartbeat: Option<&'a HeartbeatStatus>,
+    /// The configuration where the last download failed.
+    pub(super) config: Option<&'a ConfigStatus>,
+    /// Why the last pass brought nothing.
+    pub(super) upload: Option<&'a UploadTrouble>,
+}
+
 pub(super) fn ok(
     queue: &QueueStatus,
     link: &ConnectivityStatus,
-    failing: Option<&HeartbeatStatus>,
+    blemishes: &Blemishes<'_>,
     automatic: bool,
 ) -> String {
     let waiting = match (queue.pending, automatic) {
-        _ if queue.uncounted => "The queue is being counted".to_owned(),
+        _ if queue.uncounted => {
+            "How many readings wait is not known yet: the queue is being counted".to_owned()
+        }
         (0, _) => "All readings are uploaded".to_owned(),
         (count, true) => format!(
             "{} wait for the next pass",
@@ -299,26 +363,64 @@ pub(super) fn ok(
             counted(count, "reading", "readings")
         ),
     };
-    // What was answered to a heartbeat is told once.
-    let trouble = link.trouble.as_ref();
-    let trouble = trouble.filter(|trouble| failing.is_none() || !trouble.contains("/heartbeat"));
-    let link = match trouble {
-        Some(trouble) => format!("; the Client System answers, but {trouble}"),
-        None if link.is_connected => String::new(),
-        None => "; whether the Client System answers is not known yet".to_owned(),
+    format!(
+        "{waiting}{}{}{}{}{}.",
+        not_taken(blemishes.upload),
+        answers(link, blemishes),
+        unheard_lately(blemishes.heartbeat),
+        outdated(blemishes.config),
+        set_aside(queue)
+    )
+}
+
+fn not_taken(trouble: Option<&UploadTrouble>) -> String {
+    trouble.map_or_else(String::new, |trouble| {
+        format!("; the last pass brought nothing ({})", trouble.words)
+    })
+}
+
+fn answers(link: &ConnectivityStatus, blemishes: &Blemishes<'_>) -> String {
+    // What was answered to a heartbeat or a download is told once.
+    let is_told_elsewhere = |trouble: &str| {
+        blemishes.heartbeat.is_some() && trouble.contains("/heartbeat")
+            || blemishes.config.is_some() && trouble.contains("/sync/config")
     };
-    let heartbeat = failing.and_then(|heartbeat| heartbeat.last_error.as_deref());
-    let heartbeat = heartbeat.map_or_else(String::new, |error| {
+    match &link.trouble {
+        Some(trouble) if !is_told_elsewhere(trouble) => {
+            format!("; the Client System answers, but {trouble}")
+        }
+        None if !link.is_connected => {
+            "; whether the Client System answers is not known yet".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+fn unheard_lately(heartbeat: Option<&HeartbeatStatus>) -> String {
+    let error = heartbeat.and_then(|heartbeat| heartbeat.last_error.as_deref());
+    error.map_or_else(String::new, |error| {
         format!("; the last heartbeat was not accepted ({error})")
-    });
-    let quarantine = match queue.quarantined {
-        0 => String::new(),
-        count => format!(
-            "; {} in quarantine until somebody corrects, re-queues or discards them (GET /api/v1/quarantine)",
-            counted(count, "reading is", "readings are")
-        ),
+    })
+}
+
+fn outdated(config: Option<&ConfigStatus>) -> String {
+    let error = config.and_then(|config| config.last_error.as_deref());
+    error.map_or_else(String::new, |error| {
+        format!(
+            "; the last download of the configuration failed ({error}), so the last good one stays in force: the next one comes by itself, `meterit-sync config download` tries at once, and if it is the Client System that goes on failing, tell whoever runs it"
+        )
+    })
+}
+
+fn set_aside(queue: &QueueStatus) -> String {
+    let (are, them) = match queue.quarantined {
+        0 => return String::new(),
+        1 => ("1 reading is".to_owned(), "it"),
+        count => (counted(count, "reading is", "readings are"), "them"),
     };
-    format!("{waiting}{link}{heartbeat}{quarantine}.")
+    format!(
+        "; {are} in quarantine until somebody corrects, re-queues or discards {them} (GET /api/v1/quarantine)"
+    )
 }
 
 /// As the beginning of a sentence.
@@ -342,7 +444,7 @@ fn kept(queue: &QueueStatus) -> String {
 fn waiting(queue: &QueueStatus) -> String {
     match queue.pending {
         _ if queue.uncounted => {
-            "the readings in the Sync Database are kept, and how many wait is not known yet"
+            "how many readings wait is not known yet: the queue could not be counted so far, and what is in it is kept"
                 .to_owned()
         }
         0 => "no reading waits".to_owned(),

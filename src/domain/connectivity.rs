@@ -1,5 +1,7 @@
 //! Whether the Client System can be reached, and since when: the state machine behind the one truth.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -8,8 +10,13 @@ use super::timestamp::Timestamp;
 /// What a call to the Client System showed about the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvidence {
-    /// Something answered, whatever it said; with words where a Client System in order would not have said that.
-    Answered(Option<String>),
+    /// Something answered, whatever it said.
+    Answered {
+        /// The path that was called.
+        call: &'static str,
+        /// Why a Client System in order would not have said that; none where it may have.
+        trouble: Option<String>,
+    },
     /// No connection came about.
     Unreachable(String),
     /// A connection stood, but no answer came in time; a health check has to decide.
@@ -36,8 +43,12 @@ pub struct Link {
     last_failure: Option<Timestamp>,
     consecutive_failures: u32,
     last_error: Option<String>,
-    trouble: Option<String>,
+    /// What is wrong with the last answer to each call. Another call that is answered well says nothing about it.
+    troubles: BTreeMap<&'static str, String>,
 }
+
+/// Calls whose failures are told with the parts that make them.
+const TOLD_ELSEWHERE: [&str; 2] = ["/sync/heartbeat", "/sync/config"];
 
 impl Link {
     /// Whether the Client System answered last time; false while nothing is known.
@@ -65,24 +76,39 @@ impl Link {
         self.last_error.as_deref()
     }
 
-    /// What the last answer said that a Client System in order would not say.
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    /// What the last answers said that a Client System in order would not say. Of those that other parts tell of only where
+    /// there is nothing else.
+    pub fn trouble(&self) -> Option<String> {
+        let (elsewhere, own): (Vec<_>, Vec<_>) = self
+            .troubles
+            .iter()
+            .partition(|(call, _)| TOLD_ELSEWHERE.contains(call));
+        let told = if own.is_empty() { elsewhere } else { own };
+        let words: Vec<&str> = told.iter().map(|(_, words)| words.as_str()).collect();
+        (!words.is_empty()).then(|| words.join(" and "))
+    }
+
+    /// The calls whose last answers a Client System in order would not have given.
+    pub fn troubled_calls(&self) -> Vec<&'static str> {
+        self.troubles.keys().copied().collect()
     }
 
     /// Takes evidence in; tells whether the state changed. A time-out alone changes nothing.
     pub fn observe(&mut self, evidence: &LinkEvidence, now: Timestamp) -> Option<LinkChange> {
         self.last_check = Some(now);
         match evidence {
-            LinkEvidence::Answered(trouble) => {
-                self.trouble.clone_from(trouble);
+            LinkEvidence::Answered { call, trouble } => {
+                match trouble {
+                    Some(words) => self.troubles.insert(*call, words.clone()),
+                    None => self.troubles.remove(call),
+                };
                 self.last_success = Some(now);
                 self.consecutive_failures = 0;
                 self.last_error = None;
                 self.become_connected(true, now)
             }
             LinkEvidence::Unreachable(words) => {
-                self.trouble = None;
+                self.troubles.clear();
                 self.last_failure = Some(now);
                 self.consecutive_failures = self.consecutive_failures.saturating_add(1);
                 self.last_error = Some(words.clone());
@@ -128,7 +154,7 @@ impl Link {
             downtime: if self.is_disconnected() { lasted } else { 0 },
             url: probed_url.to_owned(),
             last_error: self.last_error.clone(),
-            trouble: self.trouble.clone(),
+            trouble: self.trouble(),
             held_until,
             next_check_time: None,
             since: self.changed_at,
@@ -158,7 +184,7 @@ pub struct ConnectivityStatus {
     pub url: String,
     /// The last error in words.
     pub last_error: Option<String>,
-    /// What the last answer said that a Client System in order would not say, such as 503 to a health check.
+    /// What the last answer to some call said that a Client System in order would not say, such as 503 to a health check.
     #[serde(default)]
     pub trouble: Option<String>,
     /// Until when all calls wait at the Client System's wish.
@@ -187,15 +213,29 @@ mod tests {
         Timestamp(DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds))
     }
 
+    fn well(call: &'static str) -> LinkEvidence {
+        LinkEvidence::Answered {
+            call,
+            trouble: None,
+        }
+    }
+
+    fn ill(call: &'static str, words: &str) -> LinkEvidence {
+        LinkEvidence::Answered {
+            call,
+            trouble: Some(words.to_owned()),
+        }
+    }
+
     #[test]
     fn changes_are_told_once() {
         let mut link = Link::default();
         assert!(!link.is_connected() && !link.is_disconnected());
         assert_eq!(
-            link.observe(&LinkEvidence::Answered(None), at(0)),
+            link.observe(&well("/health"), at(0)),
             Some(LinkChange::Connected)
         );
-        assert_eq!(link.observe(&LinkEvidence::Answered(None), at(1)), None);
+        assert_eq!(link.observe(&well("/health"), at(1)), None);
         assert_eq!(
             link.observe(&LinkEvidence::TimedOut("slow".into()), at(2)),
             None
@@ -215,7 +255,7 @@ mod tests {
             (7, 0, 2)
         );
         assert_eq!(
-            link.observe(&LinkEvidence::Answered(None), at(11)),
+            link.observe(&well("/health"), at(11)),
             Some(LinkChange::Connected)
         );
         let status = link.status("http://x", None, at(13));
@@ -226,17 +266,37 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_one_whatever_it_says_and_the_last_one_counts() {
+    fn an_answer_is_one_whatever_it_says_and_the_last_one_to_a_call_counts() {
         let mut link = Link::default();
-        let words = "its health check says 503".to_owned();
-        let ill = LinkEvidence::Answered(Some(words.clone()));
-        assert_eq!(link.observe(&ill, at(0)), Some(LinkChange::Connected));
-        assert_eq!(link.status("http://x", None, at(1)).trouble, Some(words));
-        assert_eq!(link.observe(&LinkEvidence::Answered(None), at(2)), None);
+        let words = "its health check says 503";
+        assert_eq!(
+            link.observe(&ill("/health", words), at(0)),
+            Some(LinkChange::Connected)
+        );
+        assert_eq!(
+            link.status("http://x", None, at(1)).trouble.as_deref(),
+            Some(words)
+        );
+        // What is said to others is another matter.
+        link.observe(&well("/sync/readings/batch"), at(2));
+        link.observe(
+            &ill("/sync/heartbeat", "it says 500 to /sync/heartbeat"),
+            at(3),
+        );
+        assert_eq!(link.trouble().as_deref(), Some(words));
+        assert_eq!(link.troubled_calls(), ["/health", "/sync/heartbeat"]);
+        link.observe(&ill("/sync/readings/batch", "it says 502"), at(4));
+        let both = "its health check says 503 and it says 502";
+        assert_eq!(link.trouble().as_deref(), Some(both));
+        link.observe(&well("/sync/readings/batch"), at(5));
+        link.observe(&well("/health"), at(6));
+        let heartbeat = "it says 500 to /sync/heartbeat";
+        assert_eq!(link.trouble().as_deref(), Some(heartbeat));
+        link.observe(&well("/sync/heartbeat"), at(7));
         assert_eq!(link.trouble(), None);
-        assert_eq!(link.observe(&ill, at(3)), None);
+        link.observe(&ill("/health", words), at(8));
         let gone = LinkEvidence::Unreachable("refused".into());
-        assert_eq!(link.observe(&gone, at(4)), Some(LinkChange::Disconnected));
+        assert_eq!(link.observe(&gone, at(9)), Some(LinkChange::Disconnected));
         assert_eq!(link.trouble(), None, "nobody answers any more");
     }
 }

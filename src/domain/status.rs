@@ -112,14 +112,26 @@ pub struct SyncStatus {
     pub last_sync_success: Option<bool>,
     /// What went wrong in it.
     pub last_sync_error: Option<String>,
-    /// Readings that the Client System does not have yet.
+    /// Readings that the Client System does not have yet; tells nothing while `queueSizeUnknown` holds.
     pub queue_size: u64,
+    /// Whether nobody knows yet how many they are: the queue has not been counted since the start, or cannot be read.
+    #[serde(default)]
+    pub queue_size_unknown: bool,
     /// Readings uploaded since the process started.
     pub total_synced: u64,
     /// Readings in batches that were given up for a pass, since the process started.
     pub total_failed: u64,
     /// Whether the Client System answers, whatever it says.
     pub is_client_connected: bool,
+}
+
+/// Why readings are not taken although the Client System can be reached, before that is a state of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UploadTrouble {
+    /// What the last sending brought.
+    pub words: String,
+    /// Since when nothing better has followed.
+    pub since: Timestamp,
 }
 
 /// What is in the Sync Database, and how it develops.
@@ -156,12 +168,14 @@ pub struct QueueStatus {
     pub log_lacks_bytes: Option<u64>,
     /// Batches that failed in several passes and were set back.
     pub parked_batches: u64,
+    /// What the last sending of one of these brought.
+    #[serde(default)]
+    pub parked_error: Option<String>,
     /// Uploads whose outcome stayed open, so that a Client System without de-duplication may hold them twice; over restarts, and
     /// of all instances.
     pub possibly_doubled_uploads: u64,
-    /// The queue has not been counted since the start, or cannot be read, so that its numbers tell nothing; told in words
-    /// alone.
-    #[serde(skip)]
+    /// The queue has not been counted since the start, or cannot be read, so that its numbers tell nothing.
+    #[serde(default)]
     pub uncounted: bool,
 }
 
@@ -262,6 +276,9 @@ pub struct ServiceStatus {
     pub heartbeat: HeartbeatStatus,
     /// Configuration downloads.
     pub config: ConfigStatus,
+    /// Why readings are not taken, where uploading goes on all the same.
+    #[serde(default)]
+    pub upload_trouble: Option<UploadTrouble>,
     /// The last pass.
     pub last_pass: Option<PassReport>,
     /// The last events, newest first.

@@ -41,6 +41,24 @@ impl StoreError {
         Self::Failed("it does not answer; it is asked again soon".to_owned())
     }
 
+    /// What to do about it, as the end of a sentence.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Busy(_) => {
+                "find the program that keeps it locked (`fuser` or `lsof` on the file, `pg_stat_activity` in PostgreSQL), and let \
+                 that program end its transaction; all goes on by itself then"
+            }
+            Self::Full(_) => "make room on that disk; all goes on by itself then",
+            Self::InUse(_) | Self::Unsuitable(_) => "it needs a person; then restart the service",
+            Self::KeyReused(_) => "use a new key",
+            Self::Damaged(_) => "look at the disk",
+            Self::Failed(_) => {
+                "look at the disk, the rights of the service's user and, where there is one, the database server; all goes on by \
+                 itself then"
+            }
+        }
+    }
+
     /// Whether only a person can change it, so that trying again by itself is of no use.
     pub fn needs_a_person(&self) -> bool {
         matches!(self, Self::InUse(_) | Self::Unsuitable(_))
@@ -91,12 +109,14 @@ pub enum Reserve {
 }
 
 /// What is on its way to the Client System, whichever instance sends it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flight {
     /// Readings in all manifests.
     pub readings: u64,
     /// Manifests that are parked.
     pub parked: u64,
+    /// What went wrong with one of these last.
+    pub parked_error: Option<String>,
     /// Whether there are manifests of an instance that is gone.
     pub abandoned: bool,
 }

@@ -157,6 +157,10 @@ pub struct DatabaseSnapshot {
     pub counted: bool,
     /// Since when the database cannot be used, and why.
     pub failing_since: Option<(String, Timestamp)>,
+    /// What that was; none where it can be used.
+    pub failure: Option<StoreError>,
+    /// When a lock was last seen to be gone that had been in the way.
+    pub unlocked_at: Option<Timestamp>,
     /// Whether it fails because pages cannot be read, so that a new one is made of what can.
     pub is_damaged: bool,
     /// What became of damaged databases, the newest first, while they are kept.
@@ -170,6 +174,15 @@ pub struct DatabaseSnapshot {
 }
 
 impl DatabaseSnapshot {
+    /// It can be used, whatever was the matter with it before.
+    pub fn note_usable(&mut self, now: Timestamp) {
+        if matches!(self.failure.take(), Some(StoreError::Busy(_))) {
+            self.unlocked_at = Some(now);
+        }
+        self.failing_since = None;
+        self.is_damaged = false;
+    }
+
     /// Whether what one instance does for all is this one's to do. Where nobody can say, everyone does it: the
     /// Client System had better hear of a site twice than not at all.
     pub fn leads(&self) -> bool {

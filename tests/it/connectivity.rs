@@ -97,13 +97,45 @@ async fn whoever_answers_is_connected_and_called_well_only_if_it_is() {
         let told = format!("the Client System answers, but {words}");
         assert!(status.reason.contains(&told), "{}", status.reason);
     }
-    // Whatever it answers as it should ends that.
+    // That another call is answered as it should be says nothing about the health check; the next one does.
     site.control().send_heartbeat().await.expect("a heartbeat");
-    site.until("all to be well", |status| {
-        status.connectivity.trouble.is_none() && status.reason == "All readings are uploaded."
+    site.pass().await;
+    assert!(site.status().connectivity.trouble.is_some());
+    site.control().check_connectivity().await.expect("a check");
+    let status = site.status();
+    assert_eq!(status.connectivity.trouble, None);
+    assert_eq!(status.reason, "All readings are uploaded.");
+    assert_eq!(changes(&site), [LinkChange::Connected]);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn a_health_check_that_is_not_well_is_asked_again_whatever_else_is_answered() {
+    let site = Plan::default()
+        .setting("connectivity_check_interval_ms", "60000")
+        .setting("heartbeat_interval_ms", "10000")
+        .start_settled(0)
+        .await;
+    let ill = FaultRule::on(
+        FaultPath::Health,
+        answer(503, r#"{"message":"no database"}"#),
+    );
+    site.simulator.set_faults(vec![ill]);
+    site.control().check_connectivity().await.expect("a check");
+    let told = "the Client System answers, but its health check says 503 (no database).";
+    for _ in 0..30 {
+        site.clock.advance(Duration::from_secs(10));
+        site.at_rest_with(0).await;
+        let reason = site.status().reason;
+        assert!(reason.ends_with(told), "{reason}");
+    }
+    let checks = health_checks(&site);
+    site.simulator.clear_faults();
+    site.advance_until("the next check", Duration::from_secs(10), || {
+        site.status().reason == "All readings are uploaded."
     })
     .await;
-    assert_eq!(changes(&site), [LinkChange::Connected]);
+    assert_eq!(health_checks(&site), checks + 1);
     site.finish().await;
 }
 

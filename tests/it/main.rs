@@ -12,6 +12,7 @@ mod events;
 mod helpers;
 mod history;
 mod local_api;
+mod locked;
 mod panics;
 mod periodic;
 mod process;

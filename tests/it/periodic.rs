@@ -9,7 +9,7 @@ use meterit_sync::{
 };
 use serde_json::json;
 
-use crate::helpers::{Plan, Site, answer, on_batch};
+use crate::helpers::{Plan, Site, answer, answer_with, on_batch};
 
 fn meter(id: &str, name: &str) -> ServedMeter {
     ServedMeter {
@@ -173,6 +173,56 @@ async fn heartbeats_that_are_not_accepted_are_told_and_after_ten_minutes_need_at
     site.clock.advance(Duration::from_secs(60));
     site.until("all to be well", |status| {
         status.state == State::Ok && status.reason == "All readings are uploaded."
+    })
+    .await;
+    site.finish().await;
+}
+
+#[actix::test]
+async fn a_clock_that_is_wrong_is_told_with_the_next_heartbeat_and_until_it_is_right() {
+    let site = Plan::default().start_settled(0).await;
+    let theirs = site.clock.now() + chrono::TimeDelta::minutes(90);
+    let body = json!({"success": true, "server_time": theirs.to_rfc3339()}).to_string();
+    let ahead = FaultRule::on(FaultPath::Heartbeat, answer(200, &body));
+    site.simulator.set_faults(vec![ahead]);
+    site.control().send_heartbeat().await.expect("a heartbeat");
+    let status = site.status();
+    assert_eq!(status.state, State::Ok);
+    let told = "All readings are uploaded. Besides, this machine's clock is 1 h 30 min behind that of the Client System";
+    assert!(status.reason.starts_with(told), "{}", status.reason);
+    site.simulator.clear_faults();
+    site.control().send_heartbeat().await.expect("a heartbeat");
+    assert_eq!(site.status().reason, "All readings are uploaded.");
+    site.finish().await;
+}
+
+#[actix::test]
+async fn a_heartbeat_that_is_held_is_no_refusal() {
+    let site = Plan::default()
+        .setting("heartbeat_interval_ms", "60000")
+        .start_settled(0)
+        .await;
+    let before = site.status().heartbeat;
+    let pausing = FaultRule::on(FaultPath::Heartbeat, answer_with(503, "Retry-After", "90"));
+    site.simulator.set_faults(vec![pausing]);
+    // One that is answered with a wish for a pause, and others that are not sent because of it.
+    for _ in 0..4 {
+        site.clock.advance(Duration::from_secs(60));
+        site.at_rest_with(0).await;
+        let refused = site.control().send_heartbeat().await;
+        assert!(
+            matches!(refused, Err(ControlError::Held { .. })),
+            "{refused:?}"
+        );
+        let status = site.status();
+        assert_eq!(status.state, State::RateLimited, "{}", status.reason);
+        assert_eq!(status.heartbeat.consecutive_failures, 0);
+        assert_eq!(status.heartbeat.last_error, None);
+        assert_eq!(status.heartbeat.last_attempt_at, before.last_attempt_at);
+    }
+    site.simulator.clear_faults();
+    site.advance_until("a heartbeat", Duration::from_secs(10), || {
+        site.status().heartbeat.last_success_at > before.last_success_at
     })
     .await;
     site.finish().await;

@@ -138,7 +138,10 @@ impl Line {
         let path = call.path;
         let result = self.send(call).await;
         let evidence = match &result {
-            Ok(answer) => Some(LinkEvidence::Answered(answer.trouble(path))),
+            Ok(answer) => Some(LinkEvidence::Answered {
+                call: path,
+                trouble: answer.trouble(path),
+            }),
             Err(NoAnswer::Unreachable(words)) => Some(LinkEvidence::Unreachable(words.clone())),
             Err(NoAnswer::TimedOut(words)) => Some(LinkEvidence::TimedOut(words.clone())),
             // That a connection breaks says nothing about the next one.
@@ -170,6 +173,11 @@ impl Line {
         }
         let answer = self.exchange(call).await.map_err(call_failure)?;
         let (status, words) = (answer.status, answer.words());
+        let hold = self.hold().filter(|_| matches!(status, 429 | 503));
+        if let Some(until) = hold {
+            // A wish to be left alone is no refusal of what was sent.
+            return Err(CallFailure::Held(until));
+        }
         match status {
             200..=299 => Ok(answer),
             401 | 403 => Err(CallFailure::Unauthorized { status, words }),

@@ -25,7 +25,7 @@ const DISK_EVERY: Duration = Duration::from_secs(60);
 const DISK_AT_REST: Duration = Duration::from_secs(10);
 
 /// What the manifests and the quarantine came to when they were last looked at.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Bookkeeping {
     flight: Flight,
     quarantined: u64,
@@ -54,6 +54,9 @@ pub(super) struct CensusTaker {
     possibly_doubled: u64,
     /// The last failure was that pages cannot be read.
     is_damaged: bool,
+    /// The last change could not be written because another program keeps the database locked. That it can be read says
+    /// nothing about that.
+    write_is_locked: bool,
 }
 
 impl CensusTaker {
@@ -78,6 +81,7 @@ impl CensusTaker {
             disk_at: Duration::ZERO,
             possibly_doubled,
             is_damaged: false,
+            write_is_locked: false,
         }
     }
 
@@ -115,12 +119,15 @@ impl CensusTaker {
         self.note_totals(changes);
         self.bookkeeping_changed |= changes.bookkeeping;
         if let Some(failure) = &changes.failure {
+            self.write_is_locked =
+                matches!(failure, StoreError::Busy(_)) && !self.count.is_shared();
             return self.publish_failure(failure);
         }
+        self.write_is_locked = false;
+        let now = self.parts.clock.now().into();
         self.publish(|snapshot| {
             snapshot.commits += 1;
-            snapshot.failing_since = None;
-            snapshot.is_damaged = false;
+            snapshot.note_usable(now);
         });
         self.count.note_own_commit();
         self.due_at = self.due_at.min(self.taken_at + UNDER_WORK);
@@ -185,8 +192,18 @@ impl CensusTaker {
         }
     }
 
+    /// Takes the lock for a moment where it was in the way, so that it is blamed neither too long nor too little.
+    async fn try_lock(&mut self) -> Result<(), StoreError> {
+        if self.write_is_locked {
+            drop(self.parts.store.begin().await?);
+            self.write_is_locked = false;
+        }
+        Ok(())
+    }
+
     async fn look(&mut self) -> Result<bool, StoreError> {
         let store = self.parts.store.clone();
+        self.try_lock().await?;
         let is_another = store.follow().await?;
         if is_another {
             self.begin_anew();
@@ -216,11 +233,11 @@ impl CensusTaker {
             Some(store.last_collection().await?)
         };
         let oldest_pending_at = self.waiting_since.look(&look.bounds, began);
+        let now = self.parts.clock.now().into();
         // All in one go: whoever reads sees numbers that belong together.
         self.publish(|snapshot| {
             snapshot.counted |= look.is_complete;
-            snapshot.failing_since = None;
-            snapshot.is_damaged = false;
+            snapshot.note_usable(now);
             snapshot.queue.oldest_pending_at = oldest_pending_at;
             if let Some(last_collection) = last_collection {
                 snapshot.last_collection = last_collection;
@@ -262,7 +279,7 @@ impl CensusTaker {
         let eta = self.drain_rate.eta(now, pending);
         let hours_until_full = self.hours_until_full();
         let disk_free_bytes = self.disk_free;
-        let (possibly_doubled, books) = (self.possibly_doubled, self.bookkeeping);
+        let (possibly_doubled, books) = (self.possibly_doubled, self.bookkeeping.clone());
         self.parts.published.update(|snapshot| {
             change(snapshot);
             let queue = &mut snapshot.queue;
@@ -270,6 +287,7 @@ impl CensusTaker {
             // The manifests are looked at less often than the queue, and nothing is in flight that does not wait.
             queue.in_flight = books.flight.readings.min(pending);
             queue.parked_batches = books.flight.parked;
+            queue.parked_error = books.flight.parked_error;
             queue.quarantined = books.quarantined;
             queue.drain_rate_per_s = rate;
             queue.eta_s = eta;
@@ -298,6 +316,7 @@ impl CensusTaker {
         let is_damaged = self.is_damaged;
         self.parts.published.update(|snapshot| {
             snapshot.failing_since = Some((words, since));
+            snapshot.failure = Some(failure.clone());
             snapshot.is_damaged = is_damaged;
         });
     }

@@ -117,6 +117,10 @@ pub(super) fn page(status: &ServiceStatus) -> String {
 }
 
 fn queue(queue: &QueueStatus) -> String {
+    if queue.uncounted {
+        return "not known yet: it has not been counted since the start, or cannot be read"
+            .to_owned();
+    }
     let parked = match queue.parked_batches {
         0 => String::new(),
         count => format!(", {} set back", counted(count, "batch", "batches")),

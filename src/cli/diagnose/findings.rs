@@ -26,8 +26,15 @@ pub(super) fn findings(
                 let is_cut = link.faults.iter().any(LinkFault::is_about_the_way);
                 let of_state = of_state(status, is_cut).into_iter();
                 // What is in the way of all calls was told already.
-                let of_calls = of_answer(status).into_iter().chain(of_heartbeat(status));
-                of_state.chain(of_calls.filter(|_| !is_cut)).collect()
+                let of_calls = of_answer(status)
+                    .into_iter()
+                    .chain(of_upload(status))
+                    .chain(of_heartbeat(status))
+                    .chain(of_configuration(status));
+                of_state
+                    .chain(of_calls.filter(|_| !is_cut))
+                    .chain(of_quarantine(status))
+                    .collect()
             }
             Err(failure) => Vec::from_iter(of_silence(failure)),
         })
@@ -75,13 +82,61 @@ fn is_going_on(status: &ServiceStatus) -> bool {
 /// with these.
 fn of_answer(status: &ServiceStatus) -> Option<Finding> {
     let trouble = status.connectivity.trouble.as_ref()?;
-    (is_going_on(status) && !trouble.contains("/heartbeat")).then(|| {
+    let is_told_below = trouble.contains("/heartbeat") && status.heartbeat.failing_since.is_some()
+        || trouble.contains("/sync/config") && status.config.last_error.is_some();
+    (is_going_on(status) && !is_told_below).then(|| {
         Finding::new(
             format!("the Client System answers the service, but {}", trouble.trim_end_matches('.')),
             "it, or what stands before it, is in trouble itself; what it does not take is kept and sent again",
             "wait; if it lasts, tell whoever runs the Client System",
         )
     })
+}
+
+/// Where a pass is under way, or between two, no state tells of it yet; what was answered was told already.
+fn of_upload(status: &ServiceStatus) -> Option<Finding> {
+    let trouble = status.upload_trouble.as_ref()?;
+    let answered = status.connectivity.trouble.as_deref().unwrap_or_default();
+    (is_going_on(status) && !answered.contains("/readings/batch")).then(|| {
+        Finding::new(
+            format!(
+                "readings have not been taken by the Client System since {} ({})",
+                trouble.since,
+                trouble.words.trim_end_matches('.')
+            ),
+            "other calls are answered, but uploads are not, or not well; all readings are kept and sent again by itself",
+            "wait; if it lasts, tell whoever runs the Client System, with these words",
+        )
+    })
+}
+
+fn of_configuration(status: &ServiceStatus) -> Option<Finding> {
+    let error = status.config.last_error.as_ref()?;
+    let at = status.config.last_attempt_at;
+    let at = at.map_or_else(String::new, |at| format!(" at {at}"));
+    Some(Finding::new(
+        format!(
+            "the last download of the configuration{at} failed ({})",
+            error.trim_end_matches('.')
+        ),
+        "the last good configuration stays in force; meters and wishes that are newer are not known here",
+        "try another one with `meterit-sync config download`; if the Client System fails again, tell whoever runs it",
+    ))
+}
+
+fn of_quarantine(status: &ServiceStatus) -> Option<Finding> {
+    let (are, them) = match status.queue.quarantined {
+        0 => return None,
+        1 => ("1 reading is".to_owned(), "it"),
+        count => (counted(count, "reading is", "readings are"), "them"),
+    };
+    Some(Finding::new(
+        format!("{are} in quarantine"),
+        format!(
+            "nothing sends {them} until somebody decides; all others are uploaded without {them}"
+        ),
+        "`meterit-sync quarantine list` says why; correct, re-queue or discard there, or on the dashboard",
+    ))
 }
 
 /// Where uploading goes on, nothing else would tell; what the state is about was told already.

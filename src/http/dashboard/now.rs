@@ -72,7 +72,7 @@ pub(super) fn figures(status: &ServiceStatus, now: Timestamp) -> Markup {
     let queue = &status.queue;
     html! {
         dl #figures .figures data-part {
-            (figure("Waiting", html! { (count(queue.pending)) }, &waiting_note(queue)))
+            (figure("Waiting", waiting(queue), &waiting_note(queue)))
             (figure("Oldest waiting", oldest(queue, now), &oldest_note(queue)))
             (figure(
                 "Upload rate",
@@ -96,9 +96,15 @@ fn figure(name: &str, value: Markup, note: &Markup) -> Markup {
     }
 }
 
+fn waiting(queue: &QueueStatus) -> Markup {
+    html! { @if queue.uncounted { "–" } @else { (count(queue.pending)) } }
+}
+
 fn waiting_note(queue: &QueueStatus) -> Markup {
     html! {
-        @if let Some(seconds) = queue.eta_s.filter(|_| queue.pending > 0) {
+        @if queue.uncounted {
+            "not known yet"
+        } @else if let Some(seconds) = queue.eta_s.filter(|_| queue.pending > 0) {
             "empty in about " (lasting(words::whole(seconds)))
         } @else if queue.in_flight > 0 {
             (count(queue.in_flight)) " of these on their way"
@@ -122,6 +128,7 @@ fn oldest_note(queue: &QueueStatus) -> Markup {
     html! {
         @match queue.oldest_pending_at {
             Some(at) => { "came in at " (clock(at)) }
+            None if queue.uncounted => { "not known yet" }
             None => { "nothing waits" }
         }
     }
@@ -163,7 +170,9 @@ fn cut(words: &str) -> String {
 
 fn quarantined(queue: &QueueStatus) -> Markup {
     html! {
-        @if queue.quarantined == 0 {
+        @if queue.uncounted {
+            "–"
+        } @else if queue.quarantined == 0 {
             "0"
         } @else {
             a href="#quarantine" data-tone="warn" { (count(queue.quarantined)) }
@@ -172,7 +181,15 @@ fn quarantined(queue: &QueueStatus) -> Markup {
 }
 
 fn quarantine_note(queue: &QueueStatus) -> Markup {
-    html! { @if queue.quarantined == 0 { "nothing set aside" } @else { "to be decided on" } }
+    html! {
+        @if queue.uncounted {
+            "not known yet"
+        } @else if queue.quarantined == 0 {
+            "nothing set aside"
+        } @else {
+            "to be decided on"
+        }
+    }
 }
 
 fn disk(queue: &QueueStatus) -> Markup {

@@ -73,6 +73,7 @@ pub(super) async fn flight(connection: &mut PgConnection) -> Result<Flight, Stor
     Ok(Flight {
         readings: cells::count(&row, 0)?,
         parked: cells::count(&row, 1)?,
+        parked_error: cells::get(&row, 3)?,
         abandoned: cells::get(&row, 2)?,
     })
 }

@@ -59,7 +59,7 @@ pub(super) async fn in_state(
     rows.iter().map(manifest).collect()
 }
 
-/// How many readings they hold, and how many of them are parked.
+/// How many readings they hold, how many of them are parked, and why.
 pub(super) async fn flight(connection: &mut SqliteConnection) -> Result<Flight, StoreError> {
     let row = sqlx::query(include_str!("queries/flight.sql"))
         .fetch_one(connection)
@@ -67,6 +67,7 @@ pub(super) async fn flight(connection: &mut SqliteConnection) -> Result<Flight, 
     Ok(Flight {
         readings: cells::required_count(&row, 0)?,
         parked: cells::required_count(&row, 1)?,
+        parked_error: cells::text(&row, 2)?,
         abandoned: false,
     })
 }

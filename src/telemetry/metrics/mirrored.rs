@@ -70,12 +70,31 @@ pub struct MirroredActor {
     pub work_in_hand: usize,
 }
 
+/// A whole number that is left out for as long as nobody knows it.
+struct Known(IntGaugeVec);
+
+impl Known {
+    /// It has one series at the most, without a label.
+    const LABELS: [&'static str; 0] = [];
+
+    fn declare(declare: &Declare<'_>, name: &str, help: &str) -> Result<Self, prometheus::Error> {
+        Ok(Self(declare.gauges(name, help, &Self::LABELS)?))
+    }
+
+    fn show(&self, number: Option<u64>) {
+        match number {
+            Some(number) => self.0.with_label_values(&Self::LABELS).set(whole(number)),
+            None => self.0.reset(),
+        }
+    }
+}
+
 pub(super) struct Mirrors {
-    queue_readings: IntGauge,
+    queue_readings: Known,
     queue_counted: IntGauge,
-    in_flight_readings: IntGauge,
-    quarantined_readings: IntGauge,
-    parked_batches: IntGauge,
+    in_flight_readings: Known,
+    quarantined_readings: Known,
+    parked_batches: Known,
     oldest_pending_age: Gauge,
     drain_rate: Gauge,
     disk_free: Gauge,
@@ -101,26 +120,33 @@ pub(super) struct Mirrors {
 impl Mirrors {
     pub(super) fn declare(declare: &Declare<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            queue_readings: declare.gauge(
+            queue_readings: Known::declare(
+                declare,
                 "queue_readings",
-                "Readings that the Client System does not have yet.",
+                "Readings that the Client System does not have yet; absent while nobody knows.",
             )?,
             queue_counted: declare.gauge(
                 "queue_counted",
                 "0 while the queue has not been counted since the start or cannot be read, so that its numbers tell nothing.",
             )?,
-            in_flight_readings: declare.gauge(
+            in_flight_readings: Known::declare(
+                declare,
                 "in_flight_readings",
-                "Readings in batches that were claimed and have no outcome yet.",
+                "Readings in batches that were claimed and have no outcome yet; absent while nobody knows.",
             )?,
-            quarantined_readings: declare.gauge("quarantined_readings", "Readings set aside.")?,
-            parked_batches: declare.gauge(
+            quarantined_readings: Known::declare(
+                declare,
+                "quarantined_readings",
+                "Readings set aside; absent while nobody knows.",
+            )?,
+            parked_batches: Known::declare(
+                declare,
                 "parked_batches",
-                "Batches that failed in several passes and were set back.",
+                "Batches that failed in several passes and were set back; absent while nobody knows.",
             )?,
             oldest_pending_age: declare.real(
                 "oldest_pending_age_seconds",
-                "Seconds since the oldest waiting reading came in; 0 with an empty queue.",
+                "Seconds since the oldest waiting reading came in; 0 with an empty queue, NaN while nobody knows.",
             )?,
             drain_rate: declare.real(
                 "drain_rate_readings_per_second",
@@ -229,15 +255,19 @@ impl Mirrors {
     }
 
     fn show_queue(&self, mirrored: &Mirrored) {
-        self.queue_readings.set(whole(mirrored.queue_readings));
-        self.queue_counted.set(i64::from(mirrored.queue_is_counted));
-        self.in_flight_readings
-            .set(whole(mirrored.in_flight_readings));
-        self.quarantined_readings
-            .set(whole(mirrored.quarantined_readings));
-        self.parked_batches.set(whole(mirrored.parked_batches));
+        let is_counted = mirrored.queue_is_counted;
+        self.queue_counted.set(i64::from(is_counted));
+        for (gauge, number) in [
+            (&self.queue_readings, mirrored.queue_readings),
+            (&self.in_flight_readings, mirrored.in_flight_readings),
+            (&self.quarantined_readings, mirrored.quarantined_readings),
+            (&self.parked_batches, mirrored.parked_batches),
+        ] {
+            gauge.show(is_counted.then_some(number));
+        }
+        let age = mirrored.oldest_pending_age_seconds;
         self.oldest_pending_age
-            .set(mirrored.oldest_pending_age_seconds);
+            .set(known(is_counted.then_some(age)));
         self.drain_rate.set(mirrored.drain_rate);
         raise(&self.uploaded_readings, mirrored.uploaded_readings);
         raise(&self.failed_readings, mirrored.failed_readings);

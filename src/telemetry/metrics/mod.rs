@@ -191,8 +191,28 @@ mod tests {
                 "meterit_sync_disk_free_bytes NaN",
                 "meterit_sync_disk_until_full_seconds NaN",
                 "meterit_sync_heartbeat_last_success_timestamp_seconds NaN",
+                "meterit_sync_oldest_pending_age_seconds NaN",
+                "meterit_sync_queue_counted 0",
             ],
         );
+        assert!(!text.contains("meterit_sync_queue_readings"), "{text}");
+        assert!(
+            !text.contains("meterit_sync_quarantined_readings"),
+            "{text}"
+        );
+        mirrored.queue_is_counted = true;
+        mirrored.queue_readings = 3;
+        let text = metrics.render(&mirrored).expect("text");
+        assert_tells(
+            &text,
+            &[
+                "meterit_sync_queue_readings 3",
+                "meterit_sync_quarantined_readings 0",
+            ],
+        );
+        mirrored.queue_is_counted = false;
+        let text = metrics.render(&mirrored).expect("text");
+        assert!(!text.contains("meterit_sync_queue_readings"), "{text}");
         mirrored.disk_free_bytes = Some(7);
         let text = metrics.render(&mirrored).expect("text");
         assert_tells(

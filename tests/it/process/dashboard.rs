@@ -126,12 +126,13 @@ fn a_client_system_that_fails_is_told_before_a_pass_has_ended() {
     viewer.clicks("[data-action=check]");
     viewer.reads(
         "#outcome-words",
-        "The Client System answers, but its health check says 503 (Service Unavailable).",
+        "The Client System answers, but its health check says 503 (Service Unavailable) and it says 500 to \
+         /sync/readings/batch (out of order).",
     );
     site.client_system.clear_faults();
+    site.wait_until_drained(5);
     viewer.clicks("[data-action=check]");
     viewer.reads("#outcome-words", "The Client System answers.");
-    site.wait_until_drained(5);
     viewer.reads("#verdict .state", "OK");
     viewer.reads("#figures", "Up ");
     viewer.leaves();

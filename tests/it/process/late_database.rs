@@ -1,6 +1,12 @@
 //! A Sync Database that is not there yet when the service starts.
 
-use super::{site::Site, waiting::wait_until};
+use std::process::Command;
+
+use super::{
+    service::{PROGRAM, Service},
+    site::Site,
+    waiting::wait_until,
+};
 
 #[test]
 fn a_database_that_is_not_there_yet_is_waited_for() {
@@ -40,4 +46,72 @@ fn a_database_that_is_not_there_yet_is_waited_for() {
     });
     wait_until("all to be well", || service.get("/status")["state"] == "ok");
     service.stop();
+}
+
+#[test]
+fn how_many_readings_wait_in_a_database_that_is_locked_at_the_start_is_told_as_not_known() {
+    let site = Site::new();
+    site.insert(20);
+    let keeper = site.kept_by_another_program();
+    let service = site.start();
+    wait_until("the lock to be told", || {
+        service.get("/status")["state"] == "degraded"
+    });
+    let status = service.get("/status");
+    let reason = status["reason"].as_str().unwrap();
+    for words in [
+        "locked by another program",
+        "how many readings wait is not known yet",
+    ] {
+        assert!(reason.contains(words), "{words}: {reason}");
+    }
+    // The number stays one for whoever knows no better.
+    assert_eq!(status["sync"]["queueSize"], 0, "{status}");
+    assert_eq!(status["sync"]["queueSizeUnknown"], true, "{status}");
+    assert_eq!(status["queue"]["uncounted"], true, "{status}");
+    let metrics = service.ask("GET", "/metrics", None).body;
+    for line in [
+        "meterit_sync_queue_counted 0",
+        "meterit_sync_oldest_pending_age_seconds NaN",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}: {metrics}"
+        );
+    }
+    assert!(
+        !metrics.contains("meterit_sync_queue_readings"),
+        "{metrics}"
+    );
+    assert!(
+        !metrics.contains("meterit_sync_quarantined_readings"),
+        "{metrics}"
+    );
+    let page = service.ask("GET", "/", None).body;
+    assert!(page.contains("not known yet"), "{page}");
+    assert!(!page.contains("all uploaded"), "{page}");
+    assert!(!page.contains("nothing waits"), "{page}");
+    let told = told(&service);
+    assert!(told.contains("queue          not known yet"), "{told}");
+
+    keeper.let_go();
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
+    site.wait_until_drained(20);
+    let metrics = service.ask("GET", "/metrics", None).body;
+    assert!(
+        metrics.contains("\nmeterit_sync_queue_readings 0\n"),
+        "{metrics}"
+    );
+    assert_eq!(service.get("/status")["sync"]["queueSizeUnknown"], false);
+    service.stop();
+}
+
+/// What `meterit-sync status` says of it.
+fn told(service: &Service) -> String {
+    let url = format!("http://127.0.0.1:{}", service.port());
+    let output = Command::new(PROGRAM)
+        .args(["status", "--url", &url])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }

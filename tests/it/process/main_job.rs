@@ -39,12 +39,12 @@ const NAMES: [(&str, &str, &str); 4] = [
     (
         "",
         "actors config connectivity heartbeat queue reason since state sync uptime_s version",
-        "earlier_salvages instance last_pass recent_events refused_calls salvage",
+        "earlier_salvages instance last_pass recent_events refused_calls salvage upload_trouble",
     ),
     (
         "/sync",
         "isClientConnected isRunning lastSyncError lastSyncSuccess lastSyncTime queueSize totalFailed totalSynced",
-        "",
+        "queueSizeUnknown",
     ),
     (
         "/connectivity",
@@ -54,7 +54,7 @@ const NAMES: [(&str, &str, &str); 4] = [
     (
         "/queue",
         "disk_free_bytes drain_rate_per_s eta_s hours_until_full in_flight oldest_pending_at pending quarantined",
-        "disk_full_since log_kept_bytes log_lacks_bytes parked_batches possibly_doubled_uploads",
+        "disk_full_since log_kept_bytes log_lacks_bytes parked_batches parked_error possibly_doubled_uploads uncounted",
     ),
 ];
 

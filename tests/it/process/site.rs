@@ -1,9 +1,9 @@
 //! One site: a folder with a Sync Database, a Client System in this process, and the service's settings.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use meterit_sync::demo::client_system::{ClientSystem, ClientSystemOptions, LedgerSummary};
@@ -98,6 +98,24 @@ impl Site {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Another program takes the database for itself.
+    pub fn kept_by_another_program(&self) -> Keeper {
+        let mut keeper = Command::new("sqlite3")
+            .arg(self.database())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the sqlite3 shell must be installed (Debian: sqlite3)");
+        let input = keeper.stdin.as_mut().expect("a pipe");
+        input
+            .write_all(b"BEGIN EXCLUSIVE;\nSELECT 'kept';\n")
+            .unwrap();
+        let mut said = [0; 4];
+        let output = keeper.stdout.as_mut().expect("a pipe");
+        output.read_exact(&mut said).unwrap();
+        Keeper(keeper)
+    }
+
     /// A count as the `sqlite3` shell sees it.
     pub fn count(&self, select: &str) -> u64 {
         let printed = self.sql(&format!("SELECT count(*) FROM {select};"));
@@ -127,6 +145,17 @@ impl Site {
     /// always with the same bytes.
     pub fn assert_all_delivered_once(&self, readings: u64) -> LedgerSummary {
         assert_all_delivered_once(&self.client_system, readings)
+    }
+}
+
+/// A program that keeps a database locked for as long as it is there.
+pub struct Keeper(Child);
+
+impl Keeper {
+    /// It ends, and with it the lock.
+    pub fn let_go(mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
     }
 }
 

@@ -2,10 +2,10 @@
 //! is intended. And what reading them again changes.
 
 use std::{
-    io::{Read, Write},
+    io::Write,
     os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -91,34 +91,15 @@ fn it_is_told_of_the_start_of_life_of_reloading_and_of_the_end() {
     assert_eq!(status.code(), Some(0), "{log:?}");
 }
 
-/// Another program that keeps the database for itself; until its input ends.
-fn keep_database(site: &Site) -> Child {
-    let mut keeper = Command::new("sqlite3")
-        .arg(site.database())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the sqlite3 shell must be installed (Debian: sqlite3)");
-    let input = keeper.stdin.as_mut().expect("a pipe");
-    input
-        .write_all(b"BEGIN EXCLUSIVE;\nSELECT 'kept';\n")
-        .unwrap();
-    let mut said = [0; 4];
-    let output = keeper.stdout.as_mut().expect("a pipe");
-    output.read_exact(&mut said).unwrap();
-    keeper
-}
-
 #[test]
 fn more_time_is_asked_for_while_the_database_is_being_opened() {
     let (site, listener) = supervised("");
-    let mut keeper = keep_database(&site);
+    let keeper = site.kept_by_another_program();
     let service = start(&site);
     let asked = next(&listener);
     assert!(asked.starts_with("EXTEND_TIMEOUT_USEC=60000000"), "{asked}");
     assert!(asked.contains("STATUS=The Sync Database is being opened"));
-    drop(keeper.stdin.take());
-    keeper.wait().unwrap();
+    keeper.let_go();
     let news = std::iter::from_fn(|| Some(next(&listener)));
     let first = news.into_iter().find(|news| !news.starts_with("EXTEND_"));
     assert_eq!(first.as_deref(), Some("READY=1"));

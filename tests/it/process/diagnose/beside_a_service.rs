@@ -44,6 +44,128 @@ fn a_client_system_that_fails_is_a_finding_before_a_pass_has_ended() {
 }
 
 #[test]
+fn a_batch_that_is_never_answered_is_a_finding() {
+    let site = site().set("API_TIMEOUT", "1000");
+    let silence = FaultAction::Delay {
+        milliseconds: 600_000,
+    };
+    site.client_system
+        .add_fault(FaultRule::on(FaultPath::Batch, silence));
+    site.insert(10);
+    let service = site.start();
+    wait_until("the first sending to be given up", || {
+        service.get("/status")["upload_trouble"].is_object()
+    });
+    let status = service.get("/status");
+    assert_eq!(status["state"], "syncing", "{status}");
+    let found = Diagnosis::of(&site, service.port());
+    found.names("readings have not been taken by the Client System since");
+    let wrong = found.said.matches("What is wrong").count();
+    assert_eq!(wrong, 1, "{}", found.said);
+    service.stop();
+}
+
+#[test]
+fn a_client_system_that_answers_all_but_uploads_is_a_finding_whatever_else_was_answered() {
+    let site = site();
+    site.client_system
+        .add_fault(answering(503, FaultPath::Batch, None));
+    site.insert(10);
+    let service = site.start();
+    wait_until("a failure", || {
+        service.get("/status")["upload_trouble"].is_object()
+    });
+    service.post("/api/v1/heartbeat", None).expect_status(200);
+    service.post("/api/v1/connectivity/check", None);
+    let found = Diagnosis::of(&site, service.port());
+    found.names("it says 503 to /sync/readings/batch");
+    service.stop();
+}
+
+#[test]
+fn a_client_system_that_asks_for_one_pause_after_the_other_is_a_finding_at_any_time() {
+    let site = site();
+    let pausing = FaultAction::Answer {
+        status: 503,
+        headers: vec![("Retry-After".to_owned(), "1".to_owned())],
+        body: String::new(),
+    };
+    site.client_system
+        .add_fault(FaultRule::on(FaultPath::Batch, pausing));
+    site.insert(10);
+    let service = site.start();
+    wait_until("the second pause", || {
+        site.client_system.batches().len() > 1
+    });
+    for _ in 0..5 {
+        let found = Diagnosis::of(&site, service.port());
+        assert_eq!(found.code, Some(5), "{}", found.said);
+    }
+    service.stop();
+}
+
+#[test]
+fn a_configuration_that_cannot_be_downloaded_is_a_finding_and_in_the_sentence() {
+    let site = site();
+    site.client_system
+        .add_fault(answering(500, FaultPath::Config, None));
+    let service = site.start();
+    let told = "the last download of the configuration failed (the Client System answered 500";
+    wait_until("the failure to be told", || {
+        let status = service.get("/status");
+        status["state"] == "ok" && status["reason"].as_str().unwrap().contains(told)
+    });
+    let found = Diagnosis::of(&site, service.port());
+    found.names("the last download of the configuration at 20");
+    let wrong = found.said.matches("What is wrong").count();
+    assert_eq!(wrong, 1, "{}", found.said);
+    service.stop();
+}
+
+#[test]
+fn a_single_reading_in_quarantine_is_a_finding() {
+    let site = site();
+    site.sql(
+        "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+         VALUES ('METER-1', '2026-01-01 00:00:00', 'active_energy', 'nonsense')",
+    );
+    let service = site.start();
+    wait_until("the quarantine", || {
+        let status = service.get("/status");
+        status["state"] == "ok" && status["queue"]["quarantined"] == 1
+    });
+    let found = Diagnosis::of(&site, service.port());
+    found.names("1 reading is in quarantine");
+    assert!(!found.said.contains("1 readings"), "{}", found.said);
+    let quarantine = &found.json("database.json")["queue"]["quarantine"];
+    assert_eq!(quarantine[0]["reason"], "unreadable", "{quarantine}");
+    assert_eq!(quarantine[0]["readings"], 1, "{quarantine}");
+    service.stop();
+}
+
+#[test]
+fn a_health_check_that_is_not_well_is_logged_once() {
+    let site = site().set("CONNECTIVITY_CHECK_INTERVAL_MS", "1000");
+    site.client_system
+        .add_fault(answering(503, FaultPath::Health, None));
+    let service = site.start();
+    let told = "the Client System answers, but its health check says 503";
+    wait_until("the trouble to be told", || {
+        let reason = service.get("/status")["reason"].to_string();
+        reason.contains(told)
+    });
+    for _ in 0..3 {
+        service.post("/api/v1/heartbeat", None).expect_status(200);
+        service.post("/api/v1/connectivity/check", None);
+        let reason = service.get("/status")["reason"].to_string();
+        assert!(reason.contains(told), "{reason}");
+    }
+    let log = service.stop();
+    let warned = log.iter().filter(|line| line.contains("but is not well"));
+    assert_eq!(warned.count(), 1, "{log:#?}");
+}
+
+#[test]
 fn heartbeats_that_are_not_accepted_are_a_finding() {
     let site = site().set("CLIENT_API_KEY", KEY);
     site.client_system

@@ -56,15 +56,17 @@ pub async fn what_is_on_its_way_is_known(site: &dyn Site) {
     let database = site.open().await;
     assert_eq!(database.flight().await.unwrap(), Flight::default());
     let mut transaction = database.begin().await.unwrap();
-    for manifest in [
-        batch("live", "1-500", ManifestState::Live),
-        batch("parked", "501-600,605", ManifestState::Parked),
-    ] {
+    let mut live = batch("live", "1-500", ManifestState::Live);
+    live.manifest.last_error = Some("nothing that lasts".to_owned());
+    let mut parked = batch("parked", "501-600,605", ManifestState::Parked);
+    parked.manifest.last_error = Some("no answer".to_owned());
+    for manifest in [live, parked] {
         transaction.insert_manifest(&manifest).await.unwrap();
     }
     transaction.commit().await.unwrap();
     let flight = database.flight().await.unwrap();
     assert_eq!((flight.readings, flight.parked), (601, 1));
+    assert_eq!(flight.parked_error.as_deref(), Some("no answer"));
     assert!(!flight.abandoned);
 }
 

@@ -1,0 +1,102 @@
+//! What hinders a site without being a state of its own, from the same evidence.
+
+use super::{
+    status::{Evidence, Verdict},
+    words::{self, Blemishes},
+};
+use crate::domain::{
+    link_probe::{BEARABLE_CLOCK_DIFFERENCE, LinkFault},
+    pass::PassEnd,
+    status::{ConfigStatus, HeartbeatStatus, UploadTrouble},
+    timestamp::Timestamp,
+};
+
+/// Answers to uploads that take longer than this are worth a word; an answer that is slow and comes is none.
+const ANSWER_SECONDS: f64 = 10.0;
+
+impl Evidence {
+    /// The heartbeat, where it fails and nothing else explains that, and since when.
+    pub(super) fn failing_heartbeat(&self) -> Option<(&HeartbeatStatus, Timestamp)> {
+        let since = self.heartbeat.failing_since?;
+        let is_its_own = self.connectivity.is_connected && self.database.leads();
+        is_its_own.then_some((&self.heartbeat, since))
+    }
+
+    /// The configuration where the last download failed and nothing else explains that.
+    fn failing_config(&self) -> Option<&ConfigStatus> {
+        let is_its_own = self.connectivity.is_connected && self.database.leads();
+        (is_its_own && self.config.last_error.is_some()).then_some(&self.config)
+    }
+
+    pub(super) fn blemishes<'a>(&'a self, upload: Option<&'a UploadTrouble>) -> Blemishes<'a> {
+        Blemishes {
+            heartbeat: self.failing_heartbeat().map(|(heartbeat, _)| heartbeat),
+            config: self.failing_config(),
+            upload,
+        }
+    }
+
+    /// Since when passes fail, and why. A lock that is gone is no reason any more, though no pass has come since.
+    pub(super) fn lasting_failure(&self) -> Option<&(PassEnd, Timestamp)> {
+        let failure = self.manager.failing_since.as_ref()?;
+        let ended_at = self.manager.last_pass.as_ref().map(|pass| pass.finished_at);
+        let is_over = matches!(failure.0, PassEnd::DatabaseFailed { .. })
+            && self.database.failing_since.is_none()
+            && self
+                .database
+                .unlocked_at
+                .is_some_and(|at| Some(at) >= ended_at);
+        (!is_over).then_some(failure)
+    }
+
+    /// Why readings are not taken, as far as the uploading itself has met it.
+    pub(super) fn upload_trouble(&self) -> Option<UploadTrouble> {
+        let trouble = |words, since| Some(UploadTrouble { words, since });
+        let manager = &self.manager;
+        if let Some(pass) = &manager.current_pass {
+            if let Some(setback) = &pass.setback {
+                return trouble(setback.words.clone(), pass.started_at);
+            }
+            if pass.delivered > 0 {
+                return None;
+            }
+        }
+        if let Some((end, since)) = self.lasting_failure() {
+            return trouble(end.describe(), *since);
+        }
+        let last = manager.last_pass.as_ref();
+        let is_waiting = self.database.queue.pending > 0;
+        if let Some(last) = last.filter(|last| is_waiting && last.delivered == 0)
+            && let PassEnd::Held { .. } = last.end
+        {
+            return trouble(last.end.describe(), last.finished_at);
+        }
+        let pass = manager.current_pass.as_ref()?;
+        let is_late = self.now.seconds_since(pass.started_at) > ANSWER_SECONDS
+            && self.database.queue.in_flight > 0
+            && !self.api_client.requests_are_scarce;
+        is_late.then(|| UploadTrouble {
+            words: words::unanswered(pass),
+            since: pass.started_at,
+        })
+    }
+
+    /// By how much the clocks differed at the last heartbeat, where that is more than bearable.
+    fn clock_fault(&self) -> Option<LinkFault> {
+        let (theirs, ours) = (self.heartbeat.server_time?, self.heartbeat.last_success_at?);
+        let ahead_s = (theirs.0 - ours.0).num_seconds();
+        (ahead_s.abs() > BEARABLE_CLOCK_DIFFERENCE)
+            .then_some(LinkFault::ClockDiffers { ahead_s, now: ours })
+    }
+
+    /// A clock that is wrong spoils times in every state, and may be why there is no connection.
+    pub(super) fn with_clocks(&self, verdict: Verdict) -> Verdict {
+        match self.clock_fault() {
+            Some(fault) => Verdict {
+                reason: words::clocks_differ(&verdict.reason, &fault),
+                ..verdict
+            },
+            None => verdict,
+        }
+    }
+}
