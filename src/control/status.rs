@@ -7,6 +7,7 @@ use super::{Control, words};
 use crate::{
     domain::{
         connectivity::ConnectivityStatus,
+        local_certificate::ExpiringCertificate,
         pass::PassEnd,
         status::{
             ActorState, ActorStatus, HeartbeatStatus, QueueStatus, ServiceStatus, State, SyncStatus,
@@ -68,11 +69,13 @@ impl Control {
             evidence.database.queue.eta_s = None;
         }
         let verdict = self.verdict(&evidence);
+        let expires = parts.certificate_expires.get();
+        let expiring = expires.and_then(|at| ExpiringCertificate::of(at, evidence.now));
         let queue = evidence.database.queue;
         let mut salvages = evidence.database.salvages.into_iter();
         ServiceStatus {
             state: verdict.state,
-            reason: verdict.reason,
+            reason: words::with_certificate(verdict.reason, expiring.as_ref()),
             since: verdict.since,
             sync: SyncStatus {
                 queue_size: queue.pending,
@@ -89,6 +92,7 @@ impl Control {
             salvage: salvages.next(),
             earlier_salvages: salvages.collect(),
             actors: evidence.actors,
+            expiring_certificate: expiring,
             refused_calls: self.refused_calls(),
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: self.uptime_seconds(),

@@ -3,6 +3,8 @@
 use crate::{
     domain::{
         connectivity::ConnectivityStatus,
+        finding::Finding,
+        local_certificate::ExpiringCertificate,
         pass::PassEnd,
         status::{ActorState, ActorStatus, HeartbeatStatus, QueueStatus},
         store::Salvage,
@@ -17,6 +19,19 @@ pub(super) fn stopped(queue: &QueueStatus) -> String {
         "Synchronisation is stopped; {}; POST /api/v1/sync/start resumes the uploading.",
         kept(queue)
     )
+}
+
+/// Whatever the state is, this needs a person before long.
+pub(super) fn with_certificate(reason: String, expiring: Option<&ExpiringCertificate>) -> String {
+    let Some(expiring) = expiring else {
+        return reason;
+    };
+    let Finding {
+        what,
+        means,
+        remedy,
+    } = expiring.finding();
+    format!("{reason} {}; {means}; {remedy}.", beginning(&what))
 }
 
 pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus) -> String {

@@ -27,7 +27,14 @@ pub(super) fn findings(
                 let of_state = of_state(status, is_cut).into_iter();
                 // What is in the way of all calls was told already.
                 let of_calls = of_answer(status).into_iter().chain(of_heartbeat(status));
-                of_state.chain(of_calls.filter(|_| !is_cut)).collect()
+                let of_certificate = status
+                    .expiring_certificate
+                    .iter()
+                    .map(|near| near.finding());
+                of_state
+                    .chain(of_calls.filter(|_| !is_cut))
+                    .chain(of_certificate)
+                    .collect()
             }
             Err(failure) => Vec::from_iter(of_silence(failure)),
         })
