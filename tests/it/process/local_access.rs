@@ -8,6 +8,7 @@ use std::{
 };
 
 use chrono::Datelike;
+use meterit_sync::clock::Clock;
 use rcgen::{CertificateParams, CertifiedKey, KeyPair, generate_simple_self_signed};
 use serde_json::{Value, json};
 
@@ -60,7 +61,7 @@ fn show_certificate(site: &Site) {
 /// Puts another certificate into the site's folder, which is valid for so many days more.
 fn show_certificate_for_days(site: &Site, days: i64) {
     let mut parameters = CertificateParams::new([NAME.to_owned()]).expect("a name");
-    let end = chrono::Utc::now() + chrono::TimeDelta::days(days);
+    let end = Clock::system().now() + chrono::TimeDelta::days(days);
     let (year, day) = (end.year(), end.day());
     parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
     parameters.not_after = rcgen::date_time_ymd(
