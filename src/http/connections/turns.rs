@@ -52,6 +52,12 @@ impl<S> Turns<S> {
         let end = self.come.min(self.handed.saturating_add(room));
         let from = self.handed;
         self.handed = end;
+        let all = &self.bytes[from..end];
+        // Most of a large body has no lines, and is not worth a closer look.
+        if !all.contains(&b'\n') {
+            self.is_line_empty &= all.iter().all(|byte| *byte == b'\r');
+            return all;
+        }
         for (index, byte) in self.bytes[..end].iter().enumerate().skip(from) {
             match byte {
                 b'\n' if self.is_line_empty => {
