@@ -3,8 +3,10 @@
 use super::{StartError, local_certificate::LocalCertificate};
 use crate::{
     clock::Clock,
+    domain::timestamp::Timestamp,
     http::{Access, Rules, TokenChange, Tokens},
     settings::LocalApiSettings,
+    supervision::published::Published,
 };
 
 /// Guards the local API of one service. All clones are the same.
@@ -34,6 +36,12 @@ impl FrontDoor {
             access: Access::new(rules, tokens(settings), clock.clone()),
             certificate: certificate.transpose().map_err(StartError::Certificate)?,
         })
+    }
+
+    /// Until when the certificate is valid, where there is one.
+    pub(super) fn certificate_expires(&self) -> Published<Option<Timestamp>> {
+        let certificate = self.certificate.as_ref();
+        certificate.map_or_else(Published::default, LocalCertificate::expires)
     }
 
     /// Lets other tokens in from now on.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta};
+use chrono::DateTime;
 use rustls::{
     ServerConfig,
     crypto::ring::default_provider,
@@ -17,14 +17,13 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     clock::Clock,
-    domain::timestamp::Timestamp,
+    domain::{local_certificate::ExpiringCertificate, timestamp::Timestamp},
     settings::{LocalTlsSettings, pem},
+    supervision::published::Published,
 };
 
 /// Whoever renews a certificate does not wait for us, and two small files cost nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Enough for a person to renew it; whatever renews certificates by itself has long done so by then.
-const WARN_BEFORE: TimeDelta = TimeDelta::days(14);
 const WARN_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The certificate that is shown. All clones are the same.
@@ -35,6 +34,8 @@ pub(super) struct LocalCertificate(Arc<Inner>);
 struct Inner {
     files: LocalTlsSettings,
     shown: RwLock<Arc<CertifiedKey>>,
+    /// Until when the first certificate of it is valid, as far as that can be read.
+    expires: Published<Option<Timestamp>>,
     /// What the files held when they were last read, whether it was of use or not.
     read: Mutex<Option<[u8; 32]>>,
 }
@@ -56,6 +57,7 @@ impl LocalCertificate {
         let shown = contents.pair(files)?;
         Ok(Self(Arc::new(Inner {
             files: files.clone(),
+            expires: Published::new(expires(&shown)),
             shown: RwLock::new(Arc::new(shown)),
             read: Mutex::new(Some(contents.digest())),
         })))
@@ -85,6 +87,7 @@ impl LocalCertificate {
         *read = digest;
         match contents.and_then(|contents| contents.pair(files)) {
             Ok(pair) => {
+                self.0.expires.set(expires(&pair));
                 *self.0.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
                 tracing::info!("the local API shows another certificate from now on");
             }
@@ -101,7 +104,7 @@ impl LocalCertificate {
     pub(super) async fn keep(self, clock: Clock) {
         let mut warned: Option<(Timestamp, Duration)> = None;
         loop {
-            let expires = self.expires();
+            let expires = self.0.expires.get();
             let is_told = warned.is_some_and(|(told, at)| {
                 Some(told) == expires && clock.elapsed().saturating_sub(at) < WARN_EVERY
             });
@@ -117,29 +120,33 @@ impl LocalCertificate {
         }
     }
 
-    /// Until when the first certificate is valid, as far as that can be read.
-    fn expires(&self) -> Option<Timestamp> {
-        let shown = self.0.shown.read().unwrap_or_else(PoisonError::into_inner);
-        let (_, certificate) = x509_parser::parse_x509_certificate(shown.cert.first()?).ok()?;
-        let seconds = certificate.validity().not_after.timestamp();
-        DateTime::from_timestamp(seconds, 0).map(Timestamp)
+    /// Until when the certificate that is shown is valid.
+    pub(super) fn expires(&self) -> Published<Option<Timestamp>> {
+        self.0.expires.clone()
     }
+}
+
+fn expires(shown: &CertifiedKey) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(shown.cert.first()?).ok()?;
+    let seconds = certificate.validity().not_after.timestamp();
+    DateTime::from_timestamp(seconds, 0).map(Timestamp)
 }
 
 /// Whether there was a reason to.
 fn warn_of_its_end(expires: Timestamp, now: Timestamp) -> bool {
-    if expires.0 <= now.0 {
+    let Some(expiring) = ExpiringCertificate::of(expires, now) else {
+        return false;
+    };
+    if expiring.has_expired() {
         tracing::error!(
             %expires,
             "the certificate of the local API has expired, so that clients refuse it; renew the file that LOCAL_TLS_CERT_FILE names, it is read again by itself"
         );
-    } else if expires.0 - now.0 <= WARN_BEFORE {
+    } else {
         tracing::warn!(
             %expires,
             "the certificate of the local API expires soon, and clients refuse it then; renew the file that LOCAL_TLS_CERT_FILE names, it is read again by itself"
         );
-    } else {
-        return false;
     }
     true
 }
@@ -183,6 +190,7 @@ impl Contents {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use rcgen::{CertifiedKey as Generated, generate_simple_self_signed};
     use rustls::pki_types::CertificateDer;
     use tempfile::TempDir;
@@ -238,7 +246,7 @@ mod tests {
         let generated = generated();
         let files = write(&folder, &generated.0, &generated.1);
         let certificate = LocalCertificate::new(&files).expect("a pair");
-        let expires = certificate.expires().expect("a time");
+        let expires = certificate.expires().get().expect("a time");
         assert_eq!(expires.to_string(), "4096-01-01T00:00:00.000Z");
         for (days_left, is_told) in [(15, false), (14, true), (1, true), (0, true), (-9, true)] {
             let now = Timestamp(expires.0 - TimeDelta::days(days_left));

@@ -21,7 +21,7 @@ use actix_tls::accept::{
     TlsError, max_concurrent_tls_connect,
     rustls_0_23::{Acceptor, TlsStream},
 };
-use actix_web::dev::{AppConfig, Extensions};
+use actix_web::dev::AppConfig;
 use rustls::ServerConfig;
 
 use crate::http::{
@@ -80,7 +80,7 @@ where
                 .h1(application());
             let with_peer = |stream: Watched| {
                 let peer = stream.peer();
-                (stream, peer)
+                (Connections::in_turns(stream, |stream| stream), peer)
             };
             admitted.map(with_peer).and_then(http)
         }),
@@ -89,14 +89,13 @@ where
             let admitted = fn_service(move |stream| ready(Ok(connections.admit(stream))));
             let acceptor = Acceptor::new(encryption.clone()).map_err(TlsError::into_service_error);
             let http = http(address, ending.clone())
-                .on_connect_ext(|stream: &TlsStream<Watched>, data: &mut Extensions| {
-                    Connections::introduce(stream.get_ref().0, data);
-                })
+                .on_connect_ext(Connections::introduce)
                 .h1(application())
                 .map_err(TlsError::Service);
             let with_peer = |stream: TlsStream<Watched>| {
                 let peer = stream.get_ref().0.peer();
-                (stream, peer)
+                let in_turns = Connections::in_turns(stream, |stream| stream.get_ref().0);
+                (in_turns, peer)
             };
             admitted.and_then(acceptor).map(with_peer).and_then(http)
         }),

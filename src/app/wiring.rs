@@ -147,6 +147,7 @@ pub(super) async fn wire(
         heartbeat: heartbeat_status.clone(),
         config: config_status.clone(),
         settings: live.effective.clone(),
+        certificate_expires: door.certificate_expires(),
         board,
         events: events.clone(),
         clock: clock.clone(),

@@ -136,6 +136,8 @@ pub struct Parts {
     pub config: Published<ConfigStatus>,
     /// Published by whoever has read them.
     pub settings: Published<EffectiveSettings>,
+    /// Published by whoever shows the certificate of the local API: until when it is valid, where there is one.
+    pub certificate_expires: Published<Option<Timestamp>>,
 
     /// How the actors fare.
     pub board: Board,

@@ -7,6 +7,7 @@ use super::{Control, words};
 use crate::{
     domain::{
         connectivity::ConnectivityStatus,
+        local_certificate::ExpiringCertificate,
         pass::PassEnd,
         status::{
             ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, ServiceStatus,
@@ -72,11 +73,13 @@ impl Control {
         }
         let verdict = self.verdict(&evidence);
         let upload_trouble = evidence.upload_trouble();
+        let expires = parts.certificate_expires.get();
+        let expiring = expires.and_then(|at| ExpiringCertificate::of(at, evidence.now));
         let queue = evidence.database.queue;
         let mut salvages = evidence.database.salvages.into_iter();
         ServiceStatus {
             state: verdict.state,
-            reason: verdict.reason,
+            reason: words::with_certificate(verdict.reason, expiring.as_ref()),
             since: verdict.since,
             sync: SyncStatus {
                 queue_size: queue.pending,
@@ -95,6 +98,7 @@ impl Control {
             salvage: salvages.next(),
             earlier_salvages: salvages.collect(),
             actors: evidence.actors,
+            expiring_certificate: expiring,
             refused_calls: self.refused_calls(),
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: self.uptime_seconds(),

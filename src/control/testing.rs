@@ -128,6 +128,7 @@ pub(crate) fn parts() -> Parts {
         config: Published::default(),
         board: Board::new(clock.clone(), Arc::new(|_, _| {})),
         settings: Published::default(),
+        certificate_expires: Published::default(),
         events: crate::messages::events::EventBus::default(),
         store: Arc::new(FakeStore::default()),
         started_at: Timestamp(clock.now()),

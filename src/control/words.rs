@@ -3,7 +3,9 @@
 use crate::{
     domain::{
         connectivity::ConnectivityStatus,
+        finding::Finding,
         link_probe::LinkFault,
+        local_certificate::ExpiringCertificate,
         pass::PassEnd,
         status::{
             ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, UploadTrouble,
@@ -20,6 +22,19 @@ pub(super) fn stopped(queue: &QueueStatus) -> String {
         "Synchronisation is stopped; {}; POST /api/v1/sync/start resumes the uploading.",
         kept(queue)
     )
+}
+
+/// Whatever the state is, this needs a person before long.
+pub(super) fn with_certificate(reason: String, expiring: Option<&ExpiringCertificate>) -> String {
+    let Some(expiring) = expiring else {
+        return reason;
+    };
+    let Finding {
+        what,
+        means,
+        remedy,
+    } = expiring.finding();
+    format!("{reason} {}; {means}; {remedy}.", beginning(&what))
 }
 
 pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus) -> String {

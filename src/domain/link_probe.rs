@@ -123,6 +123,13 @@ pub enum LinkFault {
         /// Those that it is for.
         names: Vec<String>,
     },
+    /// The certificate is for vouching for others, and for no server.
+    CertificateOfAuthority {
+        /// Host and port.
+        at: String,
+        /// Whose it is.
+        subject: String,
+    },
     /// Nobody who is trusted vouches for the certificate.
     CertificateUntrusted {
         /// Host and port.
@@ -246,6 +253,18 @@ impl LinkFault {
                     "another machine answers than CLIENT_API_URL names, so nothing is sent to it; {KEPT}"
                 ),
                 "check the host in CLIENT_API_URL, and whether something on the way answers in the Client System's place",
+            ),
+            Self::CertificateOfAuthority { at, subject } => Finding::new(
+                format!(
+                    "the certificate of {at} is that of an authority ({subject}), and no server may show such a one"
+                ),
+                format!(
+                    "it is for vouching for others, as one that was signed by itself often is unasked; that this is the Client \
+                     System is not certain, so nothing is sent to it; {KEPT}"
+                ),
+                "have whoever runs the Client System make a certificate for a server (`openssl req -x509` with \
+                 `-addext basicConstraints=CA:FALSE`, or signed by an authority), and name the file with it, or with that of the \
+                 authority, in CLIENT_CA_FILE",
             ),
             Self::CertificateUntrusted { at, issuer } => Finding::new(
                 format!(

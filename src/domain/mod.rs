@@ -13,6 +13,7 @@ pub mod history;
 pub mod host;
 pub mod import;
 pub mod link_probe;
+pub mod local_certificate;
 pub mod meter;
 pub mod outcome;
 pub mod pass;

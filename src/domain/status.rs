@@ -9,6 +9,7 @@ use super::{
     access::RefusedCalls,
     connectivity::ConnectivityStatus,
     event::Event,
+    local_certificate::ExpiringCertificate,
     pass::PassReport,
     store::{Attendance, Salvage},
     timestamp::Timestamp,
@@ -292,6 +293,9 @@ pub struct ServiceStatus {
     pub earlier_salvages: Vec<Salvage>,
     /// All actors.
     pub actors: Vec<ActorStatus>,
+    /// The certificate of the local API, where its end is near.
+    #[serde(default)]
+    pub expiring_certificate: Option<ExpiringCertificate>,
     /// Calls of the local API that were refused before anything was done.
     #[serde(default)]
     pub refused_calls: RefusedCalls,

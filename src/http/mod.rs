@@ -6,6 +6,7 @@ pub mod connections;
 mod connectivity;
 mod dashboard;
 mod events;
+mod heads;
 mod health;
 mod heartbeat;
 mod history;
@@ -53,6 +54,7 @@ pub fn configure(
             .wrap(from_fn(access::guard))
             .wrap(from_fn(limits::keep))
             .wrap(from_fn(connections::keep_open))
+            .wrap(from_fn(heads::answer_as_get))
             .configure(|service| api().serve(service))
             .configure(local::rest)
             .configure(openapi::page)

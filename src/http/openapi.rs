@@ -24,7 +24,10 @@ pub(super) fn routes(api: &mut Api) {
 }
 
 async fn other_methods(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(Problem::wrong_method(request.method().as_str(), "GET"))
+    Err(Problem::wrong_method(
+        request.method().as_str(),
+        "GET, HEAD",
+    ))
 }
 
 /// What is only mentioned is served by others.

@@ -279,7 +279,10 @@ fn method(method: &HttpMethod) -> Method {
 fn resource(path: &str, routes: Vec<(Method, Route)>) -> Resource {
     let allowed = routes
         .iter()
-        .map(|(method, _)| method.as_str())
+        .flat_map(|(method, _)| match *method {
+            Method::GET => vec!["GET", "HEAD"],
+            _ => vec![method.as_str()],
+        })
         .collect::<Vec<_>>()
         .join(", ");
     let others = move |request: HttpRequest| {

@@ -165,6 +165,20 @@ fn sent(api: &LocalApi, who: Who, method: &str, path: &str) -> SendClientRequest
     request.send_body(body.to_string())
 }
 
+/// Asks by HEAD where GET was asked, which is answered the same without a body. How often it asked.
+async fn as_head(api: &LocalApi, who: Who, (method, path): (&str, &str), expected: u16) -> u64 {
+    let is_post = matches!(who, Who::BlindPost | Who::BlindPostWithoutOrigin);
+    if method != "get" || is_post {
+        return 0;
+    }
+    let answer = sent(api, who, "head", path).await;
+    let mut answer = answer.expect("an answer");
+    assert_eq!(answer.status(), expected, "{who:?}: head {path}");
+    let body = answer.body().await.expect("it has an end");
+    assert!(body.is_empty(), "{who:?}: head {path}: {body:?}");
+    1
+}
+
 fn dressed(request: ClientRequest, who: Who) -> ClientRequest {
     let request = request
         .insert_header((ACCEPT, "application/json, text/event-stream"))
@@ -280,6 +294,8 @@ async fn every_route_answers_everybody_as_it_should_and_nothing_happens_where_it
             site.clock.advance(Duration::from_secs(1));
             let answer = sent(&api, who, method, path).await.expect("an answer");
             assert_eq!(answer.status(), expected, "{who:?}: {method} {path}");
+            site.clock.advance(Duration::from_secs(1));
+            refusals += as_head(&api, who, (method, path), expected).await;
             let allows = answer.headers().contains_key("access-control-allow-origin");
             assert_eq!(allows, who == Who::Neighbour, "{who:?}: {method} {path}");
             refusals += 1;
@@ -301,6 +317,7 @@ async fn every_route_answers_everybody_as_it_should_and_nothing_happens_where_it
             site.clock.advance(Duration::from_secs(1));
             let answer = sent(&api, who, method, path).await.expect("an answer");
             assert_eq!(answer.status(), status, "{who:?}: {method} {path}");
+            as_head(&api, who, (method, path), status).await;
         }
     }
     assert_ne!(

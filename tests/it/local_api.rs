@@ -5,6 +5,10 @@ use std::time::Duration;
 use awc::http::Method;
 use meterit_sync::demo::client_system::FaultAction;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::helpers::{Answered, Plan, Site, answered, on_batch};
 
@@ -444,5 +448,62 @@ async fn readings_of_other_programs_start_a_pass_by_themselves() {
     let took = site.clock.now() - inserted_at;
     assert!(took.num_seconds() <= 120, "{took}");
     assert_eq!(site.simulator.ledger().readings_stored, 10);
+    site.finish().await;
+}
+
+/// Who does not wait for an answer before the next question is answered in turn, whatever their bodies look like.
+#[actix::test]
+async fn questions_on_one_connection_are_answered_one_after_the_other() {
+    let site = Plan::default().start_settled(0).await;
+    let port = site.port();
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let question =
+        |line: &str, more: &str| format!("{line} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n");
+    let json = "Content-Type: application/json\r\n";
+    // With empty lines, as they are at the end of a head.
+    let reading = "[\r\n\r\n{\"meter_external_id\": \"M\", \"timestamp\": \"2026-01-01T00:00:00Z\",\n\n\
+                   \"data_point\": \"energy\", \"value\": 1}\r\n\r\n]";
+    let whole = format!("{json}Content-Length: {}\r\n", reading.len());
+    let in_chunks = format!("{json}Transfer-Encoding: chunked\r\n");
+    let asked = [
+        question("GET /nothing", ""),
+        question("POST /api/v1/readings", &whole),
+        reading.to_owned(),
+        question("GET /health/live", ""),
+        question("POST /api/v1/readings", &in_chunks),
+        format!("{:x}\r\n", reading.len()),
+    ];
+    connection
+        .write_all(asked.concat().as_bytes())
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let rest = [
+        format!("{reading}\r\n0\r\n\r\n"),
+        // Nobody reads what comes along.
+        question(
+            "POST /api/v1/sync/stop",
+            &format!("{json}Content-Length: 2\r\n"),
+        ),
+        "{}".to_owned(),
+        question("GET /health/ready", "Connection: close\r\n"),
+    ]
+    .concat();
+    for piece in rest.as_bytes().chunks(7) {
+        connection.write_all(piece).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut answers = String::new();
+    connection.read_to_string(&mut answers).await.unwrap();
+    let statuses: Vec<_> = answers
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|answer| &answer[..3])
+        .collect();
+    assert_eq!(
+        statuses,
+        ["404", "201", "200", "201", "200", "200"],
+        "{answers}"
+    );
     site.finish().await;
 }

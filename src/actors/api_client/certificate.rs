@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustls::{
-    AlertDescription, CertificateError, Error, PeerIncompatible,
+    AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible,
     client::danger::ServerCertVerifier, pki_types::CertificateDer,
 };
 use tokio_rustls::TlsConnector;
@@ -99,6 +99,7 @@ enum Refusal {
     Expired,
     NotYetValid,
     OfAnother,
+    OfAuthority,
     Untrusted,
 }
 
@@ -118,6 +119,10 @@ impl Refusal {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 Some(Self::Untrusted)
             }
+            // The library has no name of its own for it.
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                Some(Self::OfAuthority)
+            }
             _ => None,
         }
     }
@@ -127,6 +132,10 @@ impl Refusal {
             Self::Expired => "the certificate of the Client System has expired",
             Self::NotYetValid => "the certificate of the Client System is not valid yet",
             Self::OfAnother => "the certificate is not that of the host in CLIENT_API_URL",
+            Self::OfAuthority => {
+                "the certificate of the Client System is that of an authority, as one that was signed by itself often is, and no \
+                 server may show it: whoever runs the Client System has to make one for a server, with CA:FALSE"
+            }
             Self::Untrusted => {
                 "nobody who is trusted vouches for the certificate of the Client System"
             }
@@ -144,7 +153,13 @@ pub(super) fn tls_words(error: &io::Error) -> String {
         Some(Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        )) => Some("the Client System speaks no version of TLS that is safe, 1.2 or later"),
+        ))
+        | Some(Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
+            Some("the Client System speaks no version of TLS that is safe, 1.2 or later")
+        }
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Some(
+            "what answers there speaks no TLS, but perhaps plain http: check scheme and port in CLIENT_API_URL",
+        ),
         Some(Error::AlertReceived(AlertDescription::CertificateRequired)) => Some(
             "the Client System wants to know by a certificate who calls: set CLIENT_CERT_FILE and CLIENT_KEY_FILE",
         ),
@@ -179,6 +194,10 @@ pub(super) fn certificate_fault(
         Some(Refusal::OfAnother) => LinkFault::CertificateForAnother {
             at,
             names: certificate.names.clone(),
+        },
+        Some(Refusal::OfAuthority) => LinkFault::CertificateOfAuthority {
+            at,
+            subject: certificate.subject.clone(),
         },
         Some(Refusal::Untrusted) => LinkFault::CertificateUntrusted {
             at,

@@ -46,6 +46,11 @@ async fn a_certificate_that_is_no_good_is_told_with_the_reason() {
         later
     };
     let of_another = certificate_for("another.invalid");
+    let of_authority = {
+        let mut of_authority = certificate_for(NAME);
+        of_authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        of_authority
+    };
     let good = certificate_for(NAME);
     for (certificate, is_trusted, expected) in [
         (
@@ -54,6 +59,8 @@ async fn a_certificate_that_is_no_good_is_told_with_the_reason() {
             "is not valid yet, but from 3000-01-01T00:00:00.000Z",
         ),
         (&of_another, true, "is for another.invalid only"),
+        (&of_authority, true, "is that of an authority"),
+        (&of_authority, false, "is that of an authority"),
         (&good, false, "nobody who is trusted vouches for"),
     ] {
         let found = probed(certificate, is_trusted).await;
@@ -88,8 +95,15 @@ async fn what_speaks_no_tls_is_told() {
     ]);
     let settings = settings.expect("settings").client_system;
     let found = probe(&settings, None, Clock::system()).await;
+    let [fault @ LinkFault::Tls { .. }] = &found.faults[..] else {
+        panic!("one fault: {found:?}")
+    };
+    let finding = fault.finding();
     assert!(
-        matches!(&found.faults[..], [LinkFault::Tls { .. }]),
-        "{found:?}"
+        finding
+            .what
+            .contains("speaks no TLS, but perhaps plain http"),
+        "{finding}"
     );
+    assert!(finding.remedy.contains("CLIENT_API_URL"), "{finding}");
 }

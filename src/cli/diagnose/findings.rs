@@ -31,9 +31,14 @@ pub(super) fn findings(
                     .chain(of_upload(status))
                     .chain(of_heartbeat(status))
                     .chain(of_configuration(status));
+                let of_certificate = status
+                    .expiring_certificate
+                    .iter()
+                    .map(|near| near.finding());
                 of_state
                     .chain(of_calls.filter(|_| !is_cut))
                     .chain(of_quarantine(status))
+                    .chain(of_certificate)
                     .collect()
             }
             Err(failure) => Vec::from_iter(of_silence(failure)),

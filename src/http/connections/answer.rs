@@ -46,6 +46,25 @@ impl UnderWay {
         }
     }
 
+    /// The body is still to come. Its beginning is taken in whether anybody reads it or not.
+    pub(super) fn begin_body(&self) {
+        if let Some(connection) = &self.connection {
+            connection.life.begins_body.store(true, Ordering::Relaxed);
+            connection.life.reader.wake();
+        }
+    }
+
+    /// Whether whoever reads the body has nothing left to read.
+    pub(super) fn note_wants_more(&self, wants_more: bool) {
+        if let Some(connection) = &self.connection {
+            let life = &connection.life;
+            life.wants_more.store(wants_more, Ordering::Relaxed);
+            if wants_more {
+                life.reader.wake();
+            }
+        }
+    }
+
     /// The request has come in, so that it waits for us from now on.
     pub(super) fn begin(&self) {
         if let Some(connection) = &self.connection
@@ -62,6 +81,9 @@ impl Drop for UnderWay {
             return;
         };
         connection.life.requests.fetch_sub(1, Ordering::Relaxed);
+        connection.life.wants_more.store(false, Ordering::Relaxed);
+        connection.life.begins_body.store(false, Ordering::Relaxed);
+        connection.life.reader.wake();
         if *self.has_begun.get_mut() {
             connection.life.under_way.fetch_sub(1, Ordering::Relaxed);
         }
@@ -107,7 +129,10 @@ pub(in crate::http) async fn keep_open(
     let under_way = Arc::new(UnderWay::of(connection.as_ref()));
     match request.take_payload() {
         Payload::None => under_way.begin(),
-        payload => request.set_payload(until_its_end(payload, Arc::clone(&under_way))),
+        payload => {
+            under_way.begin_body();
+            request.set_payload(until_its_end(payload, Arc::clone(&under_way)));
+        }
     }
     let looks = *request.method() == Method::GET;
     let (request, response) = next.call(request).await?.into_parts();
@@ -132,6 +157,7 @@ pub(in crate::http) async fn keep_open(
 fn until_its_end(mut payload: Payload, under_way: Arc<UnderWay>) -> Payload {
     let stream = stream::poll_fn(move |context| {
         let next = payload.poll_next_unpin(context);
+        under_way.note_wants_more(next.is_pending());
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
             under_way.begin();
         }

@@ -4,6 +4,7 @@
 
 mod answer;
 mod stream;
+mod turns;
 
 use std::{
     collections::BTreeMap,
@@ -16,11 +17,12 @@ use std::{
 };
 
 use actix_web::{dev::Extensions, rt::net::TcpStream};
+use futures_util::task::AtomicWaker;
 use rustix::net::{Shutdown, shutdown};
 use tokio::sync::Notify;
 
 pub(super) use self::answer::keep_open;
-pub use self::stream::Watched;
+pub use self::{stream::Watched, turns::Turns};
 
 /// How many bytes of answers are kept at once before those make room who do not read theirs.
 const MOST_HELD: usize = 2 * 1024 * 1024;
@@ -52,6 +54,15 @@ struct Peer {
     life: Arc<Life>,
 }
 
+impl Peer {
+    fn end(&self) {
+        end(&self.socket);
+        self.life.is_ended.store(true, Ordering::Relaxed);
+        // Whatever it was told that waits for its turn is waited for no more.
+        self.life.reader.wake();
+    }
+}
+
 /// What goes on at a connection.
 #[derive(Default)]
 struct Life {
@@ -67,14 +78,30 @@ struct Life {
     under_way: AtomicUsize,
     /// Whether the other side takes nothing of what it is sent.
     is_stuck: AtomicBool,
+    /// Whether the request has a body, of which nothing was handed over yet.
+    begins_body: AtomicBool,
+    /// Whether the body of the request is not complete, and whoever reads it has nothing left to read.
+    wants_more: AtomicBool,
+    /// Whether it has made room.
+    is_ended: AtomicBool,
     /// Bytes of answers that are kept for it.
     held: AtomicUsize,
+    /// To be woken when more of what has come may be handed over.
+    reader: AtomicWaker,
 }
 
 impl Life {
     /// Whether the other side waits for us, and not we for it.
     fn is_awaiting_us(&self) -> bool {
         self.under_way.load(Ordering::Relaxed) > 0 && !self.is_stuck.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is the turn of what came next: there is no request before it, or it is the body of that one.
+    fn may_hear_more(&self) -> bool {
+        let is_awaited = self.requests.load(Ordering::Relaxed) == 0
+            || self.wants_more.load(Ordering::Relaxed)
+            || self.begins_body.load(Ordering::Relaxed);
+        is_awaited && !self.is_stuck.load(Ordering::Relaxed)
     }
 
     /// Who was not looked at yet may have a quick question.
@@ -174,8 +201,14 @@ impl Connections {
         is_empty.then(|| self.open.moments.load(Ordering::Relaxed))
     }
 
+    /// Lets a connection ask one thing after the other; `inner` is what [`Connections::admit`] made of it.
+    pub fn in_turns<S>(stream: S, inner: impl FnOnce(&S) -> &Watched) -> Turns<S> {
+        let connection = inner(&stream).connection().clone();
+        Turns::new(stream, connection)
+    }
+
     /// Lets whoever answers a request of a connection know about it.
-    pub fn introduce(stream: &Watched, data: &mut Extensions) {
+    pub fn introduce<S>(stream: &Turns<S>, data: &mut Extensions) {
         data.insert(stream.connection().clone());
     }
 
@@ -217,7 +250,7 @@ impl Open {
                 return;
             };
             if let Some(peer) = connections.remove(&serial) {
-                end(&peer.socket);
+                peer.end();
                 held = held.saturating_sub(peer.life.held.load(Ordering::Relaxed));
             }
         }
@@ -245,7 +278,7 @@ fn make_room(connections: &mut BTreeMap<u64, Peer>) {
     });
     let serial = stalest.map(|(&serial, _)| serial);
     if let Some(peer) = serial.and_then(|serial| connections.remove(&serial)) {
-        end(&peer.socket);
+        peer.end();
     }
 }
 

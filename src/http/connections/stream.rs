@@ -54,9 +54,12 @@ impl Watched {
     ) -> Poll<io::Result<usize>> {
         let is_stuck = written.is_pending();
         let life = &self.connection.life;
-        life.is_stuck.store(is_stuck, Ordering::Relaxed);
+        let was_stuck = life.is_stuck.swap(is_stuck, Ordering::Relaxed);
         if !is_stuck {
             life.is_heard.store(false, Ordering::Relaxed);
+            if was_stuck {
+                life.reader.wake();
+            }
             self.connection.touch();
             self.given_up = None;
             return written;

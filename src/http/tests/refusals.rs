@@ -17,7 +17,7 @@ async fn unknown_paths_and_wrong_methods_are_problems() {
     }
     let answer = ask(control(|_| {}), Method::PUT, "/api/v1/readings").await;
     answer.problem(405, "method-not-allowed");
-    assert_eq!(answer.header("allow"), Some("GET, POST"));
+    assert_eq!(answer.header("allow"), Some("GET, HEAD, POST"));
     post(control(|_| {}), "/status")
         .await
         .problem(405, "method-not-allowed");

@@ -254,6 +254,11 @@ impl Site {
         self.service().control.status()
     }
 
+    /// Where the local API listens.
+    pub fn port(&self) -> u16 {
+        self.service().port
+    }
+
     pub fn api(&self) -> LocalApi {
         LocalApi::new(self.service().port)
     }

@@ -113,6 +113,29 @@ fn read_nothing(port: u16, count: usize, asked: &[u8]) {
     drop(held);
 }
 
+/// Connections that ask for this again and again without waiting for the answers, which they read, for some seconds.
+fn ask_ahead(port: u16, count: usize, asked: &[u8]) {
+    let mut connections: Vec<_> = (0..count)
+        .map(|_| {
+            let connection = connect(port);
+            connection.set_nonblocking(true).unwrap();
+            (connection, 0)
+        })
+        .collect();
+    let clock = Clock::system();
+    let mut answers = vec![0; 1 << 16];
+    let begun = clock.elapsed();
+    while clock.elapsed() - begun < Duration::from_secs(4) {
+        for (connection, said) in &mut connections {
+            while connection.read(&mut answers).is_ok_and(|read| read > 0) {}
+            // Where there is no room for more, the rest goes next time.
+            let more = connection.write(&asked[*said..]).unwrap_or(0);
+            *said = (*said + more) % asked.len();
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A body for which there is no room, at a route that reads it in a way of its own.
 fn ask_while_others_send(port: u16) {
     let head = post("Content-Type: application/json\r\nContent-Length: 10000000\r\n");
@@ -270,6 +293,14 @@ fn whoever_wears_it_down_keeps_nobody_out() {
     during("answers that nobody reads", &|| {
         let asked = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(4);
         read_nothing(port, 200, asked.as_bytes());
+    });
+    during("questions ahead of their turn", &|| {
+        let asked = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2_000);
+        read_nothing(port, 150, asked.as_bytes());
+    });
+    during("questions without a pause", &|| {
+        let asked = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200);
+        ask_ahead(port, 50, asked.as_bytes());
     });
     during("requests that are too large", &|| attacks(port));
     during("connections without number", &|| {

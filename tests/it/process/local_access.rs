@@ -7,7 +7,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use chrono::Datelike;
+use meterit_sync::clock::Clock;
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, generate_simple_self_signed};
 use serde_json::{Value, json};
 
 use super::{
@@ -54,6 +56,23 @@ fn show_certificate(site: &Site) {
     // The key first: for a moment it is none for the certificate.
     file(site, "key.pem", &signing_key.serialize_pem());
     file(site, "cert.pem", &cert.pem());
+}
+
+/// Puts another certificate into the site's folder, which is valid for so many days more.
+fn show_certificate_for_days(site: &Site, days: i64) {
+    let mut parameters = CertificateParams::new([NAME.to_owned()]).expect("a name");
+    let end = Clock::system().now() + chrono::TimeDelta::days(days);
+    let (year, day) = (end.year(), end.day());
+    parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(
+        year,
+        end.month().try_into().unwrap(),
+        day.try_into().unwrap(),
+    );
+    let key = KeyPair::generate().expect("a key");
+    let certificate = parameters.self_signed(&key).expect("a certificate");
+    file(site, "key.pem", &key.serialize_pem());
+    file(site, "cert.pem", &certificate.pem());
 }
 
 /// A command with the site's settings.
@@ -140,6 +159,40 @@ fn the_commands_bring_the_token_and_know_the_certificate() {
     assert!(said(&refused, 1).contains("may look only"));
     let plain = bare(&["status", "--url", &url.replace("https", "http")]);
     said(&{ plain }.output().unwrap(), 4);
+    service.stop();
+}
+
+#[test]
+fn a_certificate_whose_end_is_near_is_told_wherever_somebody_looks() {
+    let site = encrypted();
+    show_certificate_for_days(&site, 5);
+    let service = site.start();
+    let words = "The certificate of the local API expires in 4 days, at ";
+    wait_until("the status to tell it", || {
+        let told = command(&site, &["status"]).output().unwrap();
+        String::from_utf8_lossy(&told.stdout).contains(words)
+    });
+    let archive = site.file("diagnosis.tar.gz").display().to_string();
+    let diagnose = || {
+        let found = command(&site, &["diagnose", "--output", &archive]).output();
+        String::from_utf8_lossy(&found.unwrap().stdout).into_owned()
+    };
+    let found = diagnose();
+    for part in [
+        &words[4..],
+        "LOCAL_TLS_CERT_FILE",
+        "refuse the service then",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    show_certificate(&site);
+    service.signal("HUP");
+    wait_until("the status to forget it", || {
+        let told = command(&site, &["status"]).output().unwrap();
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        told.contains("queue") && !told.contains("certificate of the local API")
+    });
+    assert!(!diagnose().contains("certificate of the local API"));
     service.stop();
 }
 

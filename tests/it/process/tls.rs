@@ -217,7 +217,15 @@ fn certificates_that_are_no_good_are_refused_with_the_reason() {
         certificate: named("localhost").self_signed(&key).unwrap().der().clone(),
         key: key.serialize_der(),
     };
+    let key = KeyPair::generate().unwrap();
+    let mut for_others = named("localhost");
+    for_others.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let of_authority = Identity {
+        certificate: for_others.self_signed(&key).unwrap().der().clone(),
+        key: key.serialize_der(),
+    };
     for (what, identity, reason) in [
+        ("of an authority", of_authority, "with CA:FALSE"),
         ("expired", authority.vouch_for(expired), "has expired"),
         ("self-signed", self_signed, "nobody who is trusted"),
         (
@@ -243,4 +251,14 @@ fn versions_of_tls_that_are_no_longer_safe_are_refused() {
         let site = trusting(Site::new(), &Authority::new(), outdated_server(version));
         assert_refuses(what, &site, "no version of TLS that is safe");
     }
+}
+
+#[test]
+fn plain_http_where_tls_is_expected_is_told() {
+    let site = Site::new();
+    let behind = site.client_system.base_url();
+    let port = behind.trim_end_matches("/api").rsplit_once(':').unwrap().1;
+    let port = port.parse().unwrap();
+    let site = trusting(site, &Authority::new(), port);
+    assert_refuses("plain http", &site, "perhaps plain http");
 }
