@@ -5,6 +5,7 @@ mod config;
 pub mod connections;
 mod connectivity;
 mod dashboard;
+mod description;
 mod events;
 mod heads;
 mod health;
@@ -69,7 +70,7 @@ pub fn configure(
 }
 
 fn api() -> Api {
-    let mut api = Api::new();
+    let mut api = Api::default();
     dashboard::routes(&mut api);
     login::routes(&mut api);
     status::routes(&mut api);

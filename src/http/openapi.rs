@@ -9,8 +9,9 @@ use actix_web::{
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
+    description::Document,
     problem::{MEDIA_TYPE, Problem, ProblemDocument},
-    routing::{Api, Document, described},
+    routing::{Api, described},
 };
 
 /// The page's scripts and styles are its own, and it asks nobody but this service; it draws its icons from `data:`.
@@ -95,7 +96,7 @@ pub(super) fn page(service: &mut ServiceConfig) {
 async fn show(document: Data<Document>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(document.0.clone())
+        .body(document.json())
 }
 
 /// This description, for people

@@ -38,7 +38,10 @@ impl Watch {
             let mut waits = Vec::new();
             while !over.load(Ordering::Relaxed) {
                 let asked = clock.elapsed();
-                http::request(port, "GET", "/status", None).expect_status(200);
+                // Whoever has not come to his question while hundreds have come after him makes room, and asks again.
+                let answered =
+                    (0..3).find_map(|_| http::try_request(port, "GET", "/status", None).ok());
+                answered.expect("an answer").expect_status(200);
                 waits.push(clock.elapsed() - asked);
                 thread::sleep(Duration::from_millis(20));
             }

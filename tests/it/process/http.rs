@@ -77,6 +77,9 @@ fn try_send(
     connection.write_all((head + body).as_bytes())?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;
+    if answer.is_empty() {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(parse(&answer))
 }
 

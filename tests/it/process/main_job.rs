@@ -39,7 +39,7 @@ const NAMES: [(&str, &str, &str); 4] = [
     (
         "",
         "actors config connectivity heartbeat queue reason since state sync uptime_s version",
-        "earlier_salvages instance last_pass recent_events refused_calls salvage upload_trouble",
+        "earlier_salvages expiring_certificate instance last_pass recent_events refused_calls salvage upload_trouble",
     ),
     (
         "/sync",
