@@ -285,10 +285,16 @@ impl Evidence {
             .or_else(|| self.replaced())
             .or_else(|| self.actor_down())
             .or_else(|| self.not_counted())
+            .or_else(|| self.unsettled())
             .or_else(|| self.failing())
             .or_else(|| self.parked())
             .or_else(|| self.too_old())
             .or_else(|| self.unheard())
+    }
+
+    fn unsettled(&self) -> Option<(Timestamp, String)> {
+        let (words, since) = self.manager.unsettled.as_ref()?;
+        Some((*since, words::unsettled(words)))
     }
 
     fn database_failing(&self) -> Option<(Timestamp, String)> {

@@ -439,6 +439,13 @@ fn set_aside(queue: &QueueStatus) -> String {
 }
 
 /// As the beginning of a sentence.
+pub(super) fn unsettled(words: &str) -> String {
+    format!(
+        "{}; these readings stay in the queue, others go on, and nothing is sent again; it is tried again every half minute by itself; if that lasts, end the transaction of the program that has locked their rows, or take away what refuses to let them go.",
+        beginning(words)
+    )
+}
+
 fn beginning(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());

@@ -92,7 +92,10 @@ pub enum JudgeSuspects {
     /// The Client System takes others: those of this batch, or of all, are bad and go to quarantine.
     Condemn(Option<IdempotencyKey>),
     /// The Client System takes nothing: suspects and unsent parts are pending again.
-    Release,
+    Release {
+        /// Batches whose suspects stay suspects.
+        except: Vec<IdempotencyKey>,
+    },
 }
 
 /// Remember a fact, or forget it.

@@ -114,6 +114,8 @@ pub struct SyncManagerSnapshot {
     pub pause: Option<(PassEnd, Timestamp)>,
     /// Since when passes fail without the cause being the link or the key.
     pub failing_since: Option<(PassEnd, Timestamp)>,
+    /// What holds up outcomes that could not be written down, and since when.
+    pub unsettled: Option<(String, Timestamp)>,
     /// The interval between passes in force, in minutes.
     pub interval_minutes: u64,
 }

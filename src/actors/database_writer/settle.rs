@@ -350,7 +350,7 @@ impl WriteOperation for JudgeSuspects {
     ) -> Result<(Settled, Changes), StoreError> {
         match self {
             Self::Condemn(root) => condemn(transaction, parts, root.as_ref()).await,
-            Self::Release => release(transaction).await,
+            Self::Release { except } => release(transaction, except).await,
         }
     }
 }
@@ -415,10 +415,16 @@ fn entries_of(suspect: &Manifest, present: &ReadingIds) -> Vec<QuarantineEntry> 
     present.iter().map(entry).collect()
 }
 
-async fn release(transaction: &mut dyn StoreTransaction) -> Result<(Settled, Changes), StoreError> {
+async fn release(
+    transaction: &mut dyn StoreTransaction,
+    except: &[IdempotencyKey],
+) -> Result<(Settled, Changes), StoreError> {
     let mut changes = Changes::default();
     for state in [ManifestState::Suspect, ManifestState::Part] {
         for manifest in transaction.manifests_in(state, None).await? {
+            if state == ManifestState::Suspect && except.contains(&manifest.root) {
+                continue;
+            }
             transaction.remove_manifest(&manifest.key).await?;
             changes.bookkeeping = true;
         }

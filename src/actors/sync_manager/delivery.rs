@@ -45,7 +45,7 @@ const SETTLE_BACKOFF: Backoff = Backoff {
 /// Tries to write down an outcome while a part of the service is restarted.
 const SETTLE_TRIES: u32 = 20;
 /// Refusals of the database until others come first. Rows that another program has locked may stay so for hours.
-const SETTLE_REFUSALS: u32 = 3;
+const SETTLE_REFUSALS: u32 = 2;
 
 /// All tries to write down an outcome, each at its longest.
 pub(super) const LONGEST_SETTLING: Duration = Duration::from_secs(1_500);

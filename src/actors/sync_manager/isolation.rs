@@ -145,7 +145,13 @@ impl Isolation {
         has_suspects
     }
 
-    /// All suspects went to quarantine.
+    /// The batches that have suspects.
+    pub(super) fn suspected(&self) -> Vec<IdempotencyKey> {
+        let suspected = self.roots.iter().filter(|(_, root)| root.suspects > 0);
+        suspected.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// All suspects went to quarantine, or will.
     pub(super) fn condemned(&mut self) {
         for root in self.roots.values_mut() {
             root.suspects = 0;

@@ -84,6 +84,8 @@ pub(super) struct PassKit {
     pub(super) unsettled: Rc<Unsettled>,
     /// Told whenever a count changes.
     pub(super) on_progress: Rc<dyn Fn(Progress)>,
+    /// Told what holds up outcomes that could not be written down, and when nothing does any more.
+    pub(super) on_unsettled: Rc<dyn Fn(Option<String>)>,
     /// Told why a sending brought nothing, and when one brought something again.
     pub(super) on_setback: Rc<dyn Fn(Option<Setback>)>,
 }

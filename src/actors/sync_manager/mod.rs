@@ -264,6 +264,14 @@ impl SyncManager {
                 }
             });
         };
+        let (published, clock) = (self.parts.published.clone(), self.parts.clock.clone());
+        let on_unsettled = move |words: Option<String>| {
+            published.update(|snapshot| {
+                let since = snapshot.unsettled.take().map(|(_, since)| since);
+                let since = since.unwrap_or_else(|| clock.now().into());
+                snapshot.unsettled = words.map(|words| (words, since));
+            });
+        };
         let published = self.parts.published.clone();
         let on_setback = move |setback: Option<Setback>| note_setback(&published, id, setback);
         PassKit {
@@ -288,6 +296,7 @@ impl SyncManager {
             server_accepts: self.parts.memory.server_accepts.clone(),
             unsettled: self.parts.memory.unsettled.clone(),
             on_progress: Rc::new(on_progress),
+            on_unsettled: Rc::new(on_unsettled),
             on_setback: Rc::new(on_setback),
         }
     }

@@ -36,11 +36,35 @@ pub(super) struct Unsettled {
     open: RefCell<VecDeque<Open>>,
     /// When the next one is tried, by the clock.
     next_at: Cell<Duration>,
+    /// Batches whose suspects are proven bad and could not be set aside yet, and why.
+    condemned: RefCell<Vec<(IdempotencyKey, String)>>,
 }
 
 impl Unsettled {
     pub(super) fn set_aside(&self, open: Open) {
         self.open.borrow_mut().push_back(open);
+    }
+
+    /// The suspects of these batches are to be set aside later.
+    pub(super) fn condemn_later(&self, roots: Vec<IdempotencyKey>, words: &str) {
+        for root in roots {
+            self.condemned(&root);
+            let condemned = (root, words.to_owned());
+            self.condemned.borrow_mut().push(condemned);
+        }
+    }
+
+    /// The batches whose suspects are to be set aside.
+    pub(super) fn to_condemn(&self) -> Vec<IdempotencyKey> {
+        let condemned = self.condemned.borrow();
+        condemned.iter().map(|(root, _)| root.clone()).collect()
+    }
+
+    /// The suspects of this batch are set aside.
+    pub(super) fn condemned(&self, root: &IdempotencyKey) {
+        self.condemned
+            .borrow_mut()
+            .retain(|(known, _)| known != root);
     }
 
     /// The next one need not be waited for: a pass begins, or one has just been written down.
@@ -70,7 +94,13 @@ impl Unsettled {
     /// What holds them up, for people; none where nothing waits.
     pub(super) fn describe(&self) -> Option<String> {
         let open = self.open.borrow();
-        let last = open.back()?;
+        let Some(last) = open.back() else {
+            let condemned = self.condemned.borrow();
+            let (_, words) = condemned.last()?;
+            return Some(format!(
+                "readings that the Client System refuses could not be set aside yet: {words}"
+            ));
+        };
         let readings: usize = open.iter().map(|open| open.attempt.batch.len()).sum();
         let words = &last.words;
         Some(format!(

@@ -4,26 +4,32 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use meterit_sync::domain::pass::PassEnd;
+use meterit_sync::domain::{pass::PassEnd, status::State};
 
-use crate::helpers::{Plan, Site};
+use crate::helpers::{Plan, Site, answer, on_batch};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn with_deletions_refused(readings: u64, of: &str) -> Site {
-    let mut site = Plan::default()
+fn as_deployed() -> Plan {
+    Plan::default()
         .batch_size(5)
         .setting("sync_interval_minutes", "5")
-        .prepare()
-        .await;
+}
+
+async fn with_refusal(plan: Plan, readings: u64, of: &str) -> Site {
+    let mut site = plan.prepare().await;
     site.database.insert(0..readings).await;
     let refusal = format!(
-        "CREATE TRIGGER keep BEFORE DELETE ON meter_readings WHEN {of} \
-         BEGIN SELECT RAISE(ABORT, 'an auditor keeps it'); END"
+        "CREATE TRIGGER keep BEFORE {of} BEGIN SELECT RAISE(ABORT, 'an auditor keeps it'); END"
     );
     site.database.execute(&refusal).await;
     site.start_service().await;
     site
+}
+
+async fn with_deletions_refused(readings: u64, of: &str) -> Site {
+    let of = format!("DELETE ON meter_readings WHEN {of}");
+    with_refusal(as_deployed(), readings, &of).await
 }
 
 async fn all_arrive_once_the_trigger_is_gone(site: Site, readings: u64) {
@@ -35,8 +41,7 @@ async fn all_arrive_once_the_trigger_is_gone(site: Site, readings: u64) {
     .await;
     let ledger = site.simulator.ledger();
     assert_eq!(ledger.distinct_readings, readings);
-    assert_eq!(ledger.raw_duplicates, 0, "nothing was sent again");
-    assert_eq!(site.status().queue.possibly_doubled_uploads, 0);
+    assert_eq!(ledger.raw_duplicates, 0, "nothing was stored again");
     site.finish().await;
 }
 
@@ -58,6 +63,9 @@ async fn the_first_batch_of_a_pass_holds_up_no_others() {
     })
     .await;
     assert_eq!(site.database.pending().await, 5);
+    let status = site.status();
+    assert_eq!(status.state, State::Degraded, "{}", status.reason);
+    assert!(status.reason.contains("auditor"), "{}", status.reason);
     let since = site.clock.now();
     site.database.insert(60..61).await;
     site.advance_until("a fresh reading has arrived", SECOND, || {
@@ -66,6 +74,7 @@ async fn the_first_batch_of_a_pass_holds_up_no_others() {
     .await;
     let took = site.clock.now() - since;
     assert!(took <= TimeDelta::seconds(120), "{took}");
+    assert_eq!(site.status().queue.possibly_doubled_uploads, 0);
     all_arrive_once_the_trigger_is_gone(site, 61).await;
 }
 
@@ -83,5 +92,52 @@ async fn where_nothing_can_be_taken_out_there_is_an_end_to_sending() {
     }
     assert_eq!(site.batches().len(), sent);
     assert_eq!(site.database.pending().await, 600);
+    assert_eq!(site.status().queue.possibly_doubled_uploads, 0);
     all_arrive_once_the_trigger_is_gone(site, 600).await;
+}
+
+#[actix::test]
+async fn a_bad_reading_that_cannot_be_set_aside_holds_up_nobody() {
+    let bad = on_batch(answer(400, r#"{"message":"invalid"}"#)).containing_meter("M-2");
+    let of = "DELETE ON meter_readings WHEN old.id = 3";
+    let site = with_refusal(as_deployed().fault(bad), 10, of).await;
+    site.advance_until("all others have left", SECOND, || {
+        site.simulator.ledger().distinct_readings == 9
+    })
+    .await;
+    for number in 10..40 {
+        let since = site.clock.now();
+        site.database.insert(number..number + 1).await;
+        site.advance_until("a fresh reading has arrived", SECOND, || {
+            site.simulator.ledger().distinct_readings == number
+        })
+        .await;
+        let took = site.clock.now() - since;
+        assert!(took <= TimeDelta::seconds(120), "{took}");
+    }
+    let status = site.status();
+    assert_eq!(status.queue.quarantined, 0);
+    assert!(status.reason.contains("auditor"), "{}", status.reason);
+    site.database.execute("DROP TRIGGER keep").await;
+    site.advance_until("it is set aside", SECOND, || {
+        site.status().queue.quarantined == 1 && site.status().state == State::Ok
+    })
+    .await;
+    assert_eq!(site.simulator.ledger().raw_duplicates, 0);
+    site.finish().await;
+}
+
+#[actix::test]
+async fn a_batch_that_fails_and_cannot_be_marked_holds_up_nobody() {
+    let plan = as_deployed()
+        .setting("max_retries", "0")
+        .fault(on_batch(answer(500, "{}")).containing_meter("M-2"));
+    let of = "UPDATE OF retry_count ON meter_readings WHEN old.id = 3";
+    let site = with_refusal(plan, 60, of).await;
+    site.advance_until("all others have left", SECOND, || {
+        site.simulator.ledger().distinct_readings == 55
+    })
+    .await;
+    site.simulator.clear_faults();
+    all_arrive_once_the_trigger_is_gone(site, 60).await;
 }

@@ -77,7 +77,6 @@ pub(super) struct Pass {
     /// When abandoned batches are next looked for.
     take_over_at: Duration,
     isolation: Isolation,
-    has_condemned_in_vain: bool,
     /// Claims and parts take turns, so that isolating costs at most half of the requests.
     part_is_next: bool,
     fresh: FreshTurns,
@@ -94,7 +93,6 @@ impl Pass {
             size: FittingSize::new(bounds(&kit), None),
             window: Window::new(kit.most_in_flight, kit.timeout / SLOW_SHARE / 2),
             isolation: Isolation::new(kit.server_accepts.get()),
-            has_condemned_in_vain: false,
             kit,
             progress: RefCell::default(),
             started_at,
@@ -206,7 +204,7 @@ impl Pass {
             .iter()
             .any(|manifest| manifest.state == ManifestState::Part);
         if lost {
-            self.kit.line.judge(JudgeSuspects::Release).await??;
+            self.release().await?;
         }
         Ok(lost)
     }
@@ -216,7 +214,10 @@ impl Pass {
     async fn take_stock(&mut self) -> Result<(), Broken> {
         self.kit.hang_if_armed().await;
         self.kit.line.take_over().await??;
-        self.kit.line.judge(JudgeSuspects::Release).await??;
+        for root in self.kit.unsettled.to_condemn() {
+            self.condemn(Some(root.clone()), vec![root]).await?;
+        }
+        self.release().await?;
         self.kit.unsettled.hurry();
         for manifest in self.kit.store.manifests().await? {
             if self.kit.unsettled.contains(&manifest.key) {
@@ -248,21 +249,35 @@ impl Pass {
         for failed in self.troubles.take() {
             self.cut_short(&failed, &end).await?;
         }
-        let is_end_of_queue = matches!(end, PassEnd::Drained | PassEnd::GivenUp { .. });
+        let is_end_of_queue = matches!(
+            end,
+            PassEnd::Drained | PassEnd::GivenUp { .. } | PassEnd::DatabaseFailed { .. }
+        );
         let (proven, open) = self.isolation.conclude(is_end_of_queue);
         self.kit.server_accepts.set(self.isolation.server_accepts());
         for root in proven {
-            self.condemn(Some(root)).await?;
+            self.condemn(Some(root.clone()), vec![root]).await?;
         }
         if open || self.isolation.has_parts() {
-            self.kit.line.judge(JudgeSuspects::Release).await??;
+            self.release().await?;
         }
         if open && end == PassEnd::Drained {
             return Ok(refuses_everything(
                 "it refused every part of what there was to send",
             ));
         }
-        Ok(end)
+        Ok(match (end, self.kit.unsettled.describe()) {
+            (PassEnd::Drained, Some(words)) => PassEnd::DatabaseFailed { words },
+            (end, _) => end,
+        })
+    }
+
+    /// What an isolation left behind is pending again, but for what is proven bad.
+    async fn release(&self) -> Result<(), Broken> {
+        let except = self.kit.unsettled.to_condemn();
+        let release = JudgeSuspects::Release { except };
+        self.kit.line.judge(release).await??;
+        Ok(())
     }
 
     /// What was claimed ahead and not sent waits for the next pass, under its key.

@@ -68,6 +68,12 @@ impl Pass {
                     delivered,
                     words,
                 });
+                self.tell_unsettled();
+                Ok(None)
+            }
+            // Its manifest stays as it is, so that the next pass repeats it: the others need not wait for that.
+            Err(words) if matches!(delivered.decision.next, Next::End(PassEnd::GivenUp { .. })) => {
+                self.give_up_for_now(&attempt.batch, words);
                 Ok(None)
             }
             Err(words) => Err(Broken::Delivery(words)),
@@ -93,7 +99,9 @@ impl Pass {
         if delivered.settled.is_ok() {
             self.kit.unsettled.hurry();
         }
-        self.take_settled(attempt, delivered).await
+        let taken = self.take_settled(attempt, delivered).await;
+        self.tell_unsettled();
+        taken
     }
 
     fn fail(&mut self, mut attempt: Attempt, outcome: &UploadOutcome, wait: Duration, sent: bool) {
@@ -195,11 +203,8 @@ impl Pass {
             return Ok(Some(end));
         }
         match delivered.decision.next {
-            // Whether this ends the pass depends on how another batch fares.
             Next::End(PassEnd::GivenUp { words }) if is_given_up => {
-                self.window.failed();
-                self.troubles.raise(&batch.manifest.key, true);
-                self.set_back(words, None);
+                self.give_up_for_now(&batch, words);
             }
             Next::End(end) => return Ok(Some(end)),
             Next::GoOn if !is_given_up => {
@@ -209,6 +214,14 @@ impl Pass {
             Next::GoOn | Next::TryAgain { .. } => {}
         }
         Ok(None)
+    }
+
+    /// Whether this ends the pass depends on how another batch fares.
+    fn give_up_for_now(&mut self, batch: &Batch, words: String) {
+        self.window.failed();
+        self.troubles.raise(&batch.manifest.key, true);
+        self.given_up.get_or_insert_with(|| words.clone());
+        self.set_back(words, None);
     }
 
     async fn isolate(
@@ -271,25 +284,48 @@ impl Pass {
     }
 
     async fn accepted(&mut self) -> Result<(), Broken> {
-        if self.isolation.accepted() && !self.has_condemned_in_vain {
-            match self.condemn(None).await {
-                Ok(()) => self.isolation.condemned(),
-                // The others need not wait for what keeps their rows; the end of the pass tries again.
-                Err(Broken::Store(error)) => {
-                    let reason = error.to_string();
-                    tracing::warn!(reason, "bad readings could not be set aside yet");
-                    self.has_condemned_in_vain = true;
-                }
-                Err(broken) => return Err(broken),
-            }
+        if !self.isolation.accepted() {
+            return Ok(());
         }
+        let roots = self.isolation.suspected();
+        let known = self.kit.unsettled.to_condemn();
+        // What keeps the rows of some is not waited for again and again.
+        if roots.iter().any(|root| !known.contains(root)) {
+            self.condemn(None, roots).await?;
+        }
+        self.isolation.condemned();
         Ok(())
     }
 
-    pub(super) async fn condemn(&self, root: Option<IdempotencyKey>) -> Result<(), Broken> {
-        let settled = self.kit.line.judge(JudgeSuspects::Condemn(root)).await??;
-        self.count(|progress| progress.quarantined += settled.quarantined);
+    /// Sets the suspects of these batches aside, which are those of `root` or of all. The others need not wait for what keeps
+    /// their rows: then they stay suspects, and a later pass tries again.
+    pub(super) async fn condemn(
+        &self,
+        root: Option<IdempotencyKey>,
+        roots: Vec<IdempotencyKey>,
+    ) -> Result<(), Broken> {
+        match self.kit.line.judge(JudgeSuspects::Condemn(root)).await? {
+            Ok(settled) => {
+                self.count(|progress| progress.quarantined += settled.quarantined);
+                for root in &roots {
+                    self.kit.unsettled.condemned(root);
+                }
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                tracing::warn!(
+                    reason,
+                    "bad readings could not be set aside; that is tried again later"
+                );
+                self.kit.unsettled.condemn_later(roots, &reason);
+            }
+        }
+        self.tell_unsettled();
         Ok(())
+    }
+
+    pub(super) fn tell_unsettled(&self) {
+        (self.kit.on_unsettled)(self.kit.unsettled.describe());
     }
 }
 

@@ -433,7 +433,7 @@ impl Desk {
             Order::Condemn { root } => {
                 self.send(JudgeSuspects::Condemn(root.map(IdempotencyKey)), settled)
             }
-            Order::Release => self.send(JudgeSuspects::Release, settled),
+            Order::Release => self.send(JudgeSuspects::Release { except: Vec::new() }, settled),
             Order::Requeue {
                 filter,
                 accept_double,
