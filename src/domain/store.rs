@@ -183,6 +183,8 @@ pub enum Fact {
     TakesZstd,
     /// The largest batch that the Client System takes.
     BatchSizeThatFits,
+    /// Readings of refused batches of which the Client System took a part: what is left of them is what it refuses.
+    PartlyTaken,
     /// How the Client System treats a failing row: "aborts" or "keeps".
     RowFailureMode,
     /// The last good configuration, JSON.
@@ -199,6 +201,7 @@ impl Fact {
             Self::PlainRequests => "plain_requests",
             Self::TakesZstd => "takes_zstd",
             Self::BatchSizeThatFits => "batch_size_that_fits",
+            Self::PartlyTaken => "partly_taken",
             Self::RowFailureMode => "row_failure_mode",
             Self::Configuration => "configuration",
             Self::PossiblyDoubledUploads => "possibly_doubled_uploads",

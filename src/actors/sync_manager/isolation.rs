@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::domain::batch::IdempotencyKey;
+use crate::domain::{batch::IdempotencyKey, reading_ids::ReadingIds};
 
 /// The parts of refused batches that wait to be sent, and what their company came to.
 #[derive(Debug, Default)]
@@ -12,6 +12,10 @@ pub(super) struct Isolation {
     roots: HashMap<IdempotencyKey, Root>,
     /// The server accepted something since suspects were last condemned.
     server_accepts: bool,
+    /// Readings of batches of which it accepted a part, in an isolation that was cut off.
+    partly_taken: ReadingIds,
+    /// It has accepted a part of another batch.
+    has_news: bool,
 }
 
 /// Parts of one split. Both halves are sent before either is split further, and then the later one is followed
@@ -28,6 +32,8 @@ struct Root {
     refused_parts: u32,
     accepted: bool,
     suspects: u64,
+    /// The readings with which it began in this pass.
+    ids: ReadingIds,
 }
 
 /// What a refusal means.
@@ -54,6 +60,19 @@ impl Isolation {
     /// Whether the server accepted something since suspects were last condemned.
     pub(super) fn server_accepts(&self) -> bool {
         self.server_accepts
+    }
+
+    /// What an earlier isolation has found out.
+    pub(super) fn remember(&mut self, partly_taken: ReadingIds) {
+        self.partly_taken = partly_taken;
+    }
+
+    /// A batch was refused that is no part of one of this pass. Where it is the rest of one of which the server took a part,
+    /// that says enough about the server.
+    pub(super) fn begin(&mut self, root: &IdempotencyKey, ids: &ReadingIds) {
+        let entry = self.roots.entry(root.clone()).or_default();
+        entry.ids = entry.ids.iter().chain(ids.iter()).collect();
+        entry.accepted |= !ids.is_empty() && ids.without(&self.partly_taken).is_empty();
     }
 
     /// The next part to send.
@@ -139,10 +158,26 @@ impl Isolation {
         self.server_accepts = true;
         let mut has_suspects = false;
         for root in self.roots.values_mut() {
+            self.has_news |= !root.accepted;
             root.accepted = true;
             has_suspects |= root.suspects > 0;
         }
         has_suspects
+    }
+
+    /// What has to outlive the process, where that is news: the readings of batches that are not isolated yet, while the
+    /// server takes others.
+    pub(super) fn news(&mut self) -> Option<ReadingIds> {
+        if !std::mem::take(&mut self.has_news) {
+            return None;
+        }
+        let open = self.roots.values().filter(|root| root.accepted);
+        let ids: ReadingIds = open.flat_map(|root| root.ids.iter()).collect();
+        let is_news = !ids.without(&self.partly_taken).is_empty();
+        is_news.then(|| {
+            self.partly_taken = ids.clone();
+            ids
+        })
     }
 
     /// The batches that have suspects.
@@ -304,5 +339,35 @@ mod tests {
         assert!(run.isolation.accepted());
         run.isolation.condemned();
         assert!(!run.isolation.accepted(), "judged once");
+    }
+
+    #[test]
+    fn the_rest_of_a_batch_is_known_in_a_later_pass() {
+        let key = |name: &str| IdempotencyKey(name.to_owned());
+        let all: ReadingIds = (1..=100).collect();
+        let mut first = Isolation::default();
+        first.begin(&key("a"), &all);
+        first.refused(&key("a"), vec![key("b"), key("c")], 0, false);
+        assert_eq!(first.news(), None);
+        first.accepted();
+        assert_eq!(first.news(), Some(all.clone()));
+        first.accepted();
+        assert_eq!(first.news(), None, "written down once");
+
+        let refuse = |isolation: &mut Isolation, ids: ReadingIds| {
+            isolation.begin(&key("d"), &ids);
+            isolation.refused(&key("d"), vec![key("e"), key("f")], 0, false);
+            let verdicts = (0..20).map(|_| isolation.refused(&key("d"), Vec::new(), 1, true));
+            verdicts.last()
+        };
+        let mut later = Isolation::default();
+        later.remember(all);
+        assert_eq!(refuse(&mut later, (40..=51).collect()), Some(Verdict::GoOn));
+        let mut others = Isolation::default();
+        others.remember((1..=45).collect());
+        assert_eq!(
+            refuse(&mut others, (40..=51).collect()),
+            Some(Verdict::Blanket)
+        );
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     domain::{
         batch::{Batch, IdempotencyKey, ManifestState, Settlement},
         pass::{PassEnd, PassReport, PassTrigger},
+        reading_ids::ReadingIds,
         store::Fact,
         timestamp::Timestamp,
     },
@@ -238,6 +239,9 @@ impl Pass {
             bounds(&self.kit),
             remembered.and_then(|size| size.parse().ok()),
         );
+        let partly_taken = self.kit.store.fact(Fact::PartlyTaken).await?;
+        let partly_taken = partly_taken.and_then(|ids| ReadingIds::decode(&ids));
+        self.isolation.remember(partly_taken.unwrap_or_default());
         self.fresh = FreshTurns::new(self.backlog_end().await?, self.kit.clock.elapsed());
         Ok(())
     }

@@ -244,6 +244,9 @@ impl Pass {
             }
             UploadOutcome::TooLarge(words) | UploadOutcome::Refused { words, .. } => {
                 let root = &batch.manifest.root;
+                if !was_part {
+                    self.isolation.begin(root, &batch.manifest.reading_ids);
+                }
                 if self.isolation.refused(root, parts, suspects, was_part) == Verdict::Blanket {
                     return Ok(Some(refuses_everything(words)));
                 }
@@ -284,7 +287,12 @@ impl Pass {
     }
 
     async fn accepted(&mut self) -> Result<(), Broken> {
-        if !self.isolation.accepted() {
+        let has_suspects = self.isolation.accepted();
+        if let Some(ids) = self.isolation.news() {
+            let ids = Some(ids.encode());
+            self.kit.line.remember(Fact::PartlyTaken, ids).await??;
+        }
+        if !has_suspects {
             return Ok(());
         }
         let roots = self.isolation.suspected();
