@@ -12,7 +12,7 @@ use crate::{
         },
         store::Salvage,
         timestamp::Timestamp,
-        words::{SET_THE_RIGHT_KEY, count, counted},
+        words::{SET_THE_RIGHT_KEY, count, counted, readings_are},
     },
     messages::sync_manager::CurrentPass,
 };
@@ -428,10 +428,8 @@ fn outdated(config: Option<&ConfigStatus>) -> String {
 }
 
 fn set_aside(queue: &QueueStatus) -> String {
-    let (are, them) = match queue.quarantined {
-        0 => return String::new(),
-        1 => ("1 reading is".to_owned(), "it"),
-        count => (counted(count, "reading is", "readings are"), "them"),
+    let Some((are, them)) = readings_are(queue.quarantined) else {
+        return String::new();
     };
     format!(
         "; {are} in quarantine until somebody corrects, re-queues or discards {them} (GET /api/v1/quarantine)"

@@ -23,6 +23,17 @@ pub fn counted(number: impl TryInto<u64>, one: &str, many: &str) -> String {
     }
 }
 
+/// How a sentence about so many readings begins, and how it goes on about them: `1 reading is` and `it`; none where there
+/// are none.
+pub fn readings_are(number: u64) -> Option<(String, &'static str)> {
+    let them = match number {
+        0 => return None,
+        1 => "it",
+        _ => "them",
+    };
+    Some((counted(number, "reading is", "readings are"), them))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use crate::{
         link_probe::{LinkFault, LinkProbe},
         status::{ServiceStatus, State},
         store::StoreError,
-        words::counted,
+        words::{counted, readings_are},
     },
 };
 
@@ -130,11 +130,7 @@ fn of_configuration(status: &ServiceStatus) -> Option<Finding> {
 }
 
 fn of_quarantine(status: &ServiceStatus) -> Option<Finding> {
-    let (are, them) = match status.queue.quarantined {
-        0 => return None,
-        1 => ("1 reading is".to_owned(), "it"),
-        count => (counted(count, "reading is", "readings are"), "them"),
-    };
+    let (are, them) = readings_are(status.queue.quarantined)?;
     Some(Finding::new(
         format!("{are} in quarantine"),
         format!(

@@ -98,10 +98,9 @@ impl Pass {
     ) -> Result<Option<PassEnd>, Broken> {
         if delivered.settled.is_ok() {
             self.kit.unsettled.hurry();
+            self.tell_unsettled();
         }
-        let taken = self.take_settled(attempt, delivered).await;
-        self.tell_unsettled();
-        taken
+        self.take_settled(attempt, delivered).await
     }
 
     fn fail(&mut self, mut attempt: Attempt, outcome: &UploadOutcome, wait: Duration, sent: bool) {
