@@ -48,6 +48,8 @@ pub(super) enum Verdict {
 impl Isolation {
     /// When none of so many parts of a batch is accepted, the refusal is no matter of readings.
     const PARTS_UNTIL_BLANKET: u32 = 8;
+    /// Of more readings than these nothing is remembered but what the pass at hand found out.
+    const REMEMBERED_AT_MOST: usize = 16_384;
 
     /// Begins a pass; `server_accepts` tells whether earlier passes ended with the server taking readings.
     pub(super) fn new(server_accepts: bool) -> Self {
@@ -166,18 +168,28 @@ impl Isolation {
     }
 
     /// What has to outlive the process, where that is news: the readings of batches that are not isolated yet, while the
-    /// server takes others.
-    pub(super) fn news(&mut self) -> Option<ReadingIds> {
+    /// server takes others. What earlier isolations found out stays, for their readings may still wait for their turn.
+    pub(super) fn news(&mut self) -> Option<&ReadingIds> {
         if !std::mem::take(&mut self.has_news) {
             return None;
         }
         let open = self.roots.values().filter(|root| root.accepted);
         let ids: ReadingIds = open.flat_map(|root| root.ids.iter()).collect();
-        let is_news = !ids.without(&self.partly_taken).is_empty();
-        is_news.then(|| {
-            self.partly_taken = ids.clone();
+        if ids.without(&self.partly_taken).is_empty() {
+            return None;
+        }
+        self.partly_taken = if ids.len() + self.partly_taken.len() > Self::REMEMBERED_AT_MOST {
             ids
-        })
+        } else {
+            self.partly_taken.iter().chain(ids.iter()).collect()
+        };
+        Some(&self.partly_taken)
+    }
+
+    /// The queue is empty: none of the readings waits any more of which something is remembered, and their ids may be
+    /// given to others. Tells whether there was something.
+    pub(super) fn forget(&mut self) -> bool {
+        !std::mem::take(&mut self.partly_taken).is_empty()
     }
 
     /// The batches that have suspects.
@@ -350,7 +362,7 @@ mod tests {
         first.refused(&key("a"), vec![key("b"), key("c")], 0, false);
         assert_eq!(first.news(), None);
         first.accepted();
-        assert_eq!(first.news(), Some(all.clone()));
+        assert_eq!(first.news(), Some(&all));
         first.accepted();
         assert_eq!(first.news(), None, "written down once");
 
@@ -369,5 +381,29 @@ mod tests {
             refuse(&mut others, (40..=51).collect()),
             Some(Verdict::Blanket)
         );
+    }
+
+    #[test]
+    fn a_second_isolation_that_is_cut_off_does_not_wipe_out_the_first() {
+        let key = |name: &str| IdempotencyKey(name.to_owned());
+        let cut_off = |isolation: &mut Isolation, name: &str, ids: ReadingIds| {
+            isolation.begin(&key(name), &ids);
+            isolation.refused(&key(name), vec![key("left"), key("right")], 0, false);
+            isolation.accepted();
+            isolation.news().cloned()
+        };
+        let mut first = Isolation::default();
+        let known = cut_off(&mut first, "a", (1..=100).collect()).unwrap();
+        let mut second = Isolation::default();
+        second.remember(known);
+        let known = cut_off(&mut second, "b", (101..=150).collect()).unwrap();
+        assert_eq!(known, (1..=150).collect());
+
+        let mut third = Isolation::default();
+        third.remember(known);
+        let long: ReadingIds = (1_000..1_000 + Isolation::REMEMBERED_AT_MOST as i64).collect();
+        assert_eq!(cut_off(&mut third, "c", long.clone()), Some(long));
+        assert!(third.forget());
+        assert!(!third.forget());
     }
 }

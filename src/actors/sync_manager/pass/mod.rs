@@ -216,7 +216,7 @@ impl Pass {
         self.kit.hang_if_armed().await;
         self.kit.line.take_over().await??;
         for root in self.kit.unsettled.to_condemn() {
-            self.condemn(Some(root.clone()), vec![root]).await?;
+            self.condemn(root).await?;
         }
         self.release().await?;
         self.kit.unsettled.hurry();
@@ -260,7 +260,7 @@ impl Pass {
         let (proven, open) = self.isolation.conclude(is_end_of_queue);
         self.kit.server_accepts.set(self.isolation.server_accepts());
         for root in proven {
-            self.condemn(Some(root.clone()), vec![root]).await?;
+            self.condemn(root).await?;
         }
         if open || self.isolation.has_parts() {
             self.release().await?;
@@ -270,10 +270,15 @@ impl Pass {
                 "it refused every part of what there was to send",
             ));
         }
-        Ok(match (end, self.kit.unsettled.describe()) {
+        let end = match (end, self.kit.unsettled.describe()) {
             (PassEnd::Drained, Some(words)) => PassEnd::DatabaseFailed { words },
             (end, _) => end,
-        })
+        };
+        let is_empty = end == PassEnd::Drained && !self.isolation.has_parts();
+        if is_empty && self.isolation.forget() {
+            self.kit.line.remember(Fact::PartlyTaken, None).await??;
+        }
+        Ok(end)
     }
 
     /// What an isolation left behind is pending again, but for what is proven bad.

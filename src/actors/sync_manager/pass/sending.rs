@@ -298,20 +298,26 @@ impl Pass {
         let known = self.kit.unsettled.to_condemn();
         // What keeps the rows of some is not waited for again and again.
         if roots.iter().any(|root| !known.contains(root)) {
-            self.condemn(None, roots).await?;
+            self.judge(JudgeSuspects::Condemn(None), roots).await?;
         }
         self.isolation.condemned();
         Ok(())
     }
 
-    /// Sets the suspects of these batches aside, which are those of `root` or of all. The others need not wait for what keeps
-    /// their rows: then they stay suspects, and a later pass tries again.
-    pub(super) async fn condemn(
+    /// Sets the suspects of this batch aside.
+    pub(super) async fn condemn(&self, root: IdempotencyKey) -> Result<(), Broken> {
+        let judgement = JudgeSuspects::Condemn(Some(root.clone()));
+        self.judge(judgement, vec![root]).await
+    }
+
+    /// Sets the suspects of these batches aside. The others need not wait for what keeps their rows: then they stay
+    /// suspects, and a later pass tries again.
+    async fn judge(
         &self,
-        root: Option<IdempotencyKey>,
+        judgement: JudgeSuspects,
         roots: Vec<IdempotencyKey>,
     ) -> Result<(), Broken> {
-        match self.kit.line.judge(JudgeSuspects::Condemn(root)).await? {
+        match self.kit.line.judge(judgement).await? {
             Ok(settled) => {
                 self.count(|progress| progress.quarantined += settled.quarantined);
                 for root in &roots {
