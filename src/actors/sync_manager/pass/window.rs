@@ -1,9 +1,13 @@
 //! How many uploads to have under way at once: one at first, more for as long as they make the Client System no slower,
 //! fewer as soon as they do. Pure.
+//!
+//! Answers are slow when they take on average more than twice as long as when nothing else is under way. An average, since on
+//! a radio link one answer takes three times as long as the next whatever is under way. What an undisturbed answer takes is
+//! measured anew whenever the window has come down to one upload, since the link may have become another.
 
 use std::time::Duration;
 
-/// An answer that takes this much longer than twice the quickest one has waited for others.
+/// An average that is this much longer than twice the undisturbed one comes from waiting for others.
 const LEEWAY: Duration = Duration::from_millis(20);
 /// What is left of the window when answers get slow.
 const SLOWED_DOWN: f64 = 0.7;
@@ -14,10 +18,16 @@ const FAILED: f64 = 0.5;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     most: f64,
-    /// Answers that take longer are slow, whatever the quickest took.
+    /// Answers that take longer are slow, whatever the others took.
     slow: Duration,
     limit: f64,
-    quickest: Option<Duration>,
+    /// What answers take on average when none waits for another.
+    undisturbed: Option<Duration>,
+    /// That was measured, and is more than what the first answer took.
+    is_measured: bool,
+    /// One upload at a time until it is.
+    is_measuring: bool,
+    recent: Average,
     /// Nothing has been slow yet: every answer makes room for another upload.
     is_opening: bool,
     /// Answers to what was sent before the window shrank, which say nothing about how it is now.
@@ -31,7 +41,10 @@ impl Window {
             most: most.max(1) as f64,
             slow,
             limit: 1.0,
-            quickest: None,
+            undisturbed: None,
+            is_measured: false,
+            is_measuring: false,
+            recent: Average::default(),
             is_opening: true,
             late_answers: 0,
         }
@@ -49,26 +62,58 @@ impl Window {
 
     /// Whether anything was accepted yet.
     pub(super) fn is_tried(&self) -> bool {
-        self.quickest.is_some()
+        self.undisturbed.is_some()
     }
 
     /// An upload was accepted after this time. `is_wanted` says whether others waited for room: a window that is not
     /// filled does not grow.
     pub(super) fn accepted(&mut self, took: Duration, is_wanted: bool) {
-        let quickest = self.quickest.map_or(took, |quickest| quickest.min(took));
-        self.quickest = Some(quickest);
+        let undisturbed = *self.undisturbed.get_or_insert(took);
         if self.late_answers > 0 {
             self.late_answers -= 1;
-        } else if took > quickest * 2 + LEEWAY || took > self.slow {
-            self.shrink(SLOWED_DOWN);
-        } else if is_wanted {
-            let more = if self.is_opening {
-                1.0
-            } else {
-                1.0 / self.limit
-            };
-            self.limit = (self.limit + more).min(self.most);
+            return;
         }
+        self.recent.add(took);
+        let mean = self.recent.mean;
+        let is_slower = mean > undisturbed * 2 + LEEWAY;
+        if self.is_measuring {
+            if self.recent.answers < Average::RELIABLE {
+                return;
+            }
+            self.undisturbed = Some(mean);
+            self.is_measured = true;
+            self.is_measuring = false;
+            // Not what this service sends has made the answers slow, so it need not be careful.
+            self.is_opening = is_slower;
+        } else if took > self.slow {
+            self.shrink(SLOWED_DOWN);
+            return;
+        } else if is_slower {
+            self.slowed_down();
+            return;
+        } else if self.recent.answers >= Average::SETTLED {
+            self.undisturbed = Some(undisturbed.min(mean));
+        }
+        if is_wanted {
+            self.grow();
+        }
+    }
+
+    fn slowed_down(&mut self) {
+        if self.recent.answers < Average::RELIABLE.min(self.limit()) {
+            return;
+        }
+        self.shrink(if self.is_measured { SLOWED_DOWN } else { 0.0 });
+        self.is_measuring = self.limit() == 1;
+    }
+
+    fn grow(&mut self) {
+        let more = if self.is_opening {
+            1.0
+        } else {
+            1.0 / self.limit
+        };
+        self.limit = (self.limit + more).min(self.most);
     }
 
     /// An upload failed or was refused.
@@ -79,7 +124,28 @@ impl Window {
     fn shrink(&mut self, to: f64) {
         self.late_answers = self.limit() - 1;
         self.limit = (self.limit * to).max(1.0);
+        self.recent = Average::default();
         self.is_opening = false;
+    }
+}
+
+/// What answers took lately.
+#[derive(Clone, Copy, Debug, Default)]
+struct Average {
+    answers: usize,
+    mean: Duration,
+}
+
+impl Average {
+    /// So many answers say what is usual.
+    const RELIABLE: usize = 4;
+    /// Of more than so many, the older ones count less and less.
+    const SETTLED: usize = 16;
+
+    fn add(&mut self, took: Duration) {
+        self.answers = self.answers.saturating_add(1).min(Self::SETTLED);
+        let weight = u32::try_from(self.answers).unwrap_or(1);
+        self.mean = (self.mean * (weight - 1) + took) / weight;
     }
 }
 
@@ -137,12 +203,48 @@ mod tests {
     #[test]
     fn slow_answers_shrink_it_once_for_all_that_were_under_way() {
         let mut window = Window::new(16, SLOW);
-        for _ in 0..15 {
-            window.accepted(Duration::from_millis(100), true);
+        let mut answers = |took, count| {
+            for _ in 0..count {
+                window.accepted(Duration::from_millis(took), true);
+            }
+            window.limit()
+        };
+        assert_eq!(answers(100, 15), 16);
+        assert_eq!(answers(1_000, 8), 1, "the first answer alone proves little");
+        assert_eq!(answers(100, 200), 16);
+        assert_eq!(answers(1_000, 16), 11);
+    }
+
+    #[test]
+    fn a_link_that_becomes_another_is_filled_again() {
+        let mut window = Window::new(16, SLOW);
+        for _ in 0..40 {
+            window.accepted(Duration::from_millis(20), true);
         }
-        for _ in 0..16 {
-            window.accepted(Duration::from_secs(1), true);
+        assert_eq!(window.limit(), 16);
+        // The cable is cut and a satellite takes over.
+        let mut answers = 0;
+        let mut lowest = 16;
+        while window.limit() < 16 || answers < 16 {
+            window.accepted(Duration::from_millis(600), true);
+            lowest = lowest.min(window.limit());
+            answers += 1;
+            assert!(answers < 150, "{window:?}");
         }
-        assert_eq!(window.limit(), 11);
+        assert_eq!(lowest, 1, "it has to find out by itself");
+    }
+
+    #[test]
+    fn a_link_whose_answers_vary_is_filled() {
+        let mut window = Window::new(16, SLOW);
+        let mut sum = 0;
+        for answer in 0..1_000_u64 {
+            // Between 300 and 900 ms, the quickest first, and then without a pattern that a window could follow.
+            let mixed = (answer ^ (answer << 7)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let varies = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 33;
+            window.accepted(Duration::from_millis(300 + varies % 600), true);
+            sum += window.limit();
+        }
+        assert!(sum >= 14 * 1_000, "on average {}", sum / 1_000);
     }
 }
