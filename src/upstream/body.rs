@@ -8,7 +8,7 @@ use std::{
 use flate2::{Compress, Compression as GzipLevel, FlushCompress, Status, read::GzDecoder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use zstd::bulk::Compressor;
+use zstd::{bulk::Compressor, zstd_safe::CParameter};
 
 use crate::domain::{
     compression::{Coding, Compression},
@@ -61,6 +61,10 @@ const GZIP_LEVEL: u32 = 4;
 const GZIP_FAST_LEVEL: u32 = 1;
 /// Higher levels take longer and gain nothing on meter readings.
 const ZSTD_LEVEL: i32 = 1;
+/// In bytes. What repeats from one reading to the next is often shorter than the six of this level; fewer than five cost time.
+const ZSTD_SHORTEST_MATCH: u32 = 5;
+/// As large as helps at a thousand readings.
+const ZSTD_HASH_LOG: u32 = 14;
 
 thread_local! {
     /// What a compressor works with is larger than what it makes, so it is kept, by the level.
@@ -98,10 +102,17 @@ fn zstd(json: &[u8]) -> io::Result<Vec<u8>> {
     ZSTD.with_borrow_mut(|kept| {
         let compressor = match kept {
             Some(compressor) => compressor,
-            None => kept.insert(Compressor::new(ZSTD_LEVEL)?),
+            None => kept.insert(new_zstd()?),
         };
         compressor.compress(json)
     })
+}
+
+fn new_zstd() -> io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(ZSTD_LEVEL)?;
+    compressor.set_parameter(CParameter::MinMatch(ZSTD_SHORTEST_MATCH))?;
+    compressor.set_parameter(CParameter::HashLog(ZSTD_HASH_LOG))?;
+    Ok(compressor)
 }
 
 /// Undoes [`compress`], in whichever way that was done.
