@@ -307,12 +307,13 @@ pub trait StoreTransaction: Send {
     ) -> Result<(), StoreError>;
     /// Adds one to the retry count of readings.
     async fn increment_retry_count(&mut self, ids: &ReadingIds) -> Result<(), StoreError>;
-    /// Moves readings to quarantine; ids that no longer exist are passed over. Returns how many moved.
+    /// Moves readings to quarantine and returns which. Ids that no longer exist are passed over, and so are rows that are not
+    /// unreadable any more, or that somebody is about to change, where being unreadable was the reason.
     async fn quarantine(
         &mut self,
         entries: &[QuarantineEntry],
         now: Timestamp,
-    ) -> Result<u64, StoreError>;
+    ) -> Result<ReadingIds, StoreError>;
     /// Adds a row to the operation log.
     async fn append_sync_log(
         &mut self,

@@ -14,7 +14,7 @@ use crate::{
         store::StoreError,
     },
     messages::database_writer::{ClaimBatches, Claimed},
-    storage::{ForeignMark, RowVersions, StoreTransaction},
+    storage::{ForeignMark, QuarantineEntry, RowVersions, StoreTransaction},
 };
 
 #[async_trait(?Send)]
@@ -82,26 +82,53 @@ impl Claim {
         transaction: &mut dyn StoreTransaction,
         parts: &DatabaseWriterParts,
     ) -> Result<Option<Built>, StoreError> {
+        let mut order = message.order;
         loop {
-            let rows = transaction.claimable(message.order, message.limit).await?;
-            if rows.is_empty() {
+            let rows = transaction.claimable(order, message.limit).await?;
+            let Some(last) = rows.last().map(|row| row.id) else {
                 return Ok(None);
-            }
+            };
             let built = build(rows, parts.compression()).await?;
             if !built.unreadable.is_empty() {
-                let entries = &built.unreadable;
-                self.unreadable += transaction.quarantine(entries, now(parts)).await?;
-                self.changes
-                    .removed
-                    .push(entries.iter().map(|entry| entry.reading_id).collect());
-                self.changes.bookkeeping = true;
-                self.changes.quarantine = true;
+                self.set_aside(&built.unreadable, transaction, parts)
+                    .await?;
             }
-            // Rows that were all unreadable have made room for the next ones.
             if !built.reading_ids.is_empty() {
                 return Ok(Some(built));
             }
+            // Rows that were all unreadable have made room for the next ones, or else are passed over.
+            order = ClaimOrder::After(last);
         }
+    }
+
+    /// Moves unreadable rows to quarantine. Where something keeps them in the queue, the readings beside them leave without
+    /// them.
+    async fn set_aside(
+        &mut self,
+        unreadable: &[QuarantineEntry],
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<(), StoreError> {
+        transaction.set_savepoint().await?;
+        let moved = match transaction.quarantine(unreadable, now(parts)).await {
+            Err(StoreError::Busy(words) | StoreError::Failed(words)) => {
+                transaction.return_to_savepoint().await?;
+                tracing::warn!(
+                    reason = words,
+                    "{} rows that cannot be read could not be set aside; they stay in the queue, and that is tried again later",
+                    unreadable.len()
+                );
+                return Ok(());
+            }
+            moved => moved?,
+        };
+        if !moved.is_empty() {
+            self.unreadable += moved.len() as u64;
+            self.changes.removed.push(moved);
+            self.changes.bookkeeping = true;
+            self.changes.quarantine = true;
+        }
+        Ok(())
     }
 
     async fn write(

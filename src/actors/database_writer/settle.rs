@@ -272,14 +272,13 @@ impl Settling<'_> {
     }
 
     async fn set_aside(&mut self, entries: &[QuarantineEntry]) -> Result<(), StoreError> {
-        self.settled.quarantined += self
+        let moved = self
             .transaction
             .quarantine(entries, now(self.parts))
             .await?;
+        self.settled.quarantined += moved.len() as u64;
         self.changes.quarantine = true;
-        self.changes
-            .removed
-            .push(entries.iter().map(|entry| entry.reading_id).collect());
+        self.changes.removed.push(moved);
         Ok(())
     }
 
@@ -393,7 +392,7 @@ async fn condemn(
     };
     Ok((
         Settled {
-            quarantined,
+            quarantined: quarantined.len() as u64,
             ..Settled::default()
         },
         changes,

@@ -20,30 +20,39 @@ use crate::{
 /// Entries that are moved with one statement.
 const CHUNK: usize = 1000;
 
-/// Moves readings out of the queue, each with a row in the audit. Returns how many there were to move.
+/// Moves readings out of the queue, each with a row in the audit. Returns which there were to move.
 pub(super) async fn set_aside(
     connection: &mut PgConnection,
     entries: &[QuarantineEntry],
     now: Timestamp,
-) -> Result<u64, StoreError> {
-    let mut moved = 0;
+) -> Result<ReadingIds, StoreError> {
+    let mut moved = Vec::new();
     for chunk in entries.chunks(CHUNK) {
-        moved += set_chunk_aside(connection, chunk, now).await?;
+        moved.extend(set_chunk_aside(connection, chunk, now).await?);
     }
-    Ok(moved)
+    Ok(moved.into_iter().collect())
 }
 
 async fn set_chunk_aside(
     connection: &mut PgConnection,
     entries: &[QuarantineEntry],
     now: Timestamp,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<ReadingId>, StoreError> {
     let entries: HashMap<ReadingId, &QuarantineEntry> = entries
         .iter()
         .map(|entry| (entry.reading_id, entry))
         .collect();
     let ids: Vec<ReadingId> = entries.keys().copied().collect();
-    let rows = sqlx::query(include_str!("queries/readings_for_quarantine.sql"))
+    let all_unreadable = entries
+        .values()
+        .all(|entry| entry.reason == QuarantineReason::Unreadable);
+    let statement = if all_unreadable {
+        // Nobody has sent these, so they can wait for whoever corrects them.
+        include_str!("queries/readings_for_quarantine_unless_locked.sql")
+    } else {
+        include_str!("queries/readings_for_quarantine.sql")
+    };
+    let rows = sqlx::query(statement)
         .bind(&ids)
         .fetch_all(&mut *connection)
         .await?;
@@ -51,15 +60,18 @@ async fn set_chunk_aside(
     let mut moved = Vec::with_capacity(rows.len());
     for row in &rows {
         let id: ReadingId = cells::get(row, 0)?;
-        if let Some(entry) = entries.get(&id) {
+        let is_readable = claims::raw_reading(row)?.parse().is_ok();
+        if let Some(entry) = entries.get(&id)
+            && !(all_unreadable && is_readable)
+        {
             values.push(quarantine_values(row, entry)?);
             moved.push(id);
         }
     }
     insert_with_audit(connection, values, now).await?;
-    let moved: ReadingIds = moved.into_iter().collect();
-    settlement::delete_readings(connection, &moved).await?;
-    Ok(moved.len() as u64)
+    let ids = moved.iter().copied().collect();
+    settlement::delete_readings(connection, &ids).await?;
+    Ok(moved)
 }
 
 /// In the order of the query's columns.

@@ -238,7 +238,7 @@ impl StoreTransaction for PostgresTransaction {
         &mut self,
         entries: &[QuarantineEntry],
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<ReadingIds, StoreError> {
         let result = quarantine::set_aside(self.connection()?, entries, now).await;
         self.noted(result)
     }

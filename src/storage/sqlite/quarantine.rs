@@ -20,24 +20,24 @@ use crate::{
 /// Entries that are moved with one statement.
 const CHUNK: usize = 1000;
 
-/// Moves readings out of the queue, each with a row in the audit. Returns how many there were to move.
+/// Moves readings out of the queue, each with a row in the audit. Returns which there were to move.
 pub(super) async fn set_aside(
     connection: &mut SqliteConnection,
     entries: &[QuarantineEntry],
     now: Timestamp,
-) -> Result<u64, StoreError> {
-    let mut moved = 0;
+) -> Result<ReadingIds, StoreError> {
+    let mut moved = Vec::new();
     for chunk in entries.chunks(CHUNK) {
-        moved += set_chunk_aside(connection, chunk, now).await?;
+        moved.extend(set_chunk_aside(connection, chunk, now).await?);
     }
-    Ok(moved)
+    Ok(moved.into_iter().collect())
 }
 
 async fn set_chunk_aside(
     connection: &mut SqliteConnection,
     entries: &[QuarantineEntry],
     now: Timestamp,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<ReadingId>, StoreError> {
     let entries: HashMap<ReadingId, &QuarantineEntry> = entries
         .iter()
         .map(|entry| (entry.reading_id, entry))
@@ -57,9 +57,9 @@ async fn set_chunk_aside(
         }
     }
     insert_with_audit(connection, values, now).await?;
-    let moved: ReadingIds = moved.into_iter().collect();
-    settlement::delete_readings(connection, &moved).await?;
-    Ok(moved.len() as u64)
+    let ids = moved.iter().copied().collect();
+    settlement::delete_readings(connection, &ids).await?;
+    Ok(moved)
 }
 
 /// In the order of the query's columns. Numbers become texts here, since SQL would cut them to 15 digits.

@@ -262,7 +262,7 @@ impl StoreTransaction for SqliteTransaction {
         &mut self,
         entries: &[QuarantineEntry],
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<ReadingIds, StoreError> {
         let done = quarantine::set_aside(self.connection()?, entries, now).await;
         self.damage.note(done)
     }

@@ -141,3 +141,29 @@ async fn a_batch_that_fails_and_cannot_be_marked_holds_up_nobody() {
     site.simulator.clear_faults();
     all_arrive_once_the_trigger_is_gone(site, 60).await;
 }
+
+#[actix::test]
+async fn unreadable_rows_that_cannot_be_set_aside_hold_up_nobody() {
+    let mut site = as_deployed().prepare().await;
+    site.database
+        .execute(
+            "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value)
+             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 12)
+             SELECT 'M-' || n, 'yesterday', 'energy_total', 1 FROM numbers;
+             CREATE TRIGGER keep BEFORE DELETE ON meter_readings WHEN old.timestamp = 'yesterday'
+             BEGIN SELECT RAISE(ABORT, 'an auditor keeps it'); END",
+        )
+        .await;
+    site.database.insert(0..7).await;
+    site.start_service().await;
+    site.advance_until("all others have left", SECOND, || site.last_pass_drained())
+        .await;
+    assert_eq!(site.simulator.ledger().distinct_readings, 7);
+    assert_eq!(site.database.pending().await, 12);
+    assert_eq!(site.status().queue.pending, 12);
+    site.database.execute("DROP TRIGGER keep").await;
+    site.advance_turns_until_drained(SECOND).await;
+    assert_eq!(site.database.count("quarantined_readings").await, 12);
+    assert_eq!(site.simulator.ledger().raw_duplicates, 0);
+    site.finish().await;
+}

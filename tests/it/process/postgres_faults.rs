@@ -1,10 +1,13 @@
 //! A PostgreSQL server that restarts, crashes, ends connections, has none left, or is not there yet.
 
+use std::thread::JoinHandle;
+
 use meterit_sync::demo::client_system::{FaultAction, FaultPath, FaultRule};
 
 use super::{
     crashes::assert_no_reading_under_two_keys,
     postgres_site::PostgresSite,
+    service::Service,
     waiting::{wait_for, wait_until},
 };
 use crate::helpers::postgres::{PostgresServer, blocking};
@@ -143,25 +146,43 @@ fn fresh_readings_are_announced_and_announcements_stop_for_a_while() {
     service.stop();
 }
 
-#[test]
-fn rows_that_another_session_locks_hold_up_no_others() {
-    const READINGS: u32 = 20_000;
-    let server = PostgresServer::start();
-    let site = PostgresSite::on(&server).set("BATCH_SIZE", "200");
+/// A service that has begun with an empty queue and sends nothing until it is told to.
+fn idle_service(site: &PostgresSite) -> Service {
     let service = site.start();
     wait_until("an idle service", || {
         service.get("/status")["state"] == "ok"
     });
     service.ask("POST", "/api/v1/sync/stop", None);
-    site.insert(READINGS);
+    service
+}
+
+/// A session that keeps a row locked, and what ends it.
+fn locked_row(site: &PostgresSite, id: u32) -> (JoinHandle<Result<(), sqlx::Error>>, impl Fn()) {
     let url = site.url.clone();
     let lock = std::thread::spawn(move || {
-        let statements =
-            "BEGIN; SELECT id FROM meter_readings WHERE id = 7 FOR UPDATE; SELECT pg_sleep(600)";
-        blocking::execute(&url, statements)
+        let statements = format!(
+            "BEGIN; SELECT id FROM meter_readings WHERE id = {id} FOR UPDATE; SELECT pg_sleep(600)"
+        );
+        blocking::execute(&url, &statements)
     });
     let of_the_lock = "pg_stat_activity WHERE wait_event = 'PgSleep'";
     wait_until("the lock", || site.count(of_the_lock) == 1);
+    let release = move || {
+        site.ask(&format!(
+            "SELECT pg_cancel_backend(pid)::text FROM {of_the_lock}"
+        ));
+    };
+    (lock, release)
+}
+
+#[test]
+fn rows_that_another_session_locks_hold_up_no_others() {
+    const READINGS: u32 = 20_000;
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server).set("BATCH_SIZE", "200");
+    let service = idle_service(&site);
+    site.insert(READINGS);
+    let (lock, release) = locked_row(&site, 7);
     service.ask("POST", "/api/v1/sync/start", None);
     wait_until("all others to leave", || {
         site.count("meter_readings") == 200
@@ -171,13 +192,34 @@ fn rows_that_another_session_locks_hold_up_no_others() {
     });
     let reason = status["reason"].as_str().unwrap();
     assert!(reason.contains("lock timeout"), "{reason}");
-    site.ask(&format!(
-        "SELECT pg_cancel_backend(pid)::text FROM {of_the_lock}"
-    ));
+    release();
     assert!(lock.join().unwrap().is_err(), "it was cancelled");
     site.wait_until_drained(READINGS.into());
     wait_until("all to be well", || service.get("/status")["state"] == "ok");
     service.stop();
     site.assert_all_delivered_once(READINGS.into());
     assert_no_reading_under_two_keys(&site.client_system.batches(), READINGS as usize);
+}
+
+#[test]
+fn an_unreadable_row_that_another_session_locks_holds_up_no_others() {
+    const READINGS: u32 = 2_000;
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server).set("BATCH_SIZE", "200");
+    let service = idle_service(&site);
+    site.insert(READINGS);
+    let spoilt = "UPDATE meter_readings SET value = 'NaN' WHERE id = 7";
+    blocking::execute(&site.url, spoilt).unwrap();
+    let (lock, release) = locked_row(&site, 7);
+    service.ask("POST", "/api/v1/sync/start", None);
+    wait_until("all others to leave", || site.count("meter_readings") == 1);
+    let status = service.get("/status");
+    assert_eq!(status["queue"]["pending"], 1, "{status}");
+    release();
+    assert!(lock.join().unwrap().is_err(), "it was cancelled");
+    service.ask("POST", "/api/v1/sync/trigger", None);
+    wait_until("it to be set aside", || {
+        site.count("quarantined_readings") == 1
+    });
+    service.stop();
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use meterit_sync::{
     domain::{
         batch::{ClaimOrder, IdempotencyKey, Manifest, ManifestState},
+        quarantine::QuarantineReason,
         reading_ids::ReadingIds,
     },
     storage::{QueueLength, SyncStore},
@@ -106,6 +107,32 @@ async fn nobody_waits_for_a_meter_that_another_program_has_locked() {
     let meters = database.meters(ALL).await.unwrap().items;
     let known: Vec<_> = meters.iter().map(|meter| meter.last_reading_at).collect();
     assert_eq!(known, [None, Some(now())]);
+}
+
+/// Somebody corrects a row by hand, and takes his time.
+#[tokio::test]
+async fn nobody_waits_for_an_unreadable_row_that_is_being_corrected() {
+    let site = PostgresSite::new();
+    let database = site.open().await;
+    store(&*database, &readings(3)).await;
+    site.execute("UPDATE meter_readings SET value = 'NaN' WHERE id <= 2")
+        .await;
+    let mut other = PgConnection::connect(&site.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; UPDATE meter_readings SET value = 7 WHERE id = 1")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let entries = [1, 2].map(|id| entry(id, QuarantineReason::Unreadable));
+    let set_aside = async || {
+        let mut transaction = database.begin().await.unwrap();
+        let moved = transaction.quarantine(&entries, now()).await.unwrap();
+        transaction.commit().await.unwrap();
+        moved.encode()
+    };
+    assert_eq!(set_aside().await, "2");
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    assert_eq!(set_aside().await, "", "it can be read now");
+    assert_eq!(pending(&*database).await, "1,3");
 }
 
 async fn manifest(database: &dyn SyncStore, name: &str) -> Option<Manifest> {

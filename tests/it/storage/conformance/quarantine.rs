@@ -26,7 +26,7 @@ pub async fn readings_are_set_aside_with_an_audit(site: &dyn Site) {
         .await
         .unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(moved, 2);
+    assert_eq!(moved.encode(), "2,4");
     assert_eq!(pending(&*database).await, "1,3,5");
     assert_eq!(database.quarantined_count().await.unwrap(), 2);
     let page = database.quarantine(&any(), ALL).await.unwrap();
@@ -171,11 +171,7 @@ pub async fn what_cannot_be_sent_does_not_return(site: &dyn Site) {
     store(&*database, &readings(3)).await;
     set_aside(
         &*database,
-        &[
-            entry(1, Unreadable),
-            entry(2, Unreadable),
-            entry(3, Unreadable),
-        ],
+        &[entry(1, Refused), entry(2, Refused), entry(3, Refused)],
     )
     .await;
     site.execute("UPDATE quarantined_readings SET timestamp = 'soon' WHERE reading_id = 1")
