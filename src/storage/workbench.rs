@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::StoreError;
 
@@ -36,7 +36,10 @@ pub async fn at_workbench<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {
     let (tell, told) = oneshot::channel();
+    let runtime = Handle::current();
     let job = Box::new(move || {
+        // A connection of a pool that nobody takes back finds its way home from within the runtime alone.
+        let _within = runtime.enter();
         // Whoever asked may have gone.
         let _ = tell.send(work());
     });
@@ -65,5 +68,28 @@ mod tests {
         let first = at_workbench(thread).await.expect("an answer");
         assert_eq!(at_workbench(thread).await.expect("an answer"), first);
         assert_ne!(thread(), first);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_goes_within_the_runtime() {
+        #[derive(Debug)]
+        struct Unwanted(mpsc::Sender<bool>);
+        impl Drop for Unwanted {
+            fn drop(&mut self) {
+                // The test listens.
+                let _ = self.0.send(Handle::try_current().is_ok());
+            }
+        }
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let (tell, was_within) = mpsc::channel();
+        let asker = tokio::spawn(at_workbench(move || {
+            may_go_on.recv().unwrap();
+            Unwanted(tell)
+        }));
+        tokio::task::yield_now().await;
+        asker.abort();
+        assert!(asker.await.unwrap_err().is_cancelled());
+        go_on.send(()).unwrap();
+        assert!(was_within.recv().unwrap());
     }
 }
