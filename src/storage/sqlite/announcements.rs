@@ -1,6 +1,9 @@
 //! The operating system tells of the next change of the files, so that nobody has to look while there is none.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
+
+/// Changes of other files beside the database are looked at so often at the most.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// Waits until something is written beside `path` that may be a change of the database there.
 ///
@@ -44,6 +47,8 @@ pub(super) async fn changed(path: &Path) -> io::Result<()> {
                 return Ok(());
             }
         }
+        // Another program's log need not be followed line by line.
+        tokio::time::sleep(BETWEEN_LOOKS).await;
     }
 }
 
@@ -55,7 +60,7 @@ pub(super) async fn changed(_: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, time::Duration};
+    use std::fs;
 
     use super::*;
 
