@@ -7,7 +7,8 @@ use super::{
 use crate::domain::{
     link_probe::{BEARABLE_CLOCK_DIFFERENCE, LinkFault},
     pass::PassEnd,
-    status::{ConfigStatus, HeartbeatStatus, UploadTrouble},
+    status::{ConfigStatus, HeartbeatStatus, State, UploadTrouble},
+    store::StoreError,
     timestamp::Timestamp,
 };
 
@@ -79,6 +80,40 @@ impl Evidence {
             words: words::unanswered(pass),
             since: pass.started_at,
         })
+    }
+
+    /// Why nothing is uploaded explains neither that readings cannot be stored meanwhile nor that a part of the service is down:
+    /// the most severe of what else needs a person is told as well.
+    pub(super) fn with_other_trouble(&self, verdict: Verdict) -> Verdict {
+        if verdict.state > State::RateLimited {
+            return verdict;
+        }
+        let other = self
+            .database_failing_as_well()
+            .or_else(|| Some(self.salvaged()?.1))
+            .or_else(|| Some(self.replaced()?.1))
+            .or_else(|| Some(self.actor_down()?.1))
+            .or_else(|| Some(self.unsettled()?.1));
+        match other {
+            Some(other) => Verdict {
+                reason: words::besides(&verdict.reason, &other),
+                ..verdict
+            },
+            None => verdict,
+        }
+    }
+
+    fn database_failing_as_well(&self) -> Option<String> {
+        let database = &self.database;
+        let (words, _) = database.failing_since.as_ref()?;
+        if database.is_damaged {
+            return Some(words::damaged(words));
+        }
+        // That the disk is full was told with the readings that wait.
+        let is_told = matches!(database.failure, Some(StoreError::Full(_)))
+            && database.queue.disk_full_since.is_some();
+        let remedy = database.failure.as_ref().map(StoreError::remedy);
+        (!is_told).then(|| words::database_failing_as_well(words, remedy))
     }
 
     /// By how much the clocks differed at the last heartbeat, where that is more than bearable.

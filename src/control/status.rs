@@ -137,7 +137,7 @@ impl Control {
     }
 
     pub(super) fn verdict(&self, evidence: &Evidence) -> Verdict {
-        let verdict = evidence.with_clocks(evidence.with_damage(evidence.verdict()));
+        let verdict = evidence.with_clocks(evidence.with_other_trouble(evidence.verdict()));
         self.standing.note(verdict, evidence.now)
     }
 
@@ -292,7 +292,7 @@ impl Evidence {
             .or_else(|| self.unheard())
     }
 
-    fn unsettled(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn unsettled(&self) -> Option<(Timestamp, String)> {
         let (words, since) = self.manager.unsettled.as_ref()?;
         Some((*since, words::unsettled(words)))
     }
@@ -308,23 +308,12 @@ impl Evidence {
         Some((*since, reason))
     }
 
-    /// Nothing that is uploaded or not is as bad as a queue that cannot be read.
-    fn with_damage(&self, verdict: Verdict) -> Verdict {
-        match &self.database.failing_since {
-            Some((words, _)) if self.database.is_damaged && verdict.state <= State::RateLimited => {
-                let reason = words::damaged_as_well(&verdict.reason, words);
-                Verdict { reason, ..verdict }
-            }
-            _ => verdict,
-        }
-    }
-
-    fn salvaged(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn salvaged(&self) -> Option<(Timestamp, String)> {
         let (newest, earlier) = self.database.salvages.split_first()?;
         Some((newest.at, words::salvaged(newest, earlier)))
     }
 
-    fn replaced(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn replaced(&self) -> Option<(Timestamp, String)> {
         let at = self.database.replaced_at?;
         Some((at, words::replaced(self.queue())))
     }
@@ -334,7 +323,7 @@ impl Evidence {
         Some((since, words::disk_full(self.queue())))
     }
 
-    fn actor_down(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn actor_down(&self) -> Option<(Timestamp, String)> {
         // One that has ended needs a person, one that is being restarted does not.
         let actor = self
             .actors

@@ -255,6 +255,67 @@ fn a_full_disk_and_another_fault_are_both_told() {
 }
 
 #[test]
+fn what_else_is_wrong_is_told_where_nothing_is_uploaded_anyhow() {
+    let failing: Spoil = |evidence| {
+        let failure = StoreError::Failed("the server closed the connection".into());
+        evidence.database.failing_since = Some((failure.to_string(), at(20)));
+        evidence.database.failure = Some(failure);
+    };
+    let full: Spoil = |evidence| {
+        let failure = StoreError::Full("database or disk is full".into());
+        evidence.database.failing_since = Some((failure.to_string(), at(20)));
+        evidence.database.failure = Some(failure);
+    };
+    let ended: Spoil = |evidence| evidence.actors = vec![actor(ActorState::Stopped)];
+    let unsettled: Spoil = |evidence| {
+        evidence.manager.unsettled = Some(("7 outcomes cannot be written down".into(), at(30)));
+    };
+    for state in [RATE_LIMITED, OFFLINE, UNAUTHORIZED, MISCONFIGURED, STOPPED] {
+        for (spoil, words) in [
+            (LOCKED, "end its transaction"),
+            (failing, "the server closed the connection"),
+            (full, "make room on that disk"),
+            (ended, "a restart of the service brings it back"),
+            (unsettled, "7 outcomes cannot be written down"),
+        ] {
+            let mut evidence = in_order();
+            state(&mut evidence);
+            let alone = evidence.verdict();
+            spoil(&mut evidence);
+            let verdict = evidence.with_other_trouble(evidence.verdict());
+            assert_eq!((verdict.state, verdict.since), (alone.state, alone.since));
+            let reason = verdict.reason;
+            assert!(
+                reason.starts_with(&format!("{} Besides: ", alone.reason)),
+                "{reason}"
+            );
+            assert!(reason.contains(words), "{words}: {reason}");
+        }
+        // The worst comes first, and is enough.
+        let mut evidence = in_order();
+        state(&mut evidence);
+        ended(&mut evidence);
+        LOCKED(&mut evidence);
+        evidence.database.queue.uncounted = true;
+        let reason = evidence.with_other_trouble(evidence.verdict()).reason;
+        assert!(reason.contains("end its transaction"), "{reason}");
+        assert!(!reason.contains("has ended"), "{reason}");
+        assert_eq!(
+            reason.matches("how many readings wait").count(),
+            1,
+            "{reason}"
+        );
+        // A full disk is told with the readings that wait.
+        let mut evidence = in_order();
+        state(&mut evidence);
+        FULL(&mut evidence);
+        full(&mut evidence);
+        let reason = evidence.with_other_trouble(evidence.verdict()).reason;
+        assert_eq!(reason.matches("is full").count(), 1, "{reason}");
+    }
+}
+
+#[test]
 fn a_lock_says_what_to_do_and_is_not_blamed_once_it_is_gone() {
     let mut evidence = in_order();
     LOCKED(&mut evidence);

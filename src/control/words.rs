@@ -1,5 +1,8 @@
 //! The sentences in which `/status` explains a state: what happened, what it means, what will fix it.
 
+mod salvaged;
+
+pub(super) use self::salvaged::salvaged;
 use crate::{
     domain::{
         connectivity::ConnectivityStatus,
@@ -10,7 +13,6 @@ use crate::{
         status::{
             ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, UploadTrouble,
         },
-        store::Salvage,
         timestamp::Timestamp,
         words::{SET_THE_RIGHT_KEY, count, counted, readings_are},
     },
@@ -84,12 +86,21 @@ pub(super) fn actor_down(actor: &ActorStatus) -> String {
 
 /// `remedy` is what to do about it, where that is known.
 pub(super) fn database_failing(words: &str, remedy: Option<&str>, queue: &QueueStatus) -> String {
-    let remedy = remedy.unwrap_or("all goes on by itself once that cause is removed");
     let unknown = if queue.uncounted {
         format!("{}; ", waiting(queue))
     } else {
         String::new()
     };
+    unusable(words, &unknown, remedy)
+}
+
+/// Goes after what tells of the queue already.
+pub(super) fn database_failing_as_well(words: &str, remedy: Option<&str>) -> String {
+    unusable(words, "", remedy)
+}
+
+fn unusable(words: &str, unknown: &str, remedy: Option<&str>) -> String {
+    let remedy = remedy.unwrap_or("all goes on by itself once that cause is removed");
     format!(
         "The Sync Database cannot be used ({words}), so nothing is taken out of it or stored in it; {unknown}it is tried again by itself; {remedy}."
     )
@@ -100,109 +111,6 @@ pub(super) fn damaged(words: &str) -> String {
     format!(
         "Pages of the Sync Database cannot be read ({words}); until a new one holds what can be read of it nothing is uploaded, and readings that are posted are refused (503); other programs go on with the new one. Look at the disk."
     )
-}
-
-/// Goes after why nothing is uploaded anyhow.
-pub(super) fn damaged_as_well(reason: &str, words: &str) -> String {
-    format!("{reason} Besides, pages of the Sync Database cannot be read ({words}).")
-}
-
-/// Those before it are told shortly.
-const EARLIER: usize = 3;
-
-/// `earlier` are those before it.
-pub(super) fn salvaged(salvage: &Salvage, earlier: &[Salvage]) -> String {
-    format!(
-        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it; {}. {}{} Look at the disk; restart those programs; remove {}, with its -wal and -shm, to end this message.",
-        salvage.set_aside,
-        counted(salvage.readings, "reading", "readings"),
-        losses(salvage),
-        if salvage.later_is_unreadable {
-            "What other programs may have written into the damaged one since then cannot be read by this service and stays there: restart them at once."
-        } else {
-            "What other programs still write into the damaged one is taken over as it comes."
-        },
-        salvaged_before(earlier),
-        if earlier.is_empty() {
-            "that file"
-        } else {
-            "each such file"
-        }
-    )
-}
-
-fn salvaged_before(earlier: &[Salvage]) -> String {
-    let mut told: Vec<String> = earlier
-        .iter()
-        .take(EARLIER)
-        .map(|salvage| {
-            format!(
-                " It had been damaged before, on {}, and that one lies in {}: {}{}.",
-                salvage.at,
-                salvage.set_aside,
-                losses(salvage),
-                if salvage.later_is_unreadable {
-                    "; what other programs may have written into it since then stays there: restart them at once"
-                } else {
-                    ""
-                }
-            )
-        })
-        .collect();
-    if earlier.len() > EARLIER {
-        told.push(format!(
-            " earlier_salvages tells of {} more.",
-            earlier.len() - EARLIER
-        ));
-    }
-    told.concat()
-}
-
-fn losses(salvage: &Salvage) -> String {
-    let mut told = vec![match salvage.lost_at_most {
-        Some(0) => "no reading was lost".to_owned(),
-        Some(count) => format!(
-            "{} could not be read, of which some may have been uploaded before",
-            counted(count, "reading at most", "readings at most")
-        ),
-        None => {
-            "how many readings were lost cannot be told: nobody can tell how many could not be read"
-                .to_owned()
-        }
-    }];
-    if salvage.quarantined > 0 {
-        told.push(format!(
-            "{} in quarantine, for nobody can tell whether they had been uploaded (GET /api/v1/quarantine)",
-            counted(salvage.quarantined, "reading is", "readings are")
-        ));
-    }
-    match salvage.quarantine_lost_at_most {
-        Some(0) => {}
-        Some(count) => told.push(format!(
-            "{} that had been in quarantine could not be read",
-            counted(count, "reading at most", "readings at most")
-        )),
-        None => told.push("nobody can tell how many readings had been in quarantine".to_owned()),
-    }
-    match salvage.batches_lost_at_most {
-        Some(0) => {}
-        Some(count) => told.push(format!(
-            "of {} the key was lost, so that their readings may arrive twice",
-            counted(
-                count,
-                "batch on its way at most",
-                "batches on their way at most"
-            )
-        )),
-        None => told.push("what was on its way may arrive twice".to_owned()),
-    }
-    if !salvage.also_lost.is_empty() {
-        told.push(format!(
-            "not all could be read of {}",
-            salvage.also_lost.join(", ")
-        ));
-    }
-    told.join("; ")
 }
 
 pub(super) fn replaced(queue: &QueueStatus) -> String {
