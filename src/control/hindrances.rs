@@ -16,11 +16,14 @@ use crate::domain::{
 const ANSWER_SECONDS: f64 = 10.0;
 
 impl Evidence {
-    /// The heartbeat, where it fails and nothing else explains that, and since when.
+    /// The heartbeat, where it fails and nothing else explains that, and since when. After an outage the first one tells.
     pub(super) fn failing_heartbeat(&self) -> Option<(&HeartbeatStatus, Timestamp)> {
         let since = self.heartbeat.failing_since?;
         let is_its_own = self.connectivity.is_connected && self.database.leads();
-        is_its_own.then_some((&self.heartbeat, since))
+        // A clock that was set back makes no link younger than now.
+        let up_since = self.connectivity.since.map(|up| up.min(self.now));
+        let is_tried = self.heartbeat.last_attempt_at >= up_since;
+        (is_its_own && is_tried).then_some((&self.heartbeat, since))
     }
 
     /// The configuration where the last download failed and nothing else explains that.

@@ -90,6 +90,7 @@ fn heartbeats_that_fail_are_told_at_once_and_need_attention_when_that_lasts() {
     evidence.heartbeat = HeartbeatStatus {
         consecutive_failures: 11,
         failing_since: Some(at(400)),
+        last_attempt_at: Some(at(990)),
         last_error: Some("the Client System answered 404: no such thing".into()),
         ..HeartbeatStatus::default()
     };
@@ -105,6 +106,14 @@ fn heartbeats_that_fail_are_told_at_once_and_need_attention_when_that_lasts() {
     let lasting = evidence.verdict();
     assert_eq!((lasting.state, lasting.since), (State::Degraded, at(400)));
     assert!(lasting.reason.contains("404"), "{}", lasting.reason);
+
+    // After an outage the next one tells how they fare.
+    evidence.connectivity.since = Some(at(995));
+    assert_eq!(evidence.verdict().state, State::Ok);
+    assert!(!evidence.verdict().reason.contains("404"));
+    evidence.heartbeat.last_attempt_at = Some(at(1_000));
+    let again = evidence.verdict();
+    assert_eq!((again.state, again.since), (State::Degraded, at(400)));
 
     // With an interval of hours, one that failed has not failed for hours.
     evidence.heartbeat.consecutive_failures = 1;
