@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
+        connectivity::AUTH,
         link_probe::{BEARABLE_CLOCK_DIFFERENCE, LinkFault, LinkProbe, ProbeStep},
         timestamp::Timestamp,
     },
@@ -233,7 +234,7 @@ impl<'a> Probe<'a> {
             authenticated: false,
             ..Call::get(HEALTH, self.patience)
         };
-        let auth = Call::post("/sync/auth", Bytes::from_static(b"{}"), self.patience);
+        let auth = Call::post(AUTH, Bytes::from_static(b"{}"), self.patience);
         if self.exchange("health", &wire, health).await.is_ok() {
             // Whoever looks ill may let callers in all the same, and what that shows is worth knowing.
             let _ = self.exchange("auth", &wire, auth).await;
