@@ -203,7 +203,7 @@ impl Evidence {
             Verdict::new(
                 State::Stopped,
                 self.manager.stopped_since.unwrap_or(self.started_at),
-                words::stopped(self.queue()),
+                words::stopped(self.queue(), self.automatic),
             )
         })
     }
@@ -212,10 +212,10 @@ impl Evidence {
         let (end, since) = self.manager.pause.as_ref()?;
         let reason = match (state, end) {
             (State::Misconfigured, PassEnd::Misconfigured { .. }) => {
-                words::misconfigured(end, self.queue())
+                words::misconfigured(end, self.queue(), self.automatic)
             }
             (State::Unauthorized, PassEnd::Unauthorized { .. }) => {
-                words::unauthorized(end, self.queue())
+                words::unauthorized(end, self.queue(), self.automatic)
             }
             _ => return None,
         };
@@ -229,7 +229,7 @@ impl Evidence {
             Verdict::new(
                 State::Offline,
                 since.unwrap_or(self.started_at),
-                words::offline(link.last_error.as_deref(), self.queue()),
+                words::offline(link.last_error.as_deref(), self.queue(), self.automatic),
             )
         })
     }
@@ -242,7 +242,7 @@ impl Evidence {
         Some(Verdict::new(
             State::RateLimited,
             self.api_client.held_since.unwrap_or(self.started_at),
-            words::rate_limited(until, self.queue()),
+            words::rate_limited(until, self.queue(), self.automatic),
         ))
     }
 
@@ -274,7 +274,7 @@ impl Evidence {
         pass.setback.as_ref()?;
         Some((
             pass.started_at,
-            words::syncing(pass, self.queue(), self.now),
+            words::syncing(pass, self.queue(), self.now, self.automatic),
         ))
     }
 
@@ -294,7 +294,7 @@ impl Evidence {
 
     pub(super) fn unsettled(&self) -> Option<(Timestamp, String)> {
         let (words, since) = self.manager.unsettled.as_ref()?;
-        Some((*since, words::unsettled(words)))
+        Some((*since, words::unsettled(words, self.automatic)))
     }
 
     fn database_failing(&self) -> Option<(Timestamp, String)> {
@@ -303,7 +303,7 @@ impl Evidence {
             words::damaged(words)
         } else {
             let remedy = self.database.failure.as_ref().map(StoreError::remedy);
-            words::database_failing(words, remedy, self.queue())
+            words::database_failing(words, remedy, self.queue(), self.automatic)
         };
         Some((*since, reason))
     }
@@ -320,7 +320,7 @@ impl Evidence {
 
     fn disk_full(&self) -> Option<(Timestamp, String)> {
         let since = self.queue().disk_full_since?;
-        Some((since, words::disk_full(self.queue())))
+        Some((since, words::disk_full(self.queue(), self.automatic)))
     }
 
     pub(super) fn actor_down(&self) -> Option<(Timestamp, String)> {
@@ -348,14 +348,14 @@ impl Evidence {
 
     fn failing(&self) -> Option<(Timestamp, String)> {
         let (end, since) = self.lasting_failure()?;
-        Some((*since, words::failing(end, self.queue())))
+        Some((*since, words::failing(end, self.queue(), self.automatic)))
     }
 
     fn parked(&self) -> Option<(Timestamp, String)> {
         (self.queue().parked_batches > 0).then(|| {
             // When the first batch was parked is not published; its readings wait at least since the oldest.
             let since = self.queue().oldest_pending_at.unwrap_or(self.started_at);
-            (since, words::parked(self.queue()))
+            (since, words::parked(self.queue(), self.automatic))
         })
     }
 
@@ -373,8 +373,12 @@ impl Evidence {
     fn unheard(&self) -> Option<(Timestamp, String)> {
         let (heartbeat, since) = self.failing_heartbeat()?;
         let lasts = self.now.seconds_since(since) > HEARTBEAT_PATIENCE_SECONDS;
-        (lasts && heartbeat.consecutive_failures > 1)
-            .then(|| (since, words::unheard(heartbeat, since, self.queue())))
+        (lasts && heartbeat.consecutive_failures > 1).then(|| {
+            (
+                since,
+                words::unheard(heartbeat, since, self.queue(), self.automatic),
+            )
+        })
     }
 
     /// Whether a pass takes readings away, or has not had the time to.
@@ -396,7 +400,7 @@ impl Evidence {
         Some(Verdict::new(
             State::Syncing,
             pass.started_at,
-            words::syncing(pass, self.queue(), self.now),
+            words::syncing(pass, self.queue(), self.now, self.automatic),
         ))
     }
 

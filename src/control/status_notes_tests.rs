@@ -1,7 +1,7 @@
 //! Tests of what is said beside the state in a word, so that it hides nothing.
 
 use super::*;
-use crate::messages::sync_manager::Setback;
+use crate::{domain::words::START_A_PASS, messages::sync_manager::Setback};
 
 fn ended(end: PassEnd) -> PassReport {
     PassReport {
@@ -321,6 +321,59 @@ fn what_else_is_wrong_is_told_where_nothing_is_uploaded_anyhow() {
         full(&mut evidence);
         let reason = evidence.with_other_trouble(evidence.verdict()).reason;
         assert_eq!(reason.matches("is full").count(), 1, "{reason}");
+    }
+}
+
+#[test]
+fn nothing_is_promised_that_only_a_trigger_brings() {
+    let full_log: Spoil = |evidence| {
+        FULL(evidence);
+        evidence.database.queue.log_lacks_bytes = Some(7_000_000);
+    };
+    let failing: Spoil = |evidence| {
+        let words = "the Client System failed (500)".to_owned();
+        evidence.manager.failing_since = Some((PassEnd::GivenUp { words }, at(60)));
+    };
+    let parked: Spoil = |evidence| evidence.database.queue.parked_batches = 2;
+    let unsettled: Spoil = |evidence| {
+        evidence.manager.unsettled = Some(("7 outcomes cannot be written down".into(), at(30)));
+    };
+    let given_up: Spoil = |evidence| {
+        SET_BACK(evidence);
+        let pass = evidence.manager.current_pass.as_mut().expect("a pass");
+        pass.setback.as_mut().expect("a setback").again_at = None;
+    };
+    for spoil in [
+        STOPPED,
+        MISCONFIGURED,
+        UNAUTHORIZED,
+        OFFLINE,
+        RATE_LIMITED,
+        LOCKED,
+        FULL,
+        full_log,
+        failing,
+        parked,
+        unsettled,
+        given_up,
+    ] {
+        let mut evidence = in_order();
+        spoil(&mut evidence);
+        let reason = evidence.verdict().reason;
+        assert!(!reason.contains("ENABLE_AUTO_SYNC"), "{reason}");
+        evidence.automatic = false;
+        let reason = evidence.verdict().reason;
+        assert!(reason.contains(START_A_PASS), "{reason}");
+        for promise in [
+            "uploading resumes",
+            "resumes the uploading",
+            "tries again by itself",
+            "half minute by itself",
+            "goes on by itself and frees room",
+            "for the next pass",
+        ] {
+            assert!(!reason.contains(promise), "{promise}: {reason}");
+        }
     }
 }
 

@@ -14,16 +14,18 @@ use crate::{
             ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, UploadTrouble,
         },
         timestamp::Timestamp,
-        words::{SET_THE_RIGHT_KEY, count, counted, readings_are},
+        words::{SET_THE_RIGHT_KEY, START_A_PASS, count, counted, readings_are},
     },
     messages::sync_manager::CurrentPass,
 };
 
-pub(super) fn stopped(queue: &QueueStatus) -> String {
-    format!(
-        "Synchronisation is stopped; {}; POST /api/v1/sync/start resumes the uploading.",
-        kept(queue)
-    )
+pub(super) fn stopped(queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "POST /api/v1/sync/start resumes the uploading".to_owned()
+    } else {
+        format!("POST /api/v1/sync/start allows it again; after that, {START_A_PASS}")
+    };
+    format!("Synchronisation is stopped; {}; {then}.", kept(queue))
 }
 
 /// Whatever the state is, this needs a person before long.
@@ -39,33 +41,53 @@ pub(super) fn with_certificate(reason: String, expiring: Option<&ExpiringCertifi
     format!("{reason} {}; {means}; {remedy}.", beginning(&what))
 }
 
-pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus) -> String {
+pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "a probe every few minutes or a trigger resumes the uploading".to_owned()
+    } else {
+        format!("once that is mended, {START_A_PASS}")
+    };
     format!(
-        "The Client System does not take what is sent ({}), so uploading pauses; {}; check CLIENT_API_URL, and with the Client System's operator what it takes; a probe every few minutes or a trigger resumes the uploading.",
+        "The Client System does not take what is sent ({}), so uploading pauses; {}; check CLIENT_API_URL, and with the Client System's operator what it takes; {then}.",
         end.describe(),
         kept(queue)
     )
 }
 
-pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus) -> String {
+pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        String::new()
+    } else {
+        format!("; once it is accepted, {START_A_PASS}")
+    };
     format!(
-        "{}; uploading pauses; {}; {SET_THE_RIGHT_KEY}.",
+        "{}; uploading pauses; {}; {SET_THE_RIGHT_KEY}{then}.",
         beginning(&end.describe()),
         kept(queue)
     )
 }
 
-pub(super) fn offline(error: Option<&str>, queue: &QueueStatus) -> String {
+pub(super) fn offline(error: Option<&str>, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "uploading resumes by itself as soon as it answers".to_owned()
+    } else {
+        format!("as soon as it answers, {START_A_PASS}")
+    };
     format!(
-        "The Client System cannot be reached ({}); {}; uploading resumes by itself as soon as it answers.",
+        "The Client System cannot be reached ({}); {}; {then}.",
         error.unwrap_or("no connection came about"),
         kept(queue)
     )
 }
 
-pub(super) fn rate_limited(until: Timestamp, queue: &QueueStatus) -> String {
+pub(super) fn rate_limited(until: Timestamp, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "uploading resumes by itself then".to_owned()
+    } else {
+        format!("then {START_A_PASS}")
+    };
     format!(
-        "The Client System asked to be left alone until {until}; {}; uploading resumes by itself then.",
+        "The Client System asked to be left alone until {until}; {}; {then}.",
         kept(queue)
     )
 }
@@ -85,16 +107,25 @@ pub(super) fn actor_down(actor: &ActorStatus) -> String {
 }
 
 /// `remedy` is what to do about it, where that is known.
-pub(super) fn database_failing(words: &str, remedy: Option<&str>, queue: &QueueStatus) -> String {
+pub(super) fn database_failing(
+    words: &str,
+    remedy: Option<&str>,
+    queue: &QueueStatus,
+    automatic: bool,
+) -> String {
     let unknown = if queue.uncounted {
         format!("{}; ", waiting(queue))
     } else {
         String::new()
     };
-    unusable(words, &unknown, remedy)
+    let reason = unusable(words, &unknown, remedy);
+    if automatic {
+        return reason;
+    }
+    format!("{reason} After that, {START_A_PASS}.")
 }
 
-/// Goes after what tells of the queue already.
+/// Goes after what tells already of the queue, and of how uploading goes on.
 pub(super) fn database_failing_as_well(words: &str, remedy: Option<&str>) -> String {
     unusable(words, "", remedy)
 }
@@ -120,17 +151,27 @@ pub(super) fn replaced(queue: &QueueStatus) -> String {
     )
 }
 
-pub(super) fn disk_full(queue: &QueueStatus) -> String {
+pub(super) fn disk_full(queue: &QueueStatus, automatic: bool) -> String {
     if let Some(bytes) = queue.log_lacks_bytes {
         return format!(
-            "The disk under the Sync Database is full: {}, and the log of the database cannot be emptied, for which {} MB are missing{}; make that room on the disk, for until then uploading may stand still as well, and new readings are refused (507); all goes on by itself then.",
+            "The disk under the Sync Database is full: {}, and the log of the database cannot be emptied, for which {} MB are missing{}; make that room on the disk, for until then uploading may stand still as well, and new readings are refused (507); {}.",
             waiting(queue),
             bytes.div_ceil(1_000_000),
-            kept_log(queue)
+            kept_log(queue),
+            if automatic {
+                "all goes on by itself then".to_owned()
+            } else {
+                format!("after that, {START_A_PASS}")
+            }
         );
     }
+    let uploading = if automatic {
+        "has a reserve of its own, goes on by itself and frees room".to_owned()
+    } else {
+        format!("has a reserve of its own and frees room: {START_A_PASS}")
+    };
     format!(
-        "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading has a reserve of its own, goes on by itself and frees room. If this lasts, make room on that disk{}.",
+        "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading {uploading}. If this lasts, make room on that disk{}.",
         waiting(queue),
         kept_log(queue)
     )
@@ -149,21 +190,31 @@ pub(super) fn not_counted() -> String {
     "How many readings wait is not known yet: the queue has not been counted since the start; the count goes on by itself as soon as the Sync Database answers.".to_owned()
 }
 
-pub(super) fn parked(queue: &QueueStatus) -> String {
+pub(super) fn parked(queue: &QueueStatus, automatic: bool) -> String {
     let (batches, were, their) = match queue.parked_batches {
         1 => ("1 batch".to_owned(), "was", "its"),
         count => (counted(count, "batch", "batches"), "were", "their"),
     };
     let last = queue.parked_error.as_ref();
     let last = last.map_or_else(String::new, |words| format!(" (the last time: {words})"));
+    let again = if automatic {
+        "tried again with more time".to_owned()
+    } else {
+        format!("tried again with more time by the next pass: {START_A_PASS}")
+    };
     format!(
-        "{batches} failed in several passes{last} and {were} set back while the others proceed; {their} readings are kept and tried again with more time; if that lasts, tell whoever runs the Client System; the sync log holds all answers."
+        "{batches} failed in several passes{last} and {were} set back while the others proceed; {their} readings are kept and {again}; if that lasts, tell whoever runs the Client System; the sync log holds all answers."
     )
 }
 
-pub(super) fn failing(end: &PassEnd, queue: &QueueStatus) -> String {
+pub(super) fn failing(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "the next pass tries again by itself".to_owned()
+    } else {
+        format!("to try again, {START_A_PASS}")
+    };
     format!(
-        "The last passes did not empty the queue ({}); {}; the next pass tries again by itself.",
+        "The last passes did not empty the queue ({}); {}; {then}.",
         end.describe(),
         kept(queue)
     )
@@ -223,16 +274,27 @@ pub(super) fn unheard(
     heartbeat: &HeartbeatStatus,
     since: Timestamp,
     queue: &QueueStatus,
+    automatic: bool,
 ) -> String {
+    let uploaded = if automatic {
+        "readings are uploaded all the same"
+    } else {
+        "readings are uploaded all the same by a pass that somebody starts"
+    };
     format!(
-        "Heartbeats have not been accepted since {since}, {} in a row ({}), so the Client System may take this site for dead; readings are uploaded all the same ({}); the next one is sent by itself, and if they go on failing, tell whoever runs the Client System what it answers.",
+        "Heartbeats have not been accepted since {since}, {} in a row ({}), so the Client System may take this site for dead; {uploaded} ({}); the next one is sent by itself, and if they go on failing, tell whoever runs the Client System what it answers.",
         count(heartbeat.consecutive_failures.into()),
         heartbeat.last_error.as_deref().unwrap_or("no reason known"),
         waiting(queue)
     )
 }
 
-pub(super) fn syncing(pass: &CurrentPass, queue: &QueueStatus, now: Timestamp) -> String {
+pub(super) fn syncing(
+    pass: &CurrentPass,
+    queue: &QueueStatus,
+    now: Timestamp,
+    automatic: bool,
+) -> String {
     let delivered = counted(pass.delivered, "reading", "readings");
     let pending = if queue.uncounted {
         "nobody knows yet how many".to_owned()
@@ -243,7 +305,8 @@ pub(super) fn syncing(pass: &CurrentPass, queue: &QueueStatus, now: Timestamp) -
         let next = match setback.again_at {
             Some(at) if at > now => format!("it is repeated at {at}"),
             Some(_) => "it is being repeated".to_owned(),
-            None => "its readings are kept for the next pass".to_owned(),
+            None if automatic => "its readings are kept for the next pass".to_owned(),
+            None => format!("its readings are kept: after this pass, {START_A_PASS}"),
         };
         return format!(
             "A pass is trying to upload: {delivered} delivered so far, {pending} to go; the last sending failed ({}), and {next}.",
@@ -345,9 +408,14 @@ fn set_aside(queue: &QueueStatus) -> String {
 }
 
 /// As the beginning of a sentence.
-pub(super) fn unsettled(words: &str) -> String {
+pub(super) fn unsettled(words: &str, automatic: bool) -> String {
+    let again = if automatic {
+        "it is tried again every half minute by itself".to_owned()
+    } else {
+        format!("every pass tries it again: {START_A_PASS}")
+    };
     format!(
-        "{}; these readings stay in the queue, others go on, and nothing is sent again; it is tried again every half minute by itself; if that lasts, end the transaction of the program that has locked their rows, or take away what refuses to let them go.",
+        "{}; these readings stay in the queue, others go on, and nothing is sent again; {again}; if that lasts, end the transaction of the program that has locked their rows, or take away what refuses to let them go.",
         beginning(words)
     )
 }
