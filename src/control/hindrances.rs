@@ -12,6 +12,8 @@ use crate::domain::{
     timestamp::Timestamp,
 };
 
+/// A batch that fails for longer than this needs attention: the first repetitions come after 2, 4, 8 and 16 s.
+const SETBACK_SECONDS: f64 = 30.0;
 /// Answers to uploads that take longer than this are worth a word; an answer that is slow and comes is none.
 const ANSWER_SECONDS: f64 = 10.0;
 
@@ -59,7 +61,7 @@ impl Evidence {
         let manager = &self.manager;
         if let Some(pass) = &manager.current_pass {
             if let Some(setback) = &pass.setback {
-                return trouble(setback.words.clone(), pass.started_at);
+                return trouble(setback.words.clone(), setback.since);
             }
             if pass.delivered > 0 {
                 return None;
@@ -117,6 +119,19 @@ impl Evidence {
             && database.queue.disk_full_since.is_some();
         let remedy = database.failure.as_ref().map(StoreError::remedy);
         (!is_told).then(|| words::database_failing_as_well(words, remedy))
+    }
+
+    /// A batch that goes on failing needs attention, however many others are taken meanwhile.
+    pub(super) fn lasting_setback(&self) -> Option<(Timestamp, String)> {
+        let pass = self.manager.current_pass.as_ref()?;
+        let setback = pass.setback.as_ref()?;
+        // A pause at the Client System's wish is no failure of the batch.
+        let counts_from = Some(setback.since).max(self.api_client.held_until);
+        let lasts = self.now.seconds_since(counts_from?) > SETBACK_SECONDS;
+        lasts.then(|| {
+            let words = words::set_back(pass, setback, self.queue(), self.now, self.automatic);
+            (setback.since, words)
+        })
     }
 
     /// By how much the clocks differed at the last heartbeat, where that is more than bearable.

@@ -173,7 +173,7 @@ impl Evidence {
             .unwrap_or_else(|| self.ok())
     }
 
-    fn queue(&self) -> &QueueStatus {
+    pub(super) fn queue(&self) -> &QueueStatus {
         &self.database.queue
     }
 
@@ -271,9 +271,9 @@ impl Evidence {
     /// A pass that brings nothing is no fault yet, but it is told where something else is.
     fn setback(&self) -> Option<(Timestamp, String)> {
         let pass = self.manager.current_pass.as_ref()?;
-        pass.setback.as_ref()?;
+        let setback = pass.setback.as_ref()?;
         Some((
-            pass.started_at,
+            setback.since,
             words::syncing(pass, self.queue(), self.now, self.automatic),
         ))
     }
@@ -289,6 +289,7 @@ impl Evidence {
             .or_else(|| self.failing())
             .or_else(|| self.parked())
             .or_else(|| self.too_old())
+            .or_else(|| self.lasting_setback())
             .or_else(|| self.unheard())
     }
 

@@ -33,6 +33,7 @@ const SET_BACK: Spoil = |evidence| {
     pass.setback = Some(Setback {
         words: "no clear answer within 30 s".into(),
         again_at: Some(at(1_008)),
+        since: at(992),
     });
 };
 
@@ -48,6 +49,7 @@ fn a_pass_that_brings_nothing_says_why_and_promises_nothing() {
     pass.setback = Some(Setback {
         words: "the Client System failed (500): oh".into(),
         again_at: Some(at(1_008)),
+        since: at(992),
     });
     assert!(
         evidence.is_held_up(),
@@ -70,6 +72,40 @@ fn a_pass_that_brings_nothing_says_why_and_promises_nothing() {
         let reason = evidence.verdict().reason;
         assert!(reason.ends_with(next), "{reason}");
     }
+}
+
+#[test]
+fn a_batch_that_goes_on_failing_is_told_however_many_others_are_taken() {
+    let mut evidence = in_order();
+    evidence.database.queue.pending = 5;
+    SET_BACK(&mut evidence);
+    let pass = evidence.manager.current_pass.as_mut().expect("a pass");
+    pass.delivered = 1_200;
+    let verdict = evidence.verdict();
+    assert_eq!(verdict.state, State::Syncing);
+    assert_eq!(
+        verdict.reason,
+        "A pass is uploading: 1,200 readings delivered so far, 5 to go; one batch failed (no clear answer within 30 s), and it \
+         is repeated at 1970-01-01T00:16:48.000Z."
+    );
+    let since = evidence.upload_trouble().map(|trouble| trouble.since);
+    assert_eq!(since, Some(at(992)));
+    evidence.now = at(1_022);
+    assert_eq!(evidence.verdict().state, State::Syncing);
+    evidence.now = at(1_023);
+    let verdict = evidence.verdict();
+    assert_eq!((verdict.state, verdict.since), (State::Degraded, at(992)));
+    assert_eq!(
+        verdict.reason,
+        "A batch has not been taken since 1970-01-01T00:16:32.000Z (no clear answer within 30 s), and it is being repeated; in \
+         this pass 1,200 readings were delivered; 5 readings are kept in the Sync Database; if that lasts, tell whoever runs \
+         the Client System what it answers."
+    );
+    // Not while it waits at the Client System's wish.
+    evidence.api_client.held_until = Some(at(1_010));
+    assert_eq!(evidence.verdict().state, State::Syncing);
+    evidence.now = at(1_041);
+    assert_eq!(evidence.verdict().state, State::Degraded);
 }
 
 #[test]

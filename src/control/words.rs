@@ -16,7 +16,7 @@ use crate::{
         timestamp::Timestamp,
         words::{SET_THE_RIGHT_KEY, START_A_PASS, count, counted, readings_are},
     },
-    messages::sync_manager::CurrentPass,
+    messages::sync_manager::{CurrentPass, Setback},
 };
 
 pub(super) fn stopped(queue: &QueueStatus, automatic: bool) -> String {
@@ -302,21 +302,49 @@ pub(super) fn syncing(
         count(queue.pending)
     };
     if let Some(setback) = &pass.setback {
-        let next = match setback.again_at {
-            Some(at) if at > now => format!("it is repeated at {at}"),
-            Some(_) => "it is being repeated".to_owned(),
-            None if automatic => "its readings are kept for the next pass".to_owned(),
-            None => format!("its readings are kept: after this pass, {START_A_PASS}"),
+        let next = goes_on(setback, now, automatic);
+        let words = &setback.words;
+        return if pass.delivered == 0 {
+            format!(
+                "A pass is trying to upload: {delivered} delivered so far, {pending} to go; the last sending failed ({words}), and {next}."
+            )
+        } else {
+            format!(
+                "A pass is uploading: {delivered} delivered so far, {pending} to go; one batch failed ({words}), and {next}."
+            )
         };
-        return format!(
-            "A pass is trying to upload: {delivered} delivered so far, {pending} to go; the last sending failed ({}), and {next}.",
-            setback.words
-        );
     }
     let pace = queue.eta_s.map_or_else(String::new, |seconds| {
         format!("; at this pace the queue is empty in {}", lasting(seconds))
     });
     format!("A pass is uploading: {delivered} delivered so far, {pending} to go{pace}.")
+}
+
+/// A batch that has failed for long, whatever becomes of others.
+pub(super) fn set_back(
+    pass: &CurrentPass,
+    setback: &Setback,
+    queue: &QueueStatus,
+    now: Timestamp,
+    automatic: bool,
+) -> String {
+    format!(
+        "A batch has not been taken since {} ({}), and {}; in this pass {} delivered; {}; if that lasts, tell whoever runs the Client System what it answers.",
+        setback.since,
+        setback.words,
+        goes_on(setback, now, automatic),
+        counted(pass.delivered, "reading was", "readings were"),
+        kept(queue)
+    )
+}
+
+fn goes_on(setback: &Setback, now: Timestamp, automatic: bool) -> String {
+    match setback.again_at {
+        Some(at) if at > now => format!("it is repeated at {at}"),
+        Some(_) => "it is being repeated".to_owned(),
+        None if automatic => "its readings are kept for the next pass".to_owned(),
+        None => format!("its readings are kept: after this pass, {START_A_PASS}"),
+    }
 }
 
 /// What is not quite well where all is well.
