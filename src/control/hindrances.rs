@@ -87,6 +87,13 @@ impl Evidence {
         })
     }
 
+    /// With everything that is told beside whatever the state is.
+    pub(super) fn explained(&self, verdict: Verdict) -> Verdict {
+        let verdict = self.with_clocks(self.with_other_trouble(verdict));
+        let reason = words::with_certificate(verdict.reason, self.expiring.as_ref());
+        Verdict { reason, ..verdict }
+    }
+
     /// Why nothing is uploaded explains neither that readings cannot be stored meanwhile nor that a part of the service is down:
     /// the most severe of what else needs a person is told as well.
     pub(super) fn with_other_trouble(&self, verdict: Verdict) -> Verdict {

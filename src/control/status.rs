@@ -50,6 +50,7 @@ impl Verdict {
 }
 
 /// Everything that a verdict is based on, read at one moment.
+#[derive(Clone)]
 pub(super) struct Evidence {
     pub(super) now: Timestamp,
     pub(super) started_at: Timestamp,
@@ -61,6 +62,7 @@ pub(super) struct Evidence {
     pub(super) heartbeat: HeartbeatStatus,
     pub(super) config: ConfigStatus,
     pub(super) actors: Vec<ActorStatus>,
+    pub(super) expiring: Option<ExpiringCertificate>,
 }
 
 impl Control {
@@ -73,13 +75,11 @@ impl Control {
         }
         let verdict = self.verdict(&evidence);
         let upload_trouble = evidence.upload_trouble();
-        let expires = parts.certificate_expires.get();
-        let expiring = expires.and_then(|at| ExpiringCertificate::of(at, evidence.now));
         let queue = evidence.database.queue;
         let mut salvages = evidence.database.salvages.into_iter();
         ServiceStatus {
             state: verdict.state,
-            reason: words::with_certificate(verdict.reason, expiring.as_ref()),
+            reason: verdict.reason,
             since: verdict.since,
             sync: SyncStatus {
                 queue_size: queue.pending,
@@ -98,7 +98,7 @@ impl Control {
             salvage: salvages.next(),
             earlier_salvages: salvages.collect(),
             actors: evidence.actors,
-            expiring_certificate: expiring,
+            expiring_certificate: evidence.expiring,
             refused_calls: self.refused_calls(),
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: self.uptime_seconds(),
@@ -137,16 +137,18 @@ impl Control {
     }
 
     pub(super) fn verdict(&self, evidence: &Evidence) -> Verdict {
-        let verdict = evidence.with_clocks(evidence.with_other_trouble(evidence.verdict()));
+        let verdict = evidence.explained(evidence.verdict());
         self.standing.note(verdict, evidence.now)
     }
 
     pub(super) fn evidence(&self) -> Evidence {
         let parts = &self.parts;
+        let now = self.now();
+        let expires = parts.certificate_expires.get();
         let mut database = parts.database.get();
         database.queue.uncounted = !database.counted || database.is_damaged;
         Evidence {
-            now: self.now(),
+            now,
             started_at: parts.started_at,
             automatic: parts.automatic,
             manager: parts.sync_manager.get(),
@@ -156,13 +158,14 @@ impl Control {
             heartbeat: parts.heartbeat.get(),
             config: parts.config.get(),
             actors: parts.board.actors(),
+            expiring: expires.and_then(|at| ExpiringCertificate::of(at, now)),
         }
     }
 }
 
 impl Evidence {
     /// The first condition that holds, in the order that the contract gives.
-    fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         self.stopped()
             .or_else(|| self.paused(State::Misconfigured))
             .or_else(|| self.paused(State::Unauthorized))

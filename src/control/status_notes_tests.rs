@@ -26,7 +26,7 @@ const LOCKED: Spoil = |evidence| {
     evidence.database.failure = Some(locked());
 };
 const FULL: Spoil = |evidence| evidence.database.queue.disk_full_since = Some(at(50));
-const SET_BACK: Spoil = |evidence| {
+pub(super) const SET_BACK: Spoil = |evidence| {
     SYNCING(evidence);
     let pass = evidence.manager.current_pass.as_mut().expect("a pass");
     pass.delivered = 0;

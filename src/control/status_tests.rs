@@ -14,6 +14,8 @@ use crate::{
     messages::sync_manager::CurrentPass,
 };
 
+#[path = "status_causes_tests.rs"]
+mod causes;
 #[path = "status_notes_tests.rs"]
 mod notes;
 
@@ -45,6 +47,7 @@ fn in_order() -> Evidence {
         heartbeat: HeartbeatStatus::default(),
         config: ConfigStatus::default(),
         actors: Vec::new(),
+        expiring: None,
     }
 }
 
