@@ -179,6 +179,20 @@ fn a_download_of_the_configuration_that_failed_is_told_with_what_to_do() {
 }
 
 #[test]
+fn one_reading_that_waits_is_told_as_one() {
+    let mut evidence = in_order();
+    evidence.database.queue.pending = 1;
+    let reason = evidence.verdict().reason;
+    assert_eq!(reason, "1 reading waits for the next pass.");
+    evidence.automatic = false;
+    let reason = evidence.verdict().reason;
+    assert_eq!(
+        reason,
+        "1 reading waits for a trigger, for ENABLE_AUTO_SYNC is false."
+    );
+}
+
+#[test]
 fn one_reading_in_quarantine_is_told_as_one() {
     let mut evidence = in_order();
     evidence.database.queue.quarantined = 1;

@@ -369,12 +369,12 @@ pub(super) fn ok(
         }
         (0, _) => "All readings are uploaded".to_owned(),
         (count, true) => format!(
-            "{} wait for the next pass",
-            counted(count, "reading", "readings")
+            "{} for the next pass",
+            counted(count, "reading waits", "readings wait")
         ),
         (count, false) => format!(
-            "{} wait for a trigger, for ENABLE_AUTO_SYNC is false",
-            counted(count, "reading", "readings")
+            "{} for a trigger, for ENABLE_AUTO_SYNC is false",
+            counted(count, "reading waits", "readings wait")
         ),
     };
     format!(
