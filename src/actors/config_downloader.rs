@@ -10,6 +10,7 @@ use super::{STANDSTILL_MARGIN, after, after_instead, when_done};
 use crate::{
     clock::Clock,
     domain::{
+        backoff::Backoff,
         connectivity::{ConnectivityStatus, LinkChange},
         meter::{MeterChanges, SiteConfiguration},
         outcome::CallFailure,
@@ -80,12 +81,23 @@ pub struct ConfigDownloader {
     downloading: bool,
     /// When the leader's configuration is next looked at; none while this instance leads.
     follow_at: Option<Duration>,
+    /// Downloads in a row that came, and that the Sync Database did not take.
+    not_taken: u32,
+    /// The next try after such a one.
+    retry: Option<SpawnHandle>,
 }
 
 /// How soon an instance notices that it has become the leader.
 const FOLLOWER_LOOKS: Duration = Duration::from_secs(5);
 /// How often an instance looks for what the leader has downloaded.
 const FOLLOWER_READS: Duration = Duration::from_secs(60);
+/// How soon it is noticed that what keeps a configuration from being taken over is gone.
+const DATABASE_LOOKS: Duration = Duration::from_secs(5);
+/// Between two downloads that the Sync Database does not take although it can be used.
+const NOT_TAKEN: Backoff = Backoff {
+    base: Duration::from_secs(5),
+    cap: Duration::from_secs(600),
+};
 
 impl ConfigDownloader {
     /// A downloader that has not downloaded anything yet.
@@ -96,6 +108,8 @@ impl ConfigDownloader {
             waiting: Vec::new(),
             downloading: false,
             follow_at: None,
+            not_taken: 0,
+            retry: None,
         }
     }
 
@@ -170,8 +184,51 @@ impl ConfigDownloader {
         );
     }
 
-    fn finish(result: Downloaded, downloader: &mut Self, _: &mut Context<Self>) {
+    /// A Sync Database that is locked or not there must not cost more than the time for which it is: the schedule may be far.
+    fn try_again_if_not_taken(&mut self, result: &Downloaded, context: &mut Context<Self>) {
+        match result {
+            Err(DownloadFailure::Store(_) | DownloadFailure::Unavailable(_)) => {
+                self.not_taken = self.not_taken.saturating_add(1);
+            }
+            Err(DownloadFailure::Call(CallFailure::Held(_))) => {}
+            Ok(_) | Err(DownloadFailure::Call(_)) => self.not_taken = 0,
+        }
+        if self.not_taken > 0 {
+            let delay = NOT_TAKEN.delay_with_extra(self.not_taken, rand::random());
+            self.retry_after(delay, context);
+        }
+    }
+
+    /// There is one retry ahead at the most.
+    fn retry_after(&mut self, delay: Duration, context: &mut Context<Self>) {
+        let act = |downloader: &mut Self, context: &mut Context<Self>| {
+            downloader.retry = None;
+            if downloader.not_taken == 0 || !downloader.leads() {
+                return;
+            }
+            if downloader.offline() || !downloader.database_is_usable() {
+                return downloader.retry_after(DATABASE_LOOKS, context);
+            }
+            downloader.download(context);
+        };
+        let previous = self.retry.take();
+        self.retry = Some(after_instead(
+            previous,
+            &self.parts.clock,
+            delay,
+            context,
+            act,
+        ));
+    }
+
+    fn database_is_usable(&self) -> bool {
+        let database = &self.parts.database;
+        database.read(|snapshot| snapshot.failing_since.is_none())
+    }
+
+    fn finish(result: Downloaded, downloader: &mut Self, context: &mut Context<Self>) {
         downloader.downloading = false;
+        downloader.try_again_if_not_taken(&result, context);
         let now = downloader.parts.clock.now().into();
         downloader.parts.published.update(|status| {
             if let Err(DownloadFailure::Call(CallFailure::Held(until))) = &result {
@@ -261,6 +318,8 @@ impl Supervised for ConfigDownloader {
         self.waiting.clear();
         self.downloading = false;
         self.follow_at = None;
+        self.not_taken = 0;
+        self.retry = None;
     }
 }
 

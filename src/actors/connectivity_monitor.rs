@@ -230,10 +230,12 @@ impl ConnectivityMonitor {
             Ok(Ok(trouble)) => LinkEvidence::Answered {
                 call: HEALTH,
                 trouble,
+                proves_key: false,
             },
             Ok(Err(_)) => LinkEvidence::Answered {
                 call: HEALTH,
                 trouble: None,
+                proves_key: false,
             },
             // Nothing was learned about the link; the next check will tell.
             Err(_) => return monitor.retry_soon(context),

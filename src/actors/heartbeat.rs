@@ -153,7 +153,6 @@ fn note(
     if let Err(CallFailure::Held(until)) = result {
         // Nobody has refused it. The next one after the pause tells how heartbeats fare.
         tracing::debug!(%until, "no heartbeat: the client system wants to be left alone");
-        status.failing_since = None;
         return;
     }
     status.last_attempt_at = Some(now);
@@ -169,10 +168,10 @@ fn note(
             tracing::warn!(%failure, "a heartbeat was not accepted");
             status.last_error = Some(failure.to_string());
             status.consecutive_failures = status.consecutive_failures.saturating_add(1);
-            status.failing_since = match failure {
-                CallFailure::Unreachable(_) => None,
-                _ => status.failing_since.or(Some(now)),
-            };
+            // That nobody was there says nothing about how heartbeats are taken, before and after.
+            if !matches!(failure, CallFailure::Unreachable(_)) {
+                status.failing_since.get_or_insert(now);
+            }
         }
     }
 }
@@ -223,5 +222,37 @@ impl Handler<SettingsChanged> for Heartbeat {
 
     fn handle(&mut self, _: SettingsChanged, context: &mut Self::Context) {
         self.schedule(context);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::*;
+
+    #[test]
+    fn only_a_success_ends_that_heartbeats_are_refused() {
+        let at = |seconds| Timestamp(DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds));
+        let mut status = HeartbeatStatus::default();
+        let mut since_after = |seconds, result: Result<Option<Timestamp>, CallFailure>| {
+            note(&mut status, &result, at(seconds));
+            status.failing_since
+        };
+        let gone = || Err(CallFailure::Unreachable("refused".into()));
+        let refused = || {
+            Err(CallFailure::Refused {
+                status: 404,
+                words: "no such site".into(),
+            })
+        };
+        assert_eq!(since_after(0, gone()), None, "nobody has refused it");
+        assert_eq!(since_after(60, refused()), Some(at(60)));
+        assert_eq!(since_after(120, gone()), Some(at(60)));
+        let held = Err(CallFailure::Held(at(300)));
+        assert_eq!(since_after(180, held), Some(at(60)));
+        assert_eq!(since_after(360, refused()), Some(at(60)));
+        assert_eq!(since_after(420, Ok(None)), None);
+        assert_eq!(since_after(480, refused()), Some(at(480)));
     }
 }

@@ -257,7 +257,7 @@ pub enum ControlError {
     Refused(TriggerRefusal),
     /// The Client System wants to be left alone.
     #[error(
-        "the Client System asked to be left alone until {until}; nothing was sent, and uploading resumes by itself then"
+        "the Client System asked to be left alone until {until}; nothing was sent, and uploading resumes by itself then; with ENABLE_AUTO_SYNC=false only with another trigger"
     )]
     Held {
         /// Until when.
@@ -392,9 +392,11 @@ fn refusal_words(refusal: &TriggerRefusal) -> String {
             "; it uploads all readings that it finds, and `?wait=true` waits for the outcome"
         }
         TriggerRefusal::Offline(_) => {
-            "; the readings are kept, and uploading resumes by itself as soon as it answers"
+            "; the readings are kept, and uploading resumes by itself as soon as it answers; with ENABLE_AUTO_SYNC=false only with another trigger"
         }
-        TriggerRefusal::Held(_) => "; uploading resumes by itself then",
+        TriggerRefusal::Held(_) => {
+            "; uploading resumes by itself then; with ENABLE_AUTO_SYNC=false only with another trigger"
+        }
         TriggerRefusal::Stopped | TriggerRefusal::Restarted => "",
     };
     format!("{refusal}{more}")
@@ -417,8 +419,12 @@ fn pass_kind(end: &PassEnd) -> ProblemKind {
 fn pass_advice(end: &PassEnd) -> &'static str {
     match end {
         PassEnd::Stopped => "start synchronisation with POST /api/v1/sync/start",
-        PassEnd::Offline { .. } => "uploading resumes by itself as soon as it answers",
-        PassEnd::Held { .. } => "uploading resumes by itself then",
+        PassEnd::Offline { .. } => {
+            "uploading resumes by itself as soon as it answers; with ENABLE_AUTO_SYNC=false only with another trigger"
+        }
+        PassEnd::Held { .. } => {
+            "uploading resumes by itself then; with ENABLE_AUTO_SYNC=false only with another trigger"
+        }
         PassEnd::Unauthorized { .. } => SET_THE_RIGHT_KEY,
         PassEnd::Misconfigured { .. } => {
             "check CLIENT_API_URL, and with the Client System's operator what it takes"

@@ -7,19 +7,25 @@ use super::{
 use crate::domain::{
     link_probe::{BEARABLE_CLOCK_DIFFERENCE, LinkFault},
     pass::PassEnd,
-    status::{ConfigStatus, HeartbeatStatus, UploadTrouble},
+    status::{ConfigStatus, HeartbeatStatus, State, UploadTrouble},
+    store::StoreError,
     timestamp::Timestamp,
 };
 
+/// A batch that fails for longer than this needs attention: the first repetitions come after 2, 4, 8 and 16 s.
+const SETBACK_SECONDS: f64 = 30.0;
 /// Answers to uploads that take longer than this are worth a word; an answer that is slow and comes is none.
 const ANSWER_SECONDS: f64 = 10.0;
 
 impl Evidence {
-    /// The heartbeat, where it fails and nothing else explains that, and since when.
+    /// The heartbeat, where it fails and nothing else explains that, and since when. After an outage the first one tells.
     pub(super) fn failing_heartbeat(&self) -> Option<(&HeartbeatStatus, Timestamp)> {
         let since = self.heartbeat.failing_since?;
         let is_its_own = self.connectivity.is_connected && self.database.leads();
-        is_its_own.then_some((&self.heartbeat, since))
+        // A clock that was set back makes no link younger than now.
+        let up_since = self.connectivity.since.map(|up| up.min(self.now));
+        let is_tried = self.heartbeat.last_attempt_at >= up_since;
+        (is_its_own && is_tried).then_some((&self.heartbeat, since))
     }
 
     /// The configuration where the last download failed and nothing else explains that.
@@ -55,7 +61,7 @@ impl Evidence {
         let manager = &self.manager;
         if let Some(pass) = &manager.current_pass {
             if let Some(setback) = &pass.setback {
-                return trouble(setback.words.clone(), pass.started_at);
+                return trouble(setback.words.clone(), setback.since);
             }
             if pass.delivered > 0 {
                 return None;
@@ -78,6 +84,60 @@ impl Evidence {
         is_late.then(|| UploadTrouble {
             words: words::unanswered(pass),
             since: pass.started_at,
+        })
+    }
+
+    /// With everything that is told beside whatever the state is.
+    pub(super) fn explained(&self, verdict: Verdict) -> Verdict {
+        let verdict = self.with_clocks(self.with_other_trouble(verdict));
+        let reason = words::with_certificate(verdict.reason, self.expiring.as_ref());
+        Verdict { reason, ..verdict }
+    }
+
+    /// Why nothing is uploaded explains neither that readings cannot be stored meanwhile nor that a part of the service is down:
+    /// the most severe of what else needs a person is told as well.
+    pub(super) fn with_other_trouble(&self, verdict: Verdict) -> Verdict {
+        if verdict.state > State::RateLimited {
+            return verdict;
+        }
+        let other = self
+            .database_failing_as_well()
+            .or_else(|| Some(self.salvaged()?.1))
+            .or_else(|| Some(self.replaced()?.1))
+            .or_else(|| Some(self.actor_down()?.1))
+            .or_else(|| Some(self.unsettled()?.1));
+        match other {
+            Some(other) => Verdict {
+                reason: words::besides(&verdict.reason, &other),
+                ..verdict
+            },
+            None => verdict,
+        }
+    }
+
+    fn database_failing_as_well(&self) -> Option<String> {
+        let database = &self.database;
+        let (words, _) = database.failing_since.as_ref()?;
+        if database.is_damaged {
+            return Some(words::damaged(words));
+        }
+        // That the disk is full was told with the readings that wait.
+        let is_told = matches!(database.failure, Some(StoreError::Full(_)))
+            && database.queue.disk_full_since.is_some();
+        let remedy = database.failure.as_ref().map(StoreError::remedy);
+        (!is_told).then(|| words::database_failing_as_well(words, remedy))
+    }
+
+    /// A batch that goes on failing needs attention, however many others are taken meanwhile.
+    pub(super) fn lasting_setback(&self) -> Option<(Timestamp, String)> {
+        let pass = self.manager.current_pass.as_ref()?;
+        let setback = pass.setback.as_ref()?;
+        // A pause at the Client System's wish is no failure of the batch.
+        let counts_from = Some(setback.since).max(self.api_client.held_until);
+        let lasts = self.now.seconds_since(counts_from?) > SETBACK_SECONDS;
+        lasts.then(|| {
+            let words = words::set_back(pass, setback, self.queue(), self.now, self.automatic);
+            (setback.since, words)
         })
     }
 

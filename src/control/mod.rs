@@ -1,5 +1,6 @@
 //! Every operator action, once, as typed methods. HTTP and whatever else serves operators is thin over it.
 
+mod causes;
 mod error;
 mod health;
 mod hindrances;

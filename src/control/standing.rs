@@ -15,6 +15,47 @@ use crate::domain::{status::State, timestamp::Timestamp};
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 /// What comes about without an event, such as that a reading has waited for long, is told within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Causes may come and go in turn for as long as a state lasts: one line tells of a new one in this time.
+const NEW_CAUSE_EVERY: Duration = Duration::from_secs(300);
+
+/// What the log was told last.
+#[derive(Debug)]
+struct Told {
+    state: State,
+    cause: String,
+    /// When it was last told of a new cause of the same state, by the clock that never goes back.
+    new_cause_at: Option<Duration>,
+}
+
+impl Told {
+    /// The line to write, if any.
+    fn news(
+        told: &mut Option<Self>,
+        state: State,
+        cause: String,
+        now: Duration,
+    ) -> Option<&'static str> {
+        let last = told.as_ref();
+        let new_cause_at = last.and_then(|told| told.new_cause_at);
+        let (line, new_cause_at) = match last {
+            Some(last) if last.state == state => {
+                let is_early =
+                    new_cause_at.is_some_and(|at| now.saturating_sub(at) < NEW_CAUSE_EVERY);
+                if last.cause == cause || is_early {
+                    return None;
+                }
+                ("the state lasts, for another cause", Some(now))
+            }
+            _ => ("the state has changed", new_cause_at),
+        };
+        *told = Some(Self {
+            state,
+            cause,
+            new_cause_at,
+        });
+        Some(line)
+    }
+}
 
 /// What earlier looks have shown; nothing at first.
 #[derive(Debug, Default)]
@@ -48,17 +89,19 @@ impl Standing {
 }
 
 impl Control {
-    /// Writes into the log what the state is whenever it has changed, in the words of `/status`, for as long as it is let.
+    /// Writes into the log what the state is whenever it or its cause has changed, in the words of `/status`, for as long as
+    /// it is let.
     pub async fn log_changes(&self) -> Infallible {
         let mut told = None;
         let mut events = self.parts.events.listen_after(None);
         loop {
-            let verdict = self.verdict(&self.evidence());
-            if told != Some(verdict.state) {
-                log(&verdict);
-                told = Some(verdict.state);
-            }
+            let evidence = self.evidence();
+            let verdict = self.verdict(&evidence);
             let clock = &self.parts.clock;
+            let news = Told::news(&mut told, verdict.state, evidence.cause(), clock.elapsed());
+            if let Some(line) = news {
+                log(&verdict, line);
+            }
             tokio::select! {
                 _ = events.live.recv() => clock.sleep(SETTLED_AFTER).await,
                 () = clock.sleep(LOOK_EVERY) => {}
@@ -69,11 +112,11 @@ impl Control {
     }
 }
 
-fn log(verdict: &Verdict) {
+fn log(verdict: &Verdict, line: &'static str) {
     let (state, reason) = (verdict.state.name(), verdict.reason.as_str());
     match verdict.state {
-        State::Ok | State::Syncing => tracing::info!(state, reason, "the state has changed"),
-        _ => tracing::warn!(state, reason, "the state has changed"),
+        State::Ok | State::Syncing => tracing::info!(state, reason, "{line}"),
+        _ => tracing::warn!(state, reason, "{line}"),
     }
 }
 
@@ -83,6 +126,32 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp(chrono::DateTime::from_timestamp(seconds, 0).expect("a time"))
+    }
+
+    #[test]
+    fn a_new_cause_is_told_at_once_and_then_every_five_minutes_at_the_most() {
+        let mut told = None;
+        let mut news = |state, cause: &str, seconds| {
+            Told::news(
+                &mut told,
+                state,
+                cause.to_owned(),
+                Duration::from_secs(seconds),
+            )
+        };
+        let changed = Some("the state has changed");
+        let another = Some("the state lasts, for another cause");
+        assert_eq!(news(State::Ok, "well", 0), changed);
+        assert_eq!(news(State::Ok, "well", 10), None);
+        assert_eq!(news(State::Ok, "a heartbeat was not accepted", 20), another);
+        assert_eq!(news(State::Ok, "well", 30), None);
+        assert_eq!(news(State::Ok, "a heartbeat was not accepted", 40), None);
+        assert_eq!(news(State::Ok, "well", 319), None);
+        assert_eq!(news(State::Ok, "well", 320), another);
+        // A change of the state is always told, with its cause of then.
+        assert_eq!(news(State::Offline, "refused", 330), changed);
+        assert_eq!(news(State::Offline, "refused", 640), None);
+        assert_eq!(news(State::Offline, "no such name", 650), another);
     }
 
     #[test]

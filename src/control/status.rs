@@ -50,6 +50,7 @@ impl Verdict {
 }
 
 /// Everything that a verdict is based on, read at one moment.
+#[derive(Clone)]
 pub(super) struct Evidence {
     pub(super) now: Timestamp,
     pub(super) started_at: Timestamp,
@@ -61,6 +62,7 @@ pub(super) struct Evidence {
     pub(super) heartbeat: HeartbeatStatus,
     pub(super) config: ConfigStatus,
     pub(super) actors: Vec<ActorStatus>,
+    pub(super) expiring: Option<ExpiringCertificate>,
 }
 
 impl Control {
@@ -73,13 +75,11 @@ impl Control {
         }
         let verdict = self.verdict(&evidence);
         let upload_trouble = evidence.upload_trouble();
-        let expires = parts.certificate_expires.get();
-        let expiring = expires.and_then(|at| ExpiringCertificate::of(at, evidence.now));
         let queue = evidence.database.queue;
         let mut salvages = evidence.database.salvages.into_iter();
         ServiceStatus {
             state: verdict.state,
-            reason: words::with_certificate(verdict.reason, expiring.as_ref()),
+            reason: verdict.reason,
             since: verdict.since,
             sync: SyncStatus {
                 queue_size: queue.pending,
@@ -98,7 +98,7 @@ impl Control {
             salvage: salvages.next(),
             earlier_salvages: salvages.collect(),
             actors: evidence.actors,
-            expiring_certificate: expiring,
+            expiring_certificate: evidence.expiring,
             refused_calls: self.refused_calls(),
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: self.uptime_seconds(),
@@ -137,16 +137,18 @@ impl Control {
     }
 
     pub(super) fn verdict(&self, evidence: &Evidence) -> Verdict {
-        let verdict = evidence.with_clocks(evidence.with_damage(evidence.verdict()));
+        let verdict = evidence.explained(evidence.verdict());
         self.standing.note(verdict, evidence.now)
     }
 
     pub(super) fn evidence(&self) -> Evidence {
         let parts = &self.parts;
+        let now = self.now();
+        let expires = parts.certificate_expires.get();
         let mut database = parts.database.get();
         database.queue.uncounted = !database.counted || database.is_damaged;
         Evidence {
-            now: self.now(),
+            now,
             started_at: parts.started_at,
             automatic: parts.automatic,
             manager: parts.sync_manager.get(),
@@ -156,13 +158,14 @@ impl Control {
             heartbeat: parts.heartbeat.get(),
             config: parts.config.get(),
             actors: parts.board.actors(),
+            expiring: expires.and_then(|at| ExpiringCertificate::of(at, now)),
         }
     }
 }
 
 impl Evidence {
     /// The first condition that holds, in the order that the contract gives.
-    fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         self.stopped()
             .or_else(|| self.paused(State::Misconfigured))
             .or_else(|| self.paused(State::Unauthorized))
@@ -173,7 +176,7 @@ impl Evidence {
             .unwrap_or_else(|| self.ok())
     }
 
-    fn queue(&self) -> &QueueStatus {
+    pub(super) fn queue(&self) -> &QueueStatus {
         &self.database.queue
     }
 
@@ -203,7 +206,7 @@ impl Evidence {
             Verdict::new(
                 State::Stopped,
                 self.manager.stopped_since.unwrap_or(self.started_at),
-                words::stopped(self.queue()),
+                words::stopped(self.queue(), self.automatic),
             )
         })
     }
@@ -212,10 +215,10 @@ impl Evidence {
         let (end, since) = self.manager.pause.as_ref()?;
         let reason = match (state, end) {
             (State::Misconfigured, PassEnd::Misconfigured { .. }) => {
-                words::misconfigured(end, self.queue())
+                words::misconfigured(end, self.queue(), self.automatic)
             }
             (State::Unauthorized, PassEnd::Unauthorized { .. }) => {
-                words::unauthorized(end, self.queue())
+                words::unauthorized(end, self.queue(), self.automatic)
             }
             _ => return None,
         };
@@ -229,7 +232,7 @@ impl Evidence {
             Verdict::new(
                 State::Offline,
                 since.unwrap_or(self.started_at),
-                words::offline(link.last_error.as_deref(), self.queue()),
+                words::offline(link.last_error.as_deref(), self.queue(), self.automatic),
             )
         })
     }
@@ -242,7 +245,7 @@ impl Evidence {
         Some(Verdict::new(
             State::RateLimited,
             self.api_client.held_since.unwrap_or(self.started_at),
-            words::rate_limited(until, self.queue()),
+            words::rate_limited(until, self.queue(), self.automatic),
         ))
     }
 
@@ -271,10 +274,10 @@ impl Evidence {
     /// A pass that brings nothing is no fault yet, but it is told where something else is.
     fn setback(&self) -> Option<(Timestamp, String)> {
         let pass = self.manager.current_pass.as_ref()?;
-        pass.setback.as_ref()?;
+        let setback = pass.setback.as_ref()?;
         Some((
-            pass.started_at,
-            words::syncing(pass, self.queue(), self.now),
+            setback.since,
+            words::syncing(pass, self.queue(), self.now, self.automatic),
         ))
     }
 
@@ -289,12 +292,13 @@ impl Evidence {
             .or_else(|| self.failing())
             .or_else(|| self.parked())
             .or_else(|| self.too_old())
+            .or_else(|| self.lasting_setback())
             .or_else(|| self.unheard())
     }
 
-    fn unsettled(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn unsettled(&self) -> Option<(Timestamp, String)> {
         let (words, since) = self.manager.unsettled.as_ref()?;
-        Some((*since, words::unsettled(words)))
+        Some((*since, words::unsettled(words, self.automatic)))
     }
 
     fn database_failing(&self) -> Option<(Timestamp, String)> {
@@ -303,38 +307,27 @@ impl Evidence {
             words::damaged(words)
         } else {
             let remedy = self.database.failure.as_ref().map(StoreError::remedy);
-            words::database_failing(words, remedy, self.queue())
+            words::database_failing(words, remedy, self.queue(), self.automatic)
         };
         Some((*since, reason))
     }
 
-    /// Nothing that is uploaded or not is as bad as a queue that cannot be read.
-    fn with_damage(&self, verdict: Verdict) -> Verdict {
-        match &self.database.failing_since {
-            Some((words, _)) if self.database.is_damaged && verdict.state <= State::RateLimited => {
-                let reason = words::damaged_as_well(&verdict.reason, words);
-                Verdict { reason, ..verdict }
-            }
-            _ => verdict,
-        }
-    }
-
-    fn salvaged(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn salvaged(&self) -> Option<(Timestamp, String)> {
         let (newest, earlier) = self.database.salvages.split_first()?;
         Some((newest.at, words::salvaged(newest, earlier)))
     }
 
-    fn replaced(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn replaced(&self) -> Option<(Timestamp, String)> {
         let at = self.database.replaced_at?;
         Some((at, words::replaced(self.queue())))
     }
 
     fn disk_full(&self) -> Option<(Timestamp, String)> {
         let since = self.queue().disk_full_since?;
-        Some((since, words::disk_full(self.queue())))
+        Some((since, words::disk_full(self.queue(), self.automatic)))
     }
 
-    fn actor_down(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn actor_down(&self) -> Option<(Timestamp, String)> {
         // One that has ended needs a person, one that is being restarted does not.
         let actor = self
             .actors
@@ -359,14 +352,14 @@ impl Evidence {
 
     fn failing(&self) -> Option<(Timestamp, String)> {
         let (end, since) = self.lasting_failure()?;
-        Some((*since, words::failing(end, self.queue())))
+        Some((*since, words::failing(end, self.queue(), self.automatic)))
     }
 
     fn parked(&self) -> Option<(Timestamp, String)> {
         (self.queue().parked_batches > 0).then(|| {
             // When the first batch was parked is not published; its readings wait at least since the oldest.
             let since = self.queue().oldest_pending_at.unwrap_or(self.started_at);
-            (since, words::parked(self.queue()))
+            (since, words::parked(self.queue(), self.automatic))
         })
     }
 
@@ -384,8 +377,12 @@ impl Evidence {
     fn unheard(&self) -> Option<(Timestamp, String)> {
         let (heartbeat, since) = self.failing_heartbeat()?;
         let lasts = self.now.seconds_since(since) > HEARTBEAT_PATIENCE_SECONDS;
-        (lasts && heartbeat.consecutive_failures > 1)
-            .then(|| (since, words::unheard(heartbeat, since, self.queue())))
+        (lasts && heartbeat.consecutive_failures > 1).then(|| {
+            (
+                since,
+                words::unheard(heartbeat, since, self.queue(), self.automatic),
+            )
+        })
     }
 
     /// Whether a pass takes readings away, or has not had the time to.
@@ -407,7 +404,7 @@ impl Evidence {
         Some(Verdict::new(
             State::Syncing,
             pass.started_at,
-            words::syncing(pass, self.queue(), self.now),
+            words::syncing(pass, self.queue(), self.now, self.automatic),
         ))
     }
 

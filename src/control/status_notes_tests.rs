@@ -1,7 +1,7 @@
 //! Tests of what is said beside the state in a word, so that it hides nothing.
 
 use super::*;
-use crate::messages::sync_manager::Setback;
+use crate::{domain::words::START_A_PASS, messages::sync_manager::Setback};
 
 fn ended(end: PassEnd) -> PassReport {
     PassReport {
@@ -26,13 +26,14 @@ const LOCKED: Spoil = |evidence| {
     evidence.database.failure = Some(locked());
 };
 const FULL: Spoil = |evidence| evidence.database.queue.disk_full_since = Some(at(50));
-const SET_BACK: Spoil = |evidence| {
+pub(super) const SET_BACK: Spoil = |evidence| {
     SYNCING(evidence);
     let pass = evidence.manager.current_pass.as_mut().expect("a pass");
     pass.delivered = 0;
     pass.setback = Some(Setback {
         words: "no clear answer within 30 s".into(),
         again_at: Some(at(1_008)),
+        since: at(992),
     });
 };
 
@@ -48,6 +49,7 @@ fn a_pass_that_brings_nothing_says_why_and_promises_nothing() {
     pass.setback = Some(Setback {
         words: "the Client System failed (500): oh".into(),
         again_at: Some(at(1_008)),
+        since: at(992),
     });
     assert!(
         evidence.is_held_up(),
@@ -73,6 +75,40 @@ fn a_pass_that_brings_nothing_says_why_and_promises_nothing() {
 }
 
 #[test]
+fn a_batch_that_goes_on_failing_is_told_however_many_others_are_taken() {
+    let mut evidence = in_order();
+    evidence.database.queue.pending = 5;
+    SET_BACK(&mut evidence);
+    let pass = evidence.manager.current_pass.as_mut().expect("a pass");
+    pass.delivered = 1_200;
+    let verdict = evidence.verdict();
+    assert_eq!(verdict.state, State::Syncing);
+    assert_eq!(
+        verdict.reason,
+        "A pass is uploading: 1,200 readings delivered so far, 5 to go; one batch failed (no clear answer within 30 s), and it \
+         is repeated at 1970-01-01T00:16:48.000Z."
+    );
+    let since = evidence.upload_trouble().map(|trouble| trouble.since);
+    assert_eq!(since, Some(at(992)));
+    evidence.now = at(1_022);
+    assert_eq!(evidence.verdict().state, State::Syncing);
+    evidence.now = at(1_023);
+    let verdict = evidence.verdict();
+    assert_eq!((verdict.state, verdict.since), (State::Degraded, at(992)));
+    assert_eq!(
+        verdict.reason,
+        "A batch has not been taken since 1970-01-01T00:16:32.000Z (no clear answer within 30 s), and it is being repeated; in \
+         this pass 1,200 readings were delivered; 5 readings are kept in the Sync Database; if that lasts, tell whoever runs \
+         the Client System what it answers."
+    );
+    // Not while it waits at the Client System's wish.
+    evidence.api_client.held_until = Some(at(1_010));
+    assert_eq!(evidence.verdict().state, State::Syncing);
+    evidence.now = at(1_041);
+    assert_eq!(evidence.verdict().state, State::Degraded);
+}
+
+#[test]
 fn who_answers_without_being_well_is_not_called_well() {
     let mut evidence = in_order();
     evidence.connectivity.trouble = Some("its health check says 503".into());
@@ -90,6 +126,7 @@ fn heartbeats_that_fail_are_told_at_once_and_need_attention_when_that_lasts() {
     evidence.heartbeat = HeartbeatStatus {
         consecutive_failures: 11,
         failing_since: Some(at(400)),
+        last_attempt_at: Some(at(990)),
         last_error: Some("the Client System answered 404: no such thing".into()),
         ..HeartbeatStatus::default()
     };
@@ -105,6 +142,14 @@ fn heartbeats_that_fail_are_told_at_once_and_need_attention_when_that_lasts() {
     let lasting = evidence.verdict();
     assert_eq!((lasting.state, lasting.since), (State::Degraded, at(400)));
     assert!(lasting.reason.contains("404"), "{}", lasting.reason);
+
+    // After an outage the next one tells how they fare.
+    evidence.connectivity.since = Some(at(995));
+    assert_eq!(evidence.verdict().state, State::Ok);
+    assert!(!evidence.verdict().reason.contains("404"));
+    evidence.heartbeat.last_attempt_at = Some(at(1_000));
+    let again = evidence.verdict();
+    assert_eq!((again.state, again.since), (State::Degraded, at(400)));
 
     // With an interval of hours, one that failed has not failed for hours.
     evidence.heartbeat.consecutive_failures = 1;
@@ -131,6 +176,20 @@ fn a_download_of_the_configuration_that_failed_is_told_with_what_to_do() {
     OFFLINE(&mut evidence);
     let reason = evidence.verdict().reason;
     assert!(!reason.contains("configuration"), "{reason}");
+}
+
+#[test]
+fn one_reading_that_waits_is_told_as_one() {
+    let mut evidence = in_order();
+    evidence.database.queue.pending = 1;
+    let reason = evidence.verdict().reason;
+    assert_eq!(reason, "1 reading waits for the next pass.");
+    evidence.automatic = false;
+    let reason = evidence.verdict().reason;
+    assert_eq!(
+        reason,
+        "1 reading waits for a trigger, for ENABLE_AUTO_SYNC is false."
+    );
 }
 
 #[test]
@@ -252,6 +311,120 @@ fn a_full_disk_and_another_fault_are_both_told() {
     let reason = evidence.verdict().reason;
     assert_eq!(reason.matches("is full").count(), 2, "{reason}");
     assert!(reason.contains("make room on that disk"), "{reason}");
+}
+
+#[test]
+fn what_else_is_wrong_is_told_where_nothing_is_uploaded_anyhow() {
+    let failing: Spoil = |evidence| {
+        let failure = StoreError::Failed("the server closed the connection".into());
+        evidence.database.failing_since = Some((failure.to_string(), at(20)));
+        evidence.database.failure = Some(failure);
+    };
+    let full: Spoil = |evidence| {
+        let failure = StoreError::Full("database or disk is full".into());
+        evidence.database.failing_since = Some((failure.to_string(), at(20)));
+        evidence.database.failure = Some(failure);
+    };
+    let ended: Spoil = |evidence| evidence.actors = vec![actor(ActorState::Stopped)];
+    let unsettled: Spoil = |evidence| {
+        evidence.manager.unsettled = Some(("7 outcomes cannot be written down".into(), at(30)));
+    };
+    for state in [RATE_LIMITED, OFFLINE, UNAUTHORIZED, MISCONFIGURED, STOPPED] {
+        for (spoil, words) in [
+            (LOCKED, "end its transaction"),
+            (failing, "the server closed the connection"),
+            (full, "make room on that disk"),
+            (ended, "a restart of the service brings it back"),
+            (unsettled, "7 outcomes cannot be written down"),
+        ] {
+            let mut evidence = in_order();
+            state(&mut evidence);
+            let alone = evidence.verdict();
+            spoil(&mut evidence);
+            let verdict = evidence.with_other_trouble(evidence.verdict());
+            assert_eq!((verdict.state, verdict.since), (alone.state, alone.since));
+            let reason = verdict.reason;
+            assert!(
+                reason.starts_with(&format!("{} Besides: ", alone.reason)),
+                "{reason}"
+            );
+            assert!(reason.contains(words), "{words}: {reason}");
+        }
+        // The worst comes first, and is enough.
+        let mut evidence = in_order();
+        state(&mut evidence);
+        ended(&mut evidence);
+        LOCKED(&mut evidence);
+        evidence.database.queue.uncounted = true;
+        let reason = evidence.with_other_trouble(evidence.verdict()).reason;
+        assert!(reason.contains("end its transaction"), "{reason}");
+        assert!(!reason.contains("has ended"), "{reason}");
+        assert_eq!(
+            reason.matches("how many readings wait").count(),
+            1,
+            "{reason}"
+        );
+        // A full disk is told with the readings that wait.
+        let mut evidence = in_order();
+        state(&mut evidence);
+        FULL(&mut evidence);
+        full(&mut evidence);
+        let reason = evidence.with_other_trouble(evidence.verdict()).reason;
+        assert_eq!(reason.matches("is full").count(), 1, "{reason}");
+    }
+}
+
+#[test]
+fn nothing_is_promised_that_only_a_trigger_brings() {
+    let full_log: Spoil = |evidence| {
+        FULL(evidence);
+        evidence.database.queue.log_lacks_bytes = Some(7_000_000);
+    };
+    let failing: Spoil = |evidence| {
+        let words = "the Client System failed (500)".to_owned();
+        evidence.manager.failing_since = Some((PassEnd::GivenUp { words }, at(60)));
+    };
+    let parked: Spoil = |evidence| evidence.database.queue.parked_batches = 2;
+    let unsettled: Spoil = |evidence| {
+        evidence.manager.unsettled = Some(("7 outcomes cannot be written down".into(), at(30)));
+    };
+    let given_up: Spoil = |evidence| {
+        SET_BACK(evidence);
+        let pass = evidence.manager.current_pass.as_mut().expect("a pass");
+        pass.setback.as_mut().expect("a setback").again_at = None;
+    };
+    for spoil in [
+        STOPPED,
+        MISCONFIGURED,
+        UNAUTHORIZED,
+        OFFLINE,
+        RATE_LIMITED,
+        LOCKED,
+        FULL,
+        full_log,
+        failing,
+        parked,
+        unsettled,
+        given_up,
+    ] {
+        let mut evidence = in_order();
+        spoil(&mut evidence);
+        let reason = evidence.verdict().reason;
+        assert!(!reason.contains("ENABLE_AUTO_SYNC"), "{reason}");
+        evidence.automatic = false;
+        let reason = evidence.verdict().reason;
+        assert!(reason.contains(START_A_PASS), "{reason}");
+        for promise in [
+            "uploading resumes",
+            "resumes the uploading",
+            "tries again by itself",
+            "half minute by itself",
+            "goes on by itself and frees room",
+            "for the next pass",
+        ] {
+            assert!(!reason.contains(promise), "{promise}: {reason}");
+        }
+    }
 }
 
 #[test]

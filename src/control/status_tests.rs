@@ -14,6 +14,8 @@ use crate::{
     messages::sync_manager::CurrentPass,
 };
 
+#[path = "status_causes_tests.rs"]
+mod causes;
 #[path = "status_notes_tests.rs"]
 mod notes;
 
@@ -45,6 +47,7 @@ fn in_order() -> Evidence {
         heartbeat: HeartbeatStatus::default(),
         config: ConfigStatus::default(),
         actors: Vec::new(),
+        expiring: None,
     }
 }
 
@@ -333,7 +336,7 @@ fn a_queue_that_cannot_be_read_is_told_whatever_the_state() {
         evidence.database.queue.uncounted = true;
         evidence
     };
-    let verdict = damaged().with_damage(damaged().verdict());
+    let verdict = damaged().with_other_trouble(damaged().verdict());
     assert_eq!((verdict.state, verdict.since), (State::Degraded, at(10)));
     assert!(
         verdict.reason.contains("it is being saved"),
@@ -343,7 +346,7 @@ fn a_queue_that_cannot_be_read_is_told_whatever_the_state() {
     for spoil in [RATE_LIMITED, OFFLINE, UNAUTHORIZED, MISCONFIGURED, STOPPED] {
         let mut evidence = damaged();
         spoil(&mut evidence);
-        let verdict = evidence.with_damage(evidence.verdict());
+        let verdict = evidence.with_other_trouble(evidence.verdict());
         assert!(verdict.state < State::Degraded);
         let reason = verdict.reason;
         assert!(reason.contains("it is being saved"), "{reason}");

@@ -1,5 +1,8 @@
 //! The sentences in which `/status` explains a state: what happened, what it means, what will fix it.
 
+mod salvaged;
+
+pub(super) use self::salvaged::salvaged;
 use crate::{
     domain::{
         connectivity::ConnectivityStatus,
@@ -10,18 +13,19 @@ use crate::{
         status::{
             ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, UploadTrouble,
         },
-        store::Salvage,
         timestamp::Timestamp,
-        words::{SET_THE_RIGHT_KEY, count, counted, readings_are},
+        words::{SET_THE_RIGHT_KEY, START_A_PASS, count, counted, readings_are},
     },
-    messages::sync_manager::CurrentPass,
+    messages::sync_manager::{CurrentPass, Setback},
 };
 
-pub(super) fn stopped(queue: &QueueStatus) -> String {
-    format!(
-        "Synchronisation is stopped; {}; POST /api/v1/sync/start resumes the uploading.",
-        kept(queue)
-    )
+pub(super) fn stopped(queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "POST /api/v1/sync/start resumes the uploading".to_owned()
+    } else {
+        format!("POST /api/v1/sync/start allows it again; after that, {START_A_PASS}")
+    };
+    format!("Synchronisation is stopped; {}; {then}.", kept(queue))
 }
 
 /// Whatever the state is, this needs a person before long.
@@ -37,33 +41,53 @@ pub(super) fn with_certificate(reason: String, expiring: Option<&ExpiringCertifi
     format!("{reason} {}; {means}; {remedy}.", beginning(&what))
 }
 
-pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus) -> String {
+pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "a probe every few minutes or a trigger resumes the uploading".to_owned()
+    } else {
+        format!("once that is mended, {START_A_PASS}")
+    };
     format!(
-        "The Client System does not take what is sent ({}), so uploading pauses; {}; check CLIENT_API_URL, and with the Client System's operator what it takes; a probe every few minutes or a trigger resumes the uploading.",
+        "The Client System does not take what is sent ({}), so uploading pauses; {}; check CLIENT_API_URL, and with the Client System's operator what it takes; {then}.",
         end.describe(),
         kept(queue)
     )
 }
 
-pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus) -> String {
+pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        String::new()
+    } else {
+        format!("; once it is accepted, {START_A_PASS}")
+    };
     format!(
-        "{}; uploading pauses; {}; {SET_THE_RIGHT_KEY}.",
+        "{}; uploading pauses; {}; {SET_THE_RIGHT_KEY}{then}.",
         beginning(&end.describe()),
         kept(queue)
     )
 }
 
-pub(super) fn offline(error: Option<&str>, queue: &QueueStatus) -> String {
+pub(super) fn offline(error: Option<&str>, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "uploading resumes by itself as soon as it answers".to_owned()
+    } else {
+        format!("as soon as it answers, {START_A_PASS}")
+    };
     format!(
-        "The Client System cannot be reached ({}); {}; uploading resumes by itself as soon as it answers.",
+        "The Client System cannot be reached ({}); {}; {then}.",
         error.unwrap_or("no connection came about"),
         kept(queue)
     )
 }
 
-pub(super) fn rate_limited(until: Timestamp, queue: &QueueStatus) -> String {
+pub(super) fn rate_limited(until: Timestamp, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "uploading resumes by itself then".to_owned()
+    } else {
+        format!("then {START_A_PASS}")
+    };
     format!(
-        "The Client System asked to be left alone until {until}; {}; uploading resumes by itself then.",
+        "The Client System asked to be left alone until {until}; {}; {then}.",
         kept(queue)
     )
 }
@@ -83,13 +107,31 @@ pub(super) fn actor_down(actor: &ActorStatus) -> String {
 }
 
 /// `remedy` is what to do about it, where that is known.
-pub(super) fn database_failing(words: &str, remedy: Option<&str>, queue: &QueueStatus) -> String {
-    let remedy = remedy.unwrap_or("all goes on by itself once that cause is removed");
+pub(super) fn database_failing(
+    words: &str,
+    remedy: Option<&str>,
+    queue: &QueueStatus,
+    automatic: bool,
+) -> String {
     let unknown = if queue.uncounted {
         format!("{}; ", waiting(queue))
     } else {
         String::new()
     };
+    let reason = unusable(words, &unknown, remedy);
+    if automatic {
+        return reason;
+    }
+    format!("{reason} After that, {START_A_PASS}.")
+}
+
+/// Goes after what tells already of the queue, and of how uploading goes on.
+pub(super) fn database_failing_as_well(words: &str, remedy: Option<&str>) -> String {
+    unusable(words, "", remedy)
+}
+
+fn unusable(words: &str, unknown: &str, remedy: Option<&str>) -> String {
+    let remedy = remedy.unwrap_or("all goes on by itself once that cause is removed");
     format!(
         "The Sync Database cannot be used ({words}), so nothing is taken out of it or stored in it; {unknown}it is tried again by itself; {remedy}."
     )
@@ -102,109 +144,6 @@ pub(super) fn damaged(words: &str) -> String {
     )
 }
 
-/// Goes after why nothing is uploaded anyhow.
-pub(super) fn damaged_as_well(reason: &str, words: &str) -> String {
-    format!("{reason} Besides, pages of the Sync Database cannot be read ({words}).")
-}
-
-/// Those before it are told shortly.
-const EARLIER: usize = 3;
-
-/// `earlier` are those before it.
-pub(super) fn salvaged(salvage: &Salvage, earlier: &[Salvage]) -> String {
-    format!(
-        "The Sync Database was damaged and lies now in {}; a new one holds the {} that could be read of it; {}. {}{} Look at the disk; restart those programs; remove {}, with its -wal and -shm, to end this message.",
-        salvage.set_aside,
-        counted(salvage.readings, "reading", "readings"),
-        losses(salvage),
-        if salvage.later_is_unreadable {
-            "What other programs may have written into the damaged one since then cannot be read by this service and stays there: restart them at once."
-        } else {
-            "What other programs still write into the damaged one is taken over as it comes."
-        },
-        salvaged_before(earlier),
-        if earlier.is_empty() {
-            "that file"
-        } else {
-            "each such file"
-        }
-    )
-}
-
-fn salvaged_before(earlier: &[Salvage]) -> String {
-    let mut told: Vec<String> = earlier
-        .iter()
-        .take(EARLIER)
-        .map(|salvage| {
-            format!(
-                " It had been damaged before, on {}, and that one lies in {}: {}{}.",
-                salvage.at,
-                salvage.set_aside,
-                losses(salvage),
-                if salvage.later_is_unreadable {
-                    "; what other programs may have written into it since then stays there: restart them at once"
-                } else {
-                    ""
-                }
-            )
-        })
-        .collect();
-    if earlier.len() > EARLIER {
-        told.push(format!(
-            " earlier_salvages tells of {} more.",
-            earlier.len() - EARLIER
-        ));
-    }
-    told.concat()
-}
-
-fn losses(salvage: &Salvage) -> String {
-    let mut told = vec![match salvage.lost_at_most {
-        Some(0) => "no reading was lost".to_owned(),
-        Some(count) => format!(
-            "{} could not be read, of which some may have been uploaded before",
-            counted(count, "reading at most", "readings at most")
-        ),
-        None => {
-            "how many readings were lost cannot be told: nobody can tell how many could not be read"
-                .to_owned()
-        }
-    }];
-    if salvage.quarantined > 0 {
-        told.push(format!(
-            "{} in quarantine, for nobody can tell whether they had been uploaded (GET /api/v1/quarantine)",
-            counted(salvage.quarantined, "reading is", "readings are")
-        ));
-    }
-    match salvage.quarantine_lost_at_most {
-        Some(0) => {}
-        Some(count) => told.push(format!(
-            "{} that had been in quarantine could not be read",
-            counted(count, "reading at most", "readings at most")
-        )),
-        None => told.push("nobody can tell how many readings had been in quarantine".to_owned()),
-    }
-    match salvage.batches_lost_at_most {
-        Some(0) => {}
-        Some(count) => told.push(format!(
-            "of {} the key was lost, so that their readings may arrive twice",
-            counted(
-                count,
-                "batch on its way at most",
-                "batches on their way at most"
-            )
-        )),
-        None => told.push("what was on its way may arrive twice".to_owned()),
-    }
-    if !salvage.also_lost.is_empty() {
-        told.push(format!(
-            "not all could be read of {}",
-            salvage.also_lost.join(", ")
-        ));
-    }
-    told.join("; ")
-}
-
 pub(super) fn replaced(queue: &QueueStatus) -> String {
     format!(
         "The file of the Sync Database was removed or replaced by another while it was open, and what is there now was opened: {}. What waited in the one before is in this one only if somebody brought it along. A restart of the service ends this message.",
@@ -212,17 +151,27 @@ pub(super) fn replaced(queue: &QueueStatus) -> String {
     )
 }
 
-pub(super) fn disk_full(queue: &QueueStatus) -> String {
+pub(super) fn disk_full(queue: &QueueStatus, automatic: bool) -> String {
     if let Some(bytes) = queue.log_lacks_bytes {
         return format!(
-            "The disk under the Sync Database is full: {}, and the log of the database cannot be emptied, for which {} MB are missing{}; make that room on the disk, for until then uploading may stand still as well, and new readings are refused (507); all goes on by itself then.",
+            "The disk under the Sync Database is full: {}, and the log of the database cannot be emptied, for which {} MB are missing{}; make that room on the disk, for until then uploading may stand still as well, and new readings are refused (507); {}.",
             waiting(queue),
             bytes.div_ceil(1_000_000),
-            kept_log(queue)
+            kept_log(queue),
+            if automatic {
+                "all goes on by itself then".to_owned()
+            } else {
+                format!("after that, {START_A_PASS}")
+            }
         );
     }
+    let uploading = if automatic {
+        "has a reserve of its own, goes on by itself and frees room".to_owned()
+    } else {
+        format!("has a reserve of its own and frees room: {START_A_PASS}")
+    };
     format!(
-        "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading has a reserve of its own, goes on by itself and frees room. If this lasts, make room on that disk{}.",
+        "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading {uploading}. If this lasts, make room on that disk{}.",
         waiting(queue),
         kept_log(queue)
     )
@@ -241,21 +190,31 @@ pub(super) fn not_counted() -> String {
     "How many readings wait is not known yet: the queue has not been counted since the start; the count goes on by itself as soon as the Sync Database answers.".to_owned()
 }
 
-pub(super) fn parked(queue: &QueueStatus) -> String {
+pub(super) fn parked(queue: &QueueStatus, automatic: bool) -> String {
     let (batches, were, their) = match queue.parked_batches {
         1 => ("1 batch".to_owned(), "was", "its"),
         count => (counted(count, "batch", "batches"), "were", "their"),
     };
     let last = queue.parked_error.as_ref();
     let last = last.map_or_else(String::new, |words| format!(" (the last time: {words})"));
+    let again = if automatic {
+        "tried again with more time".to_owned()
+    } else {
+        format!("tried again with more time by the next pass: {START_A_PASS}")
+    };
     format!(
-        "{batches} failed in several passes{last} and {were} set back while the others proceed; {their} readings are kept and tried again with more time; if that lasts, tell whoever runs the Client System; the sync log holds all answers."
+        "{batches} failed in several passes{last} and {were} set back while the others proceed; {their} readings are kept and {again}; if that lasts, tell whoever runs the Client System; the sync log holds all answers."
     )
 }
 
-pub(super) fn failing(end: &PassEnd, queue: &QueueStatus) -> String {
+pub(super) fn failing(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
+    let then = if automatic {
+        "the next pass tries again by itself".to_owned()
+    } else {
+        format!("to try again, {START_A_PASS}")
+    };
     format!(
-        "The last passes did not empty the queue ({}); {}; the next pass tries again by itself.",
+        "The last passes did not empty the queue ({}); {}; {then}.",
         end.describe(),
         kept(queue)
     )
@@ -315,16 +274,27 @@ pub(super) fn unheard(
     heartbeat: &HeartbeatStatus,
     since: Timestamp,
     queue: &QueueStatus,
+    automatic: bool,
 ) -> String {
+    let uploaded = if automatic {
+        "readings are uploaded all the same"
+    } else {
+        "readings are uploaded all the same by a pass that somebody starts"
+    };
     format!(
-        "Heartbeats have not been accepted since {since}, {} in a row ({}), so the Client System may take this site for dead; readings are uploaded all the same ({}); the next one is sent by itself, and if they go on failing, tell whoever runs the Client System what it answers.",
+        "Heartbeats have not been accepted since {since}, {} in a row ({}), so the Client System may take this site for dead; {uploaded} ({}); the next one is sent by itself, and if they go on failing, tell whoever runs the Client System what it answers.",
         count(heartbeat.consecutive_failures.into()),
         heartbeat.last_error.as_deref().unwrap_or("no reason known"),
         waiting(queue)
     )
 }
 
-pub(super) fn syncing(pass: &CurrentPass, queue: &QueueStatus, now: Timestamp) -> String {
+pub(super) fn syncing(
+    pass: &CurrentPass,
+    queue: &QueueStatus,
+    now: Timestamp,
+    automatic: bool,
+) -> String {
     let delivered = counted(pass.delivered, "reading", "readings");
     let pending = if queue.uncounted {
         "nobody knows yet how many".to_owned()
@@ -332,20 +302,49 @@ pub(super) fn syncing(pass: &CurrentPass, queue: &QueueStatus, now: Timestamp) -
         count(queue.pending)
     };
     if let Some(setback) = &pass.setback {
-        let next = match setback.again_at {
-            Some(at) if at > now => format!("it is repeated at {at}"),
-            Some(_) => "it is being repeated".to_owned(),
-            None => "its readings are kept for the next pass".to_owned(),
+        let next = goes_on(setback, now, automatic);
+        let words = &setback.words;
+        return if pass.delivered == 0 {
+            format!(
+                "A pass is trying to upload: {delivered} delivered so far, {pending} to go; the last sending failed ({words}), and {next}."
+            )
+        } else {
+            format!(
+                "A pass is uploading: {delivered} delivered so far, {pending} to go; one batch failed ({words}), and {next}."
+            )
         };
-        return format!(
-            "A pass is trying to upload: {delivered} delivered so far, {pending} to go; the last sending failed ({}), and {next}.",
-            setback.words
-        );
     }
     let pace = queue.eta_s.map_or_else(String::new, |seconds| {
         format!("; at this pace the queue is empty in {}", lasting(seconds))
     });
     format!("A pass is uploading: {delivered} delivered so far, {pending} to go{pace}.")
+}
+
+/// A batch that has failed for long, whatever becomes of others.
+pub(super) fn set_back(
+    pass: &CurrentPass,
+    setback: &Setback,
+    queue: &QueueStatus,
+    now: Timestamp,
+    automatic: bool,
+) -> String {
+    format!(
+        "A batch has not been taken since {} ({}), and {}; in this pass {} delivered; {}; if that lasts, tell whoever runs the Client System what it answers.",
+        setback.since,
+        setback.words,
+        goes_on(setback, now, automatic),
+        counted(pass.delivered, "reading was", "readings were"),
+        kept(queue)
+    )
+}
+
+fn goes_on(setback: &Setback, now: Timestamp, automatic: bool) -> String {
+    match setback.again_at {
+        Some(at) if at > now => format!("it is repeated at {at}"),
+        Some(_) => "it is being repeated".to_owned(),
+        None if automatic => "its readings are kept for the next pass".to_owned(),
+        None => format!("its readings are kept: after this pass, {START_A_PASS}"),
+    }
 }
 
 /// What is not quite well where all is well.
@@ -370,12 +369,12 @@ pub(super) fn ok(
         }
         (0, _) => "All readings are uploaded".to_owned(),
         (count, true) => format!(
-            "{} wait for the next pass",
-            counted(count, "reading", "readings")
+            "{} for the next pass",
+            counted(count, "reading waits", "readings wait")
         ),
         (count, false) => format!(
-            "{} wait for a trigger, for ENABLE_AUTO_SYNC is false",
-            counted(count, "reading", "readings")
+            "{} for a trigger, for ENABLE_AUTO_SYNC is false",
+            counted(count, "reading waits", "readings wait")
         ),
     };
     format!(
@@ -437,9 +436,14 @@ fn set_aside(queue: &QueueStatus) -> String {
 }
 
 /// As the beginning of a sentence.
-pub(super) fn unsettled(words: &str) -> String {
+pub(super) fn unsettled(words: &str, automatic: bool) -> String {
+    let again = if automatic {
+        "it is tried again every half minute by itself".to_owned()
+    } else {
+        format!("every pass tries it again: {START_A_PASS}")
+    };
     format!(
-        "{}; these readings stay in the queue, others go on, and nothing is sent again; it is tried again every half minute by itself; if that lasts, end the transaction of the program that has locked their rows, or take away what refuses to let them go.",
+        "{}; these readings stay in the queue, others go on, and nothing is sent again; {again}; if that lasts, end the transaction of the program that has locked their rows, or take away what refuses to let them go.",
         beginning(words)
     )
 }

@@ -16,6 +16,8 @@ pub enum LinkEvidence {
         call: &'static str,
         /// Why a Client System in order would not have said that; none where it may have.
         trouble: Option<String>,
+        /// Whether the call showed the key and succeeded.
+        proves_key: bool,
     },
     /// No connection came about.
     Unreachable(String),
@@ -46,6 +48,9 @@ pub struct Link {
     /// What is wrong with the last answer to each call. Another call that is answered well says nothing about it.
     troubles: BTreeMap<&'static str, String>,
 }
+
+/// Only tries the key, and only while uploading pauses for it: no later call to the same path may ever come.
+pub const AUTH: &str = "/sync/auth";
 
 /// Calls whose failures are told with the parts that make them.
 const TOLD_ELSEWHERE: [&str; 2] = ["/sync/heartbeat", "/sync/config"];
@@ -97,11 +102,18 @@ impl Link {
     pub fn observe(&mut self, evidence: &LinkEvidence, now: Timestamp) -> Option<LinkChange> {
         self.last_check = Some(now);
         match evidence {
-            LinkEvidence::Answered { call, trouble } => {
+            LinkEvidence::Answered {
+                call,
+                trouble,
+                proves_key,
+            } => {
                 match trouble {
                     Some(words) => self.troubles.insert(*call, words.clone()),
                     None => self.troubles.remove(call),
                 };
+                if *proves_key {
+                    self.troubles.remove(AUTH);
+                }
                 self.last_success = Some(now);
                 self.consecutive_failures = 0;
                 self.last_error = None;
@@ -217,6 +229,7 @@ mod tests {
         LinkEvidence::Answered {
             call,
             trouble: None,
+            proves_key: false,
         }
     }
 
@@ -224,7 +237,34 @@ mod tests {
         LinkEvidence::Answered {
             call,
             trouble: Some(words.to_owned()),
+            proves_key: false,
         }
+    }
+
+    #[test]
+    fn whoever_takes_the_key_has_no_trouble_with_it_any_more() {
+        let mut link = Link::default();
+        let words = "it says 502 to /sync/auth (Bad Gateway)";
+        let accepted = LinkEvidence::Answered {
+            call: "/sync/readings/batch",
+            trouble: None,
+            proves_key: true,
+        };
+        link.observe(&ill(AUTH, words), at(0));
+        link.observe(&ill("/health", "its health check says 503"), at(1));
+        // Neither shows that the key is accepted.
+        link.observe(&well("/health"), at(2));
+        link.observe(&well("/sync/readings/batch"), at(3));
+        assert_eq!(link.trouble().as_deref(), Some(words));
+        link.observe(&accepted, at(4));
+        assert_eq!(link.trouble(), None);
+        // The same call as well, and of others it says nothing.
+        link.observe(&ill(AUTH, words), at(5));
+        link.observe(&ill("/health", "its health check says 503"), at(6));
+        link.observe(&well(AUTH), at(7));
+        assert_eq!(link.troubled_calls(), ["/health"]);
+        link.observe(&accepted, at(8));
+        assert_eq!(link.troubled_calls(), ["/health"]);
     }
 
     #[test]

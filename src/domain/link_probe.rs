@@ -1,10 +1,14 @@
 //! The way to the Client System, tried step by step: what each step showed, and what is wrong.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use serde::Serialize;
 
-use super::{finding::Finding, timestamp::Timestamp, words::SET_THE_RIGHT_KEY};
+use super::{
+    finding::Finding,
+    timestamp::Timestamp,
+    words::{SET_THE_RIGHT_KEY, START_A_PASS},
+};
 
 /// The clocks may differ by so many seconds before anything suffers.
 pub const BEARABLE_CLOCK_DIFFERENCE: i64 = 120;
@@ -24,6 +28,28 @@ pub struct LinkProbe {
     pub clock_ahead_s: Option<i64>,
     /// What is wrong, that which was met first at the beginning.
     pub faults: Vec<LinkFault>,
+}
+
+impl LinkProbe {
+    /// Whether calls that show the key are cut off. Whoever answers one of them well is there, however ill the health check looks.
+    pub fn is_cut(&self) -> bool {
+        let passed = |step: &ProbeStep| step.name == "auth" && step.passed;
+        let is_met = self.faults.iter().any(LinkFault::is_about_the_way);
+        is_met && !self.steps.iter().any(passed)
+    }
+
+    /// Whether this step was tried and did not go well.
+    pub fn has_failed(&self, name: &str) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.name == name && !step.passed)
+    }
+
+    /// What is wrong, the gravest first: what was met first, but for a key that is not accepted, which no other call mends.
+    pub fn faults_by_gravity(&self) -> Vec<&LinkFault> {
+        let mut faults: Vec<_> = self.faults.iter().collect();
+        faults.sort_by_key(|fault| !matches!(fault, LinkFault::Unauthorized { .. }));
+        faults
+    }
 }
 
 /// One step on the way.
@@ -190,10 +216,23 @@ pub enum LinkFault {
 
 const KEPT: &str = "nothing is uploaded meanwhile, and all readings are kept";
 /// Who answers one call so may take the others.
-const KEPT_WHAT_IS_NOT_TAKEN: &str =
-    "readings that it does not take are kept, and uploading goes on by itself";
+const KEPT_WHAT_IS_NOT_TAKEN: &str = "readings that it does not take are kept";
 
 impl LinkFault {
+    /// Whether both are one cause, which spoils several calls in the same way and is worth one finding.
+    pub fn is_like(&self, other: &Self) -> bool {
+        mem::discriminant(self) == mem::discriminant(other) && self.status() == other.status()
+    }
+
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Unauthorized { status, .. }
+            | Self::ServerFault { status, .. }
+            | Self::Stranger { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Whether it is in the way of calls.
     pub fn is_about_the_way(&self) -> bool {
         !matches!(self, Self::ClockDiffers { .. })
@@ -201,6 +240,16 @@ impl LinkFault {
 
     /// What is wrong, what it means and what to do.
     pub fn finding(&self) -> Finding {
+        self.finding_where(true)
+    }
+
+    /// The same, where passes start by themselves or only a person starts them.
+    pub fn finding_where(&self, automatic: bool) -> Finding {
+        let goes_on = if automatic {
+            "uploading goes on by itself".to_owned()
+        } else {
+            format!("to upload after that, {START_A_PASS}")
+        };
         match self {
             Self::NameUnknown { host, words } => Finding::new(
                 format!("the name {host} cannot be resolved ({words})"),
@@ -293,9 +342,7 @@ impl LinkFault {
                     "the Client System limits its callers, and takes no more calls from here for now{}",
                     when("; it wants to be left alone until ", *until)
                 ),
-                format!(
-                    "its limit of requests is used up; uploading goes on by itself after that; {KEPT}"
-                ),
+                format!("its limit of requests is used up; {KEPT}; then {goes_on}"),
                 "wait; if it happens again and again, look for others who call it from the same address, and raise BATCH_SIZE_MAX",
             ),
             Self::Unauthorized { status, words } => Finding::new(
@@ -310,7 +357,7 @@ impl LinkFault {
             } => Finding::new(
                 format!("the Client System answers {path} with {status} ({words})"),
                 format!(
-                    "it, or what stands before it, is in trouble itself; {KEPT_WHAT_IS_NOT_TAKEN}"
+                    "it, or what stands before it, is in trouble itself; {KEPT_WHAT_IS_NOT_TAKEN}, and {goes_on}"
                 ),
                 "wait; if it lasts, tell whoever runs the Client System",
             ),
@@ -321,7 +368,7 @@ impl LinkFault {
             } => Finding::new(
                 format!("{path} is answered with {status} ({words})"),
                 format!(
-                    "what answers is no Client System, or it is under another path; {KEPT_WHAT_IS_NOT_TAKEN}"
+                    "what answers is no Client System, or it is under another path; {KEPT_WHAT_IS_NOT_TAKEN}, and {goes_on}"
                 ),
                 "check CLIENT_API_URL, which as deployed ends in /api, with whoever runs the Client System",
             ),

@@ -191,8 +191,8 @@ pub struct HeartbeatStatus {
     pub last_error: Option<String>,
     /// Failures in a row.
     pub consecutive_failures: u32,
-    /// Since when none was accepted although the Client System was there; none while it takes them, cannot be reached, or wants
-    /// to be left alone.
+    /// When the first was refused since one was accepted; none while it takes them. That the Client System could not be reached
+    /// meanwhile, or wanted to be left alone, changes nothing.
     #[serde(default)]
     pub failing_since: Option<Timestamp>,
     /// The server's clock in the last answer.

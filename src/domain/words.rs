@@ -5,6 +5,10 @@ pub const SET_THE_RIGHT_KEY: &str = "set the right key (CLIENT_API_KEY, or the f
     the service; a reload is enough only where the service itself reads that file, and systemd does not hand the key over; \
     the key in force is tried again every 5 minutes";
 
+/// What to do where nobody but a person starts passes.
+pub const START_A_PASS: &str =
+    "start a pass with POST /api/v1/sync/trigger, for ENABLE_AUTO_SYNC is false";
+
 /// A number with a comma between its thousands: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -129,15 +129,17 @@ pub struct CurrentPass {
     pub started_at: Timestamp,
     /// Readings stored so far.
     pub delivered: u64,
-    /// Why the last sending brought nothing; none where it did, and before the first.
+    /// Of the batches that still fail, the one that has failed for the longest time; none while none does.
     pub setback: Option<Setback>,
 }
 
-/// A sending that brought nothing.
+/// A batch whose last sending brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setback {
     /// What happened.
     pub words: String,
     /// When the batch is sent again in this pass; none where it waits for the next one.
     pub again_at: Option<Timestamp>,
+    /// When it first failed in this pass.
+    pub since: Timestamp,
 }

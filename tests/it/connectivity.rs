@@ -110,6 +110,28 @@ async fn whoever_answers_is_connected_and_called_well_only_if_it_is() {
 }
 
 #[actix::test]
+async fn trouble_with_trying_the_key_ends_with_a_call_that_shows_it() {
+    let site = Plan::default().start_settled(1).await;
+    site.simulator.set_faults(vec![
+        FaultRule::on(FaultPath::Batch, answer(401, "no")),
+        FaultRule::on(FaultPath::Auth, answer(502, "Bad Gateway")),
+    ]);
+    site.pass().await;
+    assert_eq!(site.status().state, State::Unauthorized);
+    let told = "it says 502 to /sync/auth (Bad Gateway)";
+    site.advance_until("the key to be tried", Duration::from_secs(1), || {
+        site.status().connectivity.trouble.as_deref() == Some(told)
+    })
+    .await;
+    site.simulator.clear_faults();
+    site.pass().await;
+    let status = site.status();
+    assert_eq!(status.connectivity.trouble, None);
+    assert_eq!(status.reason, "All readings are uploaded.");
+    site.finish().await;
+}
+
+#[actix::test]
 async fn a_health_check_that_is_not_well_is_asked_again_whatever_else_is_answered() {
     let site = Plan::default()
         .setting("connectivity_check_interval_ms", "60000")

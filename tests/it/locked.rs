@@ -60,3 +60,32 @@ async fn a_lock_says_what_to_do_and_is_not_blamed_once_it_is_gone() {
     site.pass().await;
     site.finish().await;
 }
+
+#[actix::test]
+async fn a_lock_at_the_start_delays_the_configuration_no_longer_than_it_lasts() {
+    let mut site = Plan::default().prepare().await;
+    let mut lock = site.database.connect().await;
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut lock)
+        .await
+        .expect("the lock");
+    site.start_service().await;
+    site.advance_until("a configuration that is not taken", STEP, || {
+        let error = site.status().config.last_error;
+        error.is_some_and(|words| words.contains("is locked by another program"))
+    })
+    .await;
+    sqlx::raw_sql("ROLLBACK")
+        .execute(&mut lock)
+        .await
+        .expect("the end of the lock");
+    let free_at = site.clock.now();
+    site.advance_until("the configuration", STEP, || {
+        site.status().config.last_success_at.is_some()
+    })
+    .await;
+    let took = site.clock.now() - free_at;
+    assert!(took.num_seconds() <= 30, "{took}");
+    assert_eq!(site.status().config.last_error, None);
+    site.finish().await;
+}

@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     domain::{
         compression::UploadCompression,
-        connectivity::LinkEvidence,
+        connectivity::{AUTH, LinkEvidence},
         meter::SiteConfiguration,
         outcome::{CallFailure, UploadOutcome},
         request_budget::RequestAllowance,
@@ -135,13 +135,18 @@ impl Line {
 
     /// One exchange. Reports what it shows about the link, and begins a pause when the server asks for one.
     async fn exchange(&self, call: Call) -> Result<Answer, NoAnswer> {
-        let path = call.path;
+        let (path, shows_key) = (call.path, call.authenticated);
         let result = self.send(call).await;
         let evidence = match &result {
-            Ok(answer) => Some(LinkEvidence::Answered {
-                call: path,
-                trouble: answer.trouble(path),
-            }),
+            Ok(answer) => {
+                let trouble = answer.trouble(path);
+                let is_success = (200..300).contains(&answer.status) && trouble.is_none();
+                Some(LinkEvidence::Answered {
+                    call: path,
+                    trouble,
+                    proves_key: shows_key && is_success,
+                })
+            }
             Err(NoAnswer::Unreachable(words)) => Some(LinkEvidence::Unreachable(words.clone())),
             Err(NoAnswer::TimedOut(words)) => Some(LinkEvidence::TimedOut(words.clone())),
             // That a connection breaks says nothing about the next one.
@@ -210,11 +215,7 @@ impl Line {
     }
 
     async fn authenticate(&self) -> Result<(), CallFailure> {
-        let call = Call::post(
-            "/sync/auth",
-            Bytes::from_static(b"{}"),
-            self.parts.settings.timeout,
-        );
+        let call = Call::post(AUTH, Bytes::from_static(b"{}"), self.parts.settings.timeout);
         self.call(call).await.map(drop)
     }
 

@@ -86,7 +86,7 @@ pub(super) struct PassKit {
     pub(super) on_progress: Rc<dyn Fn(Progress)>,
     /// Told what holds up outcomes that could not be written down, and when nothing does any more.
     pub(super) on_unsettled: Rc<dyn Fn(Option<String>)>,
-    /// Told why a sending brought nothing, and when one brought something again.
+    /// Told of the batch that has failed for the longest time, and when none fails any more.
     pub(super) on_setback: Rc<dyn Fn(Option<Setback>)>,
 }
 

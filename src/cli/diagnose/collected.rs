@@ -17,6 +17,8 @@ use crate::{
 
 /// What was seen.
 pub(super) struct Collected {
+    /// Whether passes start by themselves.
+    automatic: bool,
     settings: Report,
     shown_database: String,
     status: Result<StatusAnswer, Failure>,
@@ -42,6 +44,7 @@ impl Collected {
             .and_then(|told| told.status.connectivity.held_until)
             .max(written_down.and_then(|queue| queue.held_until));
         Self {
+            automatic: settings.sync.auto,
             settings: loaded.report.clone(),
             shown_database: settings.database.shown(),
             status,
@@ -53,7 +56,7 @@ impl Collected {
 
     pub(super) fn findings(&self) -> Vec<Finding> {
         let service = self.status.as_ref().map(|told| &told.status);
-        findings(&self.link, &self.database, service)
+        findings(&self.link, &self.database, service, self.automatic)
     }
 
     /// A line for everything that was looked at.

@@ -1,4 +1,5 @@
-//! What is wrong, in the order in which it is worth looking after: the way to the Client System, the database, the service.
+//! Everything that is wrong, the gravest first: what cuts the way to the Client System, the database, the service and its state;
+//! then calls that are not answered as they should be, and what waits for a person.
 
 use crate::{
     app::diagnosis::DatabaseLook,
@@ -8,42 +9,64 @@ use crate::{
         link_probe::{LinkFault, LinkProbe},
         status::{ServiceStatus, State},
         store::StoreError,
-        words::{counted, readings_are},
+        words::{START_A_PASS, counted, readings_are},
     },
 };
 
-/// Everything that is wrong; empty where nothing is.
+/// Everything that is wrong; empty where nothing is. `automatic` tells whether passes start by themselves.
 pub(super) fn findings(
     link: &LinkProbe,
     database: &Result<DatabaseLook, StoreError>,
     service: Result<&ServiceStatus, &Failure>,
+    automatic: bool,
 ) -> Vec<Finding> {
-    let of_link = link.faults.iter().map(|fault| fault.finding());
-    of_link
+    let is_cut = link.is_cut();
+    let faults = link.faults_by_gravity().into_iter();
+    let (grave, bearable): (Vec<_>, Vec<_>) =
+        faults.partition(|fault| is_cut || !fault.is_about_the_way());
+    let told = |fault: &LinkFault| fault.finding_where(automatic);
+    let (of_service, of_calls, of_the_rest) = match service {
+        Ok(status) => (
+            of_state(status, is_cut, automatic),
+            of_calls(status, link, automatic),
+            of_the_rest(status),
+        ),
+        Err(failure) => (of_silence(failure), Vec::new(), Vec::new()),
+    };
+    let grave = grave.into_iter().map(told);
+    grave
         .chain(of_database(database))
-        .chain(match service {
-            Ok(status) => {
-                let is_cut = link.faults.iter().any(LinkFault::is_about_the_way);
-                let of_state = of_state(status, is_cut).into_iter();
-                // What is in the way of all calls was told already.
-                let of_calls = of_answer(status)
-                    .into_iter()
-                    .chain(of_upload(status))
-                    .chain(of_heartbeat(status))
-                    .chain(of_configuration(status));
-                let of_certificate = status
-                    .expiring_certificate
-                    .iter()
-                    .map(|near| near.finding());
-                of_state
-                    .chain(of_calls.filter(|_| !is_cut))
-                    .chain(of_quarantine(status))
-                    .chain(of_certificate)
-                    .collect()
-            }
-            Err(failure) => Vec::from_iter(of_silence(failure)),
-        })
+        .chain(of_service)
+        .chain(bearable.into_iter().map(told))
+        .chain(of_calls)
+        .chain(of_the_rest)
         .collect()
+}
+
+/// What was answered to the service's own calls, unless something is in the way of all: that was told already.
+fn of_calls(status: &ServiceStatus, link: &LinkProbe, automatic: bool) -> Vec<Finding> {
+    if link.is_cut() {
+        return Vec::new();
+    }
+    let of_answer = of_answer(status, link).into_iter();
+    of_answer
+        .chain(of_upload(status, automatic))
+        .chain(of_heartbeat(status))
+        .chain(of_configuration(status))
+        .collect()
+}
+
+/// What has nothing to do with the Client System and waits for a person.
+fn of_the_rest(status: &ServiceStatus) -> Vec<Finding> {
+    let near = status.expiring_certificate.as_ref();
+    let of_certificate = near.map(|near| near.finding());
+    // Where the state is told, its sentence says so already.
+    let of_certificate = of_certificate.filter(|found| {
+        let without_capital = found.what.get(1..).unwrap_or_default();
+        is_going_on(status) || !status.reason.contains(without_capital)
+    });
+    let of_quarantine = of_quarantine(status).into_iter();
+    of_quarantine.chain(of_certificate).collect()
 }
 
 fn of_database(database: &Result<DatabaseLook, StoreError>) -> Option<Finding> {
@@ -85,8 +108,13 @@ fn is_going_on(status: &ServiceStatus) -> bool {
 
 /// What the service was answered last, where the calls of this look at the site were answered well. To heartbeats is told
 /// with these.
-fn of_answer(status: &ServiceStatus) -> Option<Finding> {
+fn of_answer(status: &ServiceStatus, link: &LinkProbe) -> Option<Finding> {
     let trouble = status.connectivity.trouble.as_ref()?;
+    let is_health_alone =
+        trouble.starts_with("its health check says") && !trouble.contains(" and it says ");
+    if is_health_alone && link.has_failed("health") {
+        return None;
+    }
     let is_told_below = trouble.contains("/heartbeat") && status.heartbeat.failing_since.is_some()
         || trouble.contains("/sync/config") && status.config.last_error.is_some();
     (is_going_on(status) && !is_told_below).then(|| {
@@ -99,7 +127,7 @@ fn of_answer(status: &ServiceStatus) -> Option<Finding> {
 }
 
 /// Where a pass is under way, or between two, no state tells of it yet; what was answered was told already.
-fn of_upload(status: &ServiceStatus) -> Option<Finding> {
+fn of_upload(status: &ServiceStatus, automatic: bool) -> Option<Finding> {
     let trouble = status.upload_trouble.as_ref()?;
     let answered = status.connectivity.trouble.as_deref().unwrap_or_default();
     (is_going_on(status) && !answered.contains("/readings/batch")).then(|| {
@@ -109,8 +137,18 @@ fn of_upload(status: &ServiceStatus) -> Option<Finding> {
                 trouble.since,
                 trouble.words.trim_end_matches('.')
             ),
-            "other calls are answered, but uploads are not, or not well; all readings are kept and sent again by itself",
-            "wait; if it lasts, tell whoever runs the Client System, with these words",
+            if automatic {
+                "other calls are answered, but uploads are not, or not well; all readings are kept and sent again by itself"
+            } else {
+                "other calls are answered, but uploads are not, or not well; all readings are kept"
+            },
+            if automatic {
+                "wait; if it lasts, tell whoever runs the Client System, with these words".to_owned()
+            } else {
+                format!(
+                    "once the pass under way has ended, {START_A_PASS}; if it lasts, tell whoever runs the Client System, with these words"
+                )
+            },
         )
     })
 }
@@ -159,18 +197,24 @@ fn of_heartbeat(status: &ServiceStatus) -> Option<Finding> {
     ))
 }
 
-/// What the service says of the link itself is no news where the link was found to be at fault.
-fn of_state(status: &ServiceStatus, link_is_at_fault: bool) -> Option<Finding> {
+/// What the service says of the link itself is no news where the link was found to be at fault, unless its sentence tells of more.
+fn of_state(status: &ServiceStatus, link_is_at_fault: bool, automatic: bool) -> Option<Finding> {
     let is_about_the_link = matches!(
         status.state,
         State::Offline | State::RateLimited | State::Unauthorized | State::Misconfigured
     );
-    if is_about_the_link && link_is_at_fault {
+    let tells_of_more =
+        status.reason.contains(" Besides") || status.queue.disk_full_since.is_some();
+    if is_about_the_link && link_is_at_fault && !tells_of_more {
         return None;
     }
     let (means, remedy) = match status.state {
         State::Ok | State::Syncing => return None,
         State::Stopped => (status.state.meaning(), status.state.remedy()),
+        _ if is_about_the_link && link_is_at_fault => (
+            status.state.meaning(),
+            "see to what was found on the way to the Client System, and to whatever else this sentence tells",
+        ),
         State::Degraded => (
             "the service works, but something needs attention",
             "read the reason; the log and the numbers in the archive tell more",
@@ -179,17 +223,23 @@ fn of_state(status: &ServiceStatus, link_is_at_fault: bool) -> Option<Finding> {
             "the way to the Client System is open and the API key is accepted, as was tried just now, but what is uploaded is \
              refused: nothing is uploaded, and all readings are kept",
             "ask whoever runs the Client System, with these words, what it objects to, and whether CLIENT_API_URL is right; the \
-             service tries again every 5 minutes, and `meterit-sync sync trigger` at once",
+             service tries again every 5 minutes, unless ENABLE_AUTO_SYNC is false, and `meterit-sync sync trigger` at once",
         ),
         State::Unauthorized => (
             "the key in these settings is accepted, as was tried just now, but the one that the service has in force was not, or \
              not for uploading: nothing is uploaded, and all readings are kept",
             "if the key was changed meanwhile, restart the service; if it is the same, ask whoever runs the Client System whether \
-             it may upload; the service tries again every 5 minutes, and `meterit-sync sync trigger` at once",
+             it may upload; the service tries again every 5 minutes, unless ENABLE_AUTO_SYNC is false, and `meterit-sync sync trigger` \
+             at once",
+        ),
+        State::Offline | State::RateLimited if automatic => (
+            "the service has met something on the way to the Client System that is not there now",
+            "wait, it tries again by itself; if it lasts, the log in the archive tells more",
         ),
         State::Offline | State::RateLimited => (
             "the service has met something on the way to the Client System that is not there now",
-            "wait, it tries again by itself; if it lasts, the log in the archive tells more",
+            "wait until the service has seen that as well, then start a pass (`meterit-sync sync trigger`): ENABLE_AUTO_SYNC is \
+             false; if it lasts, the log in the archive tells more",
         ),
     };
     let reason = status.reason.trim_end_matches('.');

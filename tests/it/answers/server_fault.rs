@@ -118,6 +118,47 @@ async fn while_a_pass_brings_nothing_the_sentence_says_why_and_when_it_goes_on()
 }
 
 #[actix::test]
+async fn a_batch_that_goes_on_failing_is_told_until_it_is_taken_itself() {
+    let site = Plan::default()
+        .batch_size(5)
+        .fault(on_batch(answer(500, "a row that I cannot digest")).containing_meter("M-2"))
+        .start_settled(15)
+        .await;
+    site.control().trigger_sync().await.expect("a pass");
+    site.until("the others are taken", |status| {
+        status.sync.total_synced == 10
+    })
+    .await;
+    let trouble = site.status().upload_trouble.expect("a trouble");
+    assert!(trouble.words.contains("that I cannot digest"));
+    site.advance_until("degraded", Duration::from_millis(500), || {
+        site.status().state == State::Degraded
+    })
+    .await;
+    let status = site.status();
+    assert_eq!(status.since, trouble.since);
+    assert!(status.last_pass.is_none_or(|pass| pass.delivered == 0));
+    assert!(
+        status.reason.contains("that I cannot digest") && status.reason.contains("10 readings"),
+        "{}",
+        status.reason
+    );
+    site.database.insert(20..22).await;
+    site.advance_until("others to be taken", Duration::from_millis(500), || {
+        site.status().sync.total_synced == 12
+    })
+    .await;
+    let told = site.status().upload_trouble.expect("it still fails");
+    assert!(told.words.contains("that I cannot digest"), "{told:?}");
+
+    site.simulator.clear_faults();
+    site.advance_until_drained(Duration::from_millis(500)).await;
+    let status = site.status();
+    assert_eq!((status.state, status.upload_trouble), (State::Ok, None));
+    site.finish().await;
+}
+
+#[actix::test]
 async fn a_batch_that_fails_in_three_passes_steps_back_and_the_others_proceed() {
     let site = Plan::default()
         .batch_size(5)

@@ -6,6 +6,7 @@ use std::{
     net::TcpStream,
 };
 
+use meterit_sync::demo::client_system::{FaultAction, FaultPath, FaultRule};
 use serde_json::Value;
 
 use super::{service::Service, site::Site, waiting::wait_until};
@@ -134,6 +135,34 @@ fn the_log_tells_every_state_in_the_words_of_the_status() {
             status["state"] == state && last.is_some_and(is_told)
         });
     }
+    service.stop();
+}
+
+#[test]
+fn the_log_tells_a_new_cause_of_the_same_state() {
+    let site = Site::new();
+    let service = site.start();
+    service.wait_until_connected();
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
+    wait_until("that in the log", || {
+        states_told(&service)
+            .last()
+            .is_some_and(|(state, _)| state == "ok")
+    });
+    let action = FaultAction::Answer {
+        status: 404,
+        headers: Vec::new(),
+        body: r#"{"message":"no such site"}"#.to_owned(),
+    };
+    site.client_system
+        .add_fault(FaultRule::on(FaultPath::Heartbeat, action));
+    service.post("/api/v1/heartbeat", None);
+    wait_until("the new cause in the log", || {
+        service.log().iter().any(|line| {
+            line.contains("the state lasts, for another cause")
+                && line.contains("the Client System answered 404: no such site")
+        })
+    });
     service.stop();
 }
 

@@ -4,6 +4,7 @@
 //! Sync Database and goes on under the old keys.
 
 mod sending;
+mod setbacks;
 mod sources;
 mod stream;
 mod troubles;
@@ -11,7 +12,7 @@ mod window;
 
 use std::{cell::RefCell, collections::VecDeque, time::Duration};
 
-use self::{troubles::Troubles, window::Window};
+use self::{setbacks::Setbacks, troubles::Troubles, window::Window};
 use super::{
     fitting_size::{Bounds, FittingSize},
     fresh_turns::FreshTurns,
@@ -75,6 +76,7 @@ pub(super) struct Pass {
     /// Claimed ahead, and not sent yet.
     claimed: VecDeque<Batch>,
     troubles: Troubles,
+    setbacks: RefCell<Setbacks>,
     /// When abandoned batches are next looked for.
     take_over_at: Duration,
     isolation: Isolation,
@@ -102,6 +104,7 @@ impl Pass {
             left_parked: 0,
             claimed: VecDeque::new(),
             troubles: Troubles::default(),
+            setbacks: RefCell::default(),
             take_over_at: now + TAKE_OVER_EVERY,
             part_is_next: true,
             fresh: FreshTurns::new(i64::MAX, now),

@@ -19,10 +19,7 @@ use crate::{
         store::Fact,
         timestamp::Timestamp,
     },
-    messages::{
-        database_writer::{JudgeSuspects, Settled},
-        sync_manager::Setback,
-    },
+    messages::database_writer::{JudgeSuspects, Settled},
 };
 
 impl Pass {
@@ -63,6 +60,7 @@ impl Pass {
             Ok(settled) => self.after_settlement(attempt, delivered, settled).await,
             Err(words) if delivered.decision.next == Next::GoOn => {
                 self.troubles.lay();
+                self.no_more_set_back(&attempt.batch.manifest.key);
                 self.kit.unsettled.set_aside(Open {
                     attempt,
                     delivered,
@@ -110,7 +108,7 @@ impl Pass {
         // Where nothing was sent, the next one would not be either.
         self.troubles.raise(&attempt.batch.manifest.key, sent);
         let (wait, words) = (extend(wait, rand::random()), outcome.describe());
-        self.set_back(words.clone(), Some(wait));
+        self.set_back(&attempt.batch.manifest.key, words.clone(), Some(wait));
         self.troubles.wait(Failed {
             attempt,
             due_at: self.kit.clock.elapsed() + wait,
@@ -119,10 +117,20 @@ impl Pass {
         });
     }
 
-    /// Tells what the last sending brought, and after what time the batch is sent again.
-    fn set_back(&self, words: String, wait: Option<Duration>) {
-        let again_at = wait.map(|wait| Timestamp::from(self.kit.clock.now()).later_by(wait));
-        (self.kit.on_setback)(Some(Setback { words, again_at }));
+    /// Notes what the last sending of a batch brought, and after what time it is sent again.
+    fn set_back(&self, key: &IdempotencyKey, words: String, wait: Option<Duration>) {
+        let now = Timestamp::from(self.kit.clock.now());
+        let again_at = wait.map(|wait| now.later_by(wait));
+        let mut setbacks = self.setbacks.borrow_mut();
+        setbacks.note(key, words, again_at, now);
+        (self.kit.on_setback)(setbacks.longest().cloned());
+    }
+
+    /// The batch is dealt with, or set aside for later.
+    pub(super) fn no_more_set_back(&self, key: &IdempotencyKey) {
+        let mut setbacks = self.setbacks.borrow_mut();
+        setbacks.settle(key);
+        (self.kit.on_setback)(setbacks.longest().cloned());
     }
 
     /// The pass ends before the batch is sent again. It counts as one in which the batch was given up, unless something
@@ -206,11 +214,13 @@ impl Pass {
                 self.give_up_for_now(&batch, words);
             }
             Next::End(end) => return Ok(Some(end)),
-            Next::GoOn if !is_given_up => {
-                self.troubles.lay();
-                (self.kit.on_setback)(None);
+            Next::GoOn => {
+                if !is_given_up {
+                    self.troubles.lay();
+                }
+                self.no_more_set_back(&batch.manifest.key);
             }
-            Next::GoOn | Next::TryAgain { .. } => {}
+            Next::TryAgain { .. } => {}
         }
         Ok(None)
     }
@@ -220,7 +230,7 @@ impl Pass {
         self.window.failed();
         self.troubles.raise(&batch.manifest.key, true);
         self.given_up.get_or_insert_with(|| words.clone());
-        self.set_back(words, None);
+        self.set_back(&batch.manifest.key, words, None);
     }
 
     async fn isolate(

@@ -116,7 +116,10 @@ impl Pass {
         if sent {
             match self.begin(attempt.batch.manifest.key.clone()).await? {
                 Some(batch) => attempt.batch = batch,
-                None => return Ok(None),
+                None => {
+                    self.no_more_set_back(&attempt.batch.manifest.key);
+                    return Ok(None);
+                }
             }
         }
         Ok(Some(attempt))

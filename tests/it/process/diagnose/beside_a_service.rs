@@ -4,6 +4,9 @@ use meterit_sync::demo::client_system::FaultPath;
 
 use super::*;
 
+const UNREADABLE: &str = "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
+     VALUES ('METER-1', '2026-01-01 00:00:00', 'active_energy', 'nonsense')";
+
 #[test]
 fn a_client_system_that_takes_no_batch_is_told_without_contradiction() {
     let site = site();
@@ -125,10 +128,7 @@ fn a_configuration_that_cannot_be_downloaded_is_a_finding_and_in_the_sentence() 
 #[test]
 fn a_single_reading_in_quarantine_is_a_finding() {
     let site = site();
-    site.sql(
-        "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
-         VALUES ('METER-1', '2026-01-01 00:00:00', 'active_energy', 'nonsense')",
-    );
+    site.sql(UNREADABLE);
     let service = site.start();
     wait_until("the quarantine", || {
         let status = service.get("/status");
@@ -140,6 +140,52 @@ fn a_single_reading_in_quarantine_is_a_finding() {
     let quarantine = &found.json("database.json")["queue"]["quarantine"];
     assert_eq!(quarantine[0]["reason"], "unreadable", "{quarantine}");
     assert_eq!(quarantine[0]["readings"], 1, "{quarantine}");
+    service.stop();
+}
+
+#[test]
+fn a_health_check_that_fails_hides_nothing_else_and_what_is_graver_comes_first() {
+    let site = site().set("ENABLE_AUTO_SYNC", "false");
+    for (status, path) in [
+        (503, FaultPath::Health),
+        (404, FaultPath::Heartbeat),
+        (500, FaultPath::Config),
+    ] {
+        site.client_system.add_fault(answering(status, path, None));
+    }
+    site.sql(UNREADABLE);
+    let service = site.start();
+    service.post("/api/v1/sync/trigger?wait=true", None);
+    service.post("/api/v1/heartbeat", None);
+    wait_until("all of them", || {
+        let status = service.get("/status");
+        status["queue"]["quarantined"] == 1
+            && status["heartbeat"]["failing_since"].is_string()
+            && status["config"]["last_error"].is_string()
+            && status["connectivity"]["trouble"].is_string()
+    });
+    let all = [
+        "the Client System answers /health with 503",
+        "to upload after that, start a pass with POST /api/v1/sync/trigger",
+        "the service has sent 1 heartbeat in a row that the Client System did not accept",
+        "the last download of the configuration",
+        "1 reading is in quarantine",
+    ];
+    let found = Diagnosis::of(&site, service.port());
+    found.names(all[0]);
+    for words in all {
+        assert!(found.said.contains(words), "{words}: {}", found.said);
+    }
+    let wrong = found.said.matches("What is wrong").count();
+    assert_eq!(wrong, 4, "{}", found.said);
+
+    site.client_system
+        .add_fault(answering(401, FaultPath::Auth, None));
+    let found = Diagnosis::of(&site, service.port());
+    found.names("the Client System does not accept the API key (401");
+    for words in [all[0], all[4]] {
+        assert!(found.said.contains(words), "{words}: {}", found.said);
+    }
     service.stop();
 }
 
