@@ -122,6 +122,6 @@ where
         .local_addr(address)
         .client_request_timeout(LONGEST_HEAD)
         .h1_write_buffer_size(WRITE_BUFFER)
-        // Whoever hangs up while a pass is under way is not waited for: it may take days, and others hang up meanwhile.
+        // Of whoever says no more but waits for an answer, this is not told before that is complete.
         .h1_allow_half_closed(false)
 }

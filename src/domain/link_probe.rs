@@ -156,6 +156,15 @@ pub enum LinkFault {
         /// Whose it is.
         subject: String,
     },
+    /// The certificate is none that a server may show.
+    CertificateUnfit {
+        /// Host and port.
+        at: String,
+        /// What is wrong with it.
+        flaw: &'static str,
+        /// What whoever runs the Client System is to do.
+        remedy: &'static str,
+    },
     /// Nobody who is trusted vouches for the certificate.
     CertificateUntrusted {
         /// Host and port.
@@ -314,6 +323,13 @@ impl LinkFault {
                 "have whoever runs the Client System make a certificate for a server (`openssl req -x509` with \
                  `-addext basicConstraints=CA:FALSE`, or signed by an authority), and name the file with it, or with that of the \
                  authority, in CLIENT_CA_FILE",
+            ),
+            Self::CertificateUnfit { at, flaw, remedy } => Finding::new(
+                format!("the certificate of {at} {flaw}"),
+                format!(
+                    "that this is the Client System is not certain, so nothing is sent to it; {KEPT}"
+                ),
+                format!("have whoever runs the Client System {remedy}"),
             ),
             Self::CertificateUntrusted { at, issuer } => Finding::new(
                 format!(

@@ -170,6 +170,19 @@ impl Problem {
         problem
     }
 
+    pub(super) fn busy_with_connections() -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service-unavailable",
+            "Too many ask at once",
+            "all connections that there may be at once wait for answers, so nothing was done; ask again in a moment"
+                .to_owned(),
+        );
+        problem.0.retry_after = Some(Duration::from_secs(1));
+        problem.0.ends_connection = true;
+        problem
+    }
+
     pub(super) fn too_slow() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,

@@ -94,6 +94,12 @@ fn time(time: ASN1Time) -> Option<Timestamp> {
     chrono::DateTime::from_timestamp(time.timestamp(), 0).map(Timestamp)
 }
 
+const NO_SAFE_VERSION: &str =
+    "the Client System speaks no version of TLS that is safe, 1.2 or later";
+const NO_COMMON_WAY: &str = "the Client System and this service know no way of encrypting in common that is safe, so that nothing \
+     is sent: have whoever runs the Client System allow TLS 1.3, or 1.2 with ECDHE and AES-GCM or ChaCha20; where it wants to know \
+     by a certificate who calls, set CLIENT_CERT_FILE and CLIENT_KEY_FILE";
+
 /// Why a certificate is not taken.
 enum Refusal {
     Expired,
@@ -101,34 +107,89 @@ enum Refusal {
     OfAnother,
     OfAuthority,
     Untrusted,
+    Unfit(Flaw),
 }
 
-impl Refusal {
-    /// None for what is too rare to have words of its own.
-    fn of(error: &CertificateError) -> Option<Self> {
-        match error {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                Some(Self::Expired)
+/// Why a certificate is none that a server may show.
+#[derive(Clone, Copy)]
+enum Flaw {
+    WeaklySigned,
+    WithUnknownRule,
+    ForOtherPurpose,
+    Unreadable,
+    BreaksRule,
+}
+
+impl Flaw {
+    /// What is wrong with it; to be put behind its name.
+    fn what(self) -> &'static str {
+        match self {
+            Self::WeaklySigned => {
+                "is signed in a way that is not safe any more, such as with SHA-1, so that it could be forged"
             }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                Some(Self::NotYetValid)
+            Self::WithUnknownRule => {
+                "holds a critical extension that is not known here, so that what it may be used for is uncertain"
             }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                Some(Self::OfAnother)
+            Self::ForOtherPurpose => {
+                "is not for servers, but for another purpose, such as for clients"
             }
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                Some(Self::Untrusted)
-            }
-            // The library has no name of its own for it.
-            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                Some(Self::OfAuthority)
-            }
-            _ => None,
+            Self::Unreadable => "cannot be read as one",
+            Self::BreaksRule => "breaks a rule that all certificates have to keep",
         }
     }
 
-    fn words(&self) -> &'static str {
+    /// What whoever runs the Client System is to do.
+    fn remedy(self) -> &'static str {
         match self {
+            Self::WeaklySigned => "have it signed anew, with SHA-256 or better",
+            Self::WithUnknownRule => "make one without that extension",
+            Self::ForOtherPurpose => "make one with the purpose serverAuth",
+            Self::Unreadable => "name the right file of the certificate where TLS is set up",
+            Self::BreaksRule => "make another",
+        }
+    }
+}
+
+impl Refusal {
+    #[expect(
+        deprecated,
+        reason = "the library has given one of these up, but not ceased to say it"
+    )]
+    fn of(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::OfAnother
+            }
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::Untrusted,
+            // The library has no names of its own for some.
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                Self::OfAuthority
+            }
+            CertificateError::UnsupportedSignatureAlgorithm
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Self::Unfit(Flaw::WeaklySigned)
+            }
+            CertificateError::UnhandledCriticalExtension => Self::Unfit(Flaw::WithUnknownRule),
+            CertificateError::Other(other)
+                if other.to_string().contains("UnsupportedCriticalExtension") =>
+            {
+                Self::Unfit(Flaw::WithUnknownRule)
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Self::Unfit(Flaw::ForOtherPurpose)
+            }
+            CertificateError::BadEncoding => Self::Unfit(Flaw::Unreadable),
+            _ => Self::Unfit(Flaw::BreaksRule),
+        }
+    }
+
+    fn words(&self) -> String {
+        let words = match self {
             Self::Expired => "the certificate of the Client System has expired",
             Self::NotYetValid => "the certificate of the Client System is not valid yet",
             Self::OfAnother => "the certificate is not that of the host in CLIENT_API_URL",
@@ -139,7 +200,51 @@ impl Refusal {
             Self::Untrusted => {
                 "nobody who is trusted vouches for the certificate of the Client System"
             }
+            Self::Unfit(flaw) => {
+                return format!(
+                    "the certificate of the Client System {}, and nothing is sent to it: whoever runs it has to {}",
+                    flaw.what(),
+                    flaw.remedy()
+                );
+            }
+        };
+        words.to_owned()
+    }
+}
+
+/// What it means that the other side has ended the setting up of TLS with this, and what to do.
+fn alert_words(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::ProtocolVersion => NO_SAFE_VERSION.to_owned(),
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            NO_COMMON_WAY.to_owned()
         }
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
+            "the Client System wants to know by a certificate who calls: set CLIENT_CERT_FILE and CLIENT_KEY_FILE".to_owned()
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied
+        | AlertDescription::DecryptError => format!(
+            "the Client System does not accept the certificate by which this service introduces itself ({alert:?}), so that it \
+             takes no calls: have whoever runs the Client System make another, and name its files in CLIENT_CERT_FILE and \
+             CLIENT_KEY_FILE"
+        ),
+        AlertDescription::UnrecognisedName => {
+            "the Client System has no certificate for the host in CLIENT_API_URL: check that host".to_owned()
+        }
+        AlertDescription::InternalError => {
+            "the Client System failed while the encryption was set up, by a fault of its own: wait, and if that lasts, tell \
+             whoever runs it".to_owned()
+        }
+        other => format!(
+            "the Client System ended the setting up of the encryption ({other:?}), so that nothing is sent: check host and port in \
+             CLIENT_API_URL, and ask whoever runs the Client System what its log says"
+        ),
     }
 }
 
@@ -147,25 +252,23 @@ impl Refusal {
 pub(super) fn tls_words(error: &io::Error) -> String {
     let reason = error.get_ref().and_then(|reason| reason.downcast_ref());
     let words = match reason {
-        Some(Error::InvalidCertificate(reason)) => {
-            Refusal::of(reason).map(|refusal| refusal.words())
-        }
+        Some(Error::InvalidCertificate(reason)) => return Refusal::of(reason).words(),
         Some(Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ))
-        | Some(Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
-            Some("the Client System speaks no version of TLS that is safe, 1.2 or later")
+        )) => NO_SAFE_VERSION,
+        Some(Error::PeerIncompatible(_)) => NO_COMMON_WAY,
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "what answers there speaks no TLS, but perhaps plain http: check scheme and port in CLIENT_API_URL"
         }
-        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Some(
-            "what answers there speaks no TLS, but perhaps plain http: check scheme and port in CLIENT_API_URL",
-        ),
-        Some(Error::AlertReceived(AlertDescription::CertificateRequired)) => Some(
-            "the Client System wants to know by a certificate who calls: set CLIENT_CERT_FILE and CLIENT_KEY_FILE",
-        ),
-        _ => None,
+        Some(Error::InvalidMessage(_) | Error::PeerMisbehaved(_)) => {
+            "what answers there does not speak TLS as it should, so that nothing is sent: check host and port in CLIENT_API_URL, \
+             and what stands on the way"
+        }
+        Some(Error::AlertReceived(alert)) => return alert_words(*alert),
+        _ => return error.to_string(),
     };
-    words.map_or_else(|| error.to_string(), ToOwned::to_owned)
+    words.to_owned()
 }
 
 /// What is wrong where TLS was not set up.
@@ -176,36 +279,41 @@ pub(super) fn certificate_fault(
     now: Timestamp,
 ) -> LinkFault {
     let reason = error.get_ref().and_then(|reason| reason.downcast_ref());
-    let (Some(Error::InvalidCertificate(reason)), Some(certificate)) = (reason, certificate) else {
+    let Some(Error::InvalidCertificate(reason)) = reason else {
         let words = tls_words(error);
         return LinkFault::Tls { at, words };
     };
-    match Refusal::of(reason) {
-        Some(Refusal::Expired) => LinkFault::CertificateExpired {
+    match (Refusal::of(reason), certificate) {
+        (Refusal::Unfit(flaw), _) => LinkFault::CertificateUnfit {
+            at,
+            flaw: flaw.what(),
+            remedy: flaw.remedy(),
+        },
+        (refusal, None) => LinkFault::Tls {
+            at,
+            words: refusal.words(),
+        },
+        (Refusal::Expired, Some(certificate)) => LinkFault::CertificateExpired {
             at,
             since: certificate.not_after,
             now,
         },
-        Some(Refusal::NotYetValid) => LinkFault::CertificateNotYetValid {
+        (Refusal::NotYetValid, Some(certificate)) => LinkFault::CertificateNotYetValid {
             at,
             from: certificate.not_before,
             now,
         },
-        Some(Refusal::OfAnother) => LinkFault::CertificateForAnother {
+        (Refusal::OfAnother, Some(certificate)) => LinkFault::CertificateForAnother {
             at,
             names: certificate.names.clone(),
         },
-        Some(Refusal::OfAuthority) => LinkFault::CertificateOfAuthority {
+        (Refusal::OfAuthority, Some(certificate)) => LinkFault::CertificateOfAuthority {
             at,
             subject: certificate.subject.clone(),
         },
-        Some(Refusal::Untrusted) => LinkFault::CertificateUntrusted {
+        (Refusal::Untrusted, Some(certificate)) => LinkFault::CertificateUntrusted {
             at,
             issuer: certificate.issuer.clone(),
-        },
-        None => LinkFault::Tls {
-            at,
-            words: reason.to_string(),
         },
     }
 }

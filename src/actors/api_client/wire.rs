@@ -268,6 +268,10 @@ fn connect_words(cause: &ConnectError) -> String {
         ConnectError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             format!("TLS failed, {}", tls_words(error))
         }
+        ConnectError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "TLS failed, the other side closed the connection while it was set up, so that nothing is sent: check host and port in              CLIENT_API_URL, and ask whoever runs the Client System what its log says"
+                .to_owned()
+        }
         other => other.to_string(),
     }
 }

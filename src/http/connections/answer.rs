@@ -14,13 +14,16 @@ use actix_web::{
     Error, HttpMessage, ResponseError,
     body::{BodySize, BoxBody, MessageBody},
     dev::{Payload, ServiceRequest, ServiceResponse},
-    http::Method,
+    http::{
+        ConnectionType, Method, Version,
+        header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE},
+    },
     middleware::Next,
     web::Bytes,
 };
 use futures_util::{StreamExt, stream};
 
-use super::{Connection, MOST_HELD_EVER};
+use super::{Connection, MOST_HELD_EVER, life::UNTIL_ITS_END};
 use crate::http::problem::Problem;
 
 /// So much of an answer is handed over at once.
@@ -37,8 +40,11 @@ pub(super) struct UnderWay {
 impl UnderWay {
     /// Not yet: the request may have more to come.
     pub(super) fn of(connection: Option<&Connection>) -> Self {
-        if let Some(connection) = connection {
-            connection.life.requests.fetch_add(1, Ordering::Relaxed);
+        if let Some(Connection { life, .. }) = connection {
+            life.begun.fetch_add(1, Ordering::Relaxed);
+            life.requests.fetch_add(1, Ordering::Relaxed);
+            life.body_left.store(0, Ordering::Relaxed);
+            life.is_endless.store(false, Ordering::Relaxed);
         }
         Self {
             connection: connection.cloned(),
@@ -46,9 +52,33 @@ impl UnderWay {
         }
     }
 
-    /// The body is still to come. Its beginning is taken in whether anybody reads it or not.
-    pub(super) fn begin_body(&self) {
+    /// No other request is taken from this connection.
+    fn be_the_last(&self) {
         if let Some(connection) = &self.connection {
+            connection.life.is_last.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the other side may be told meanwhile that its answer takes time.
+    fn let_be_told_to_wait(&self, may_be_told: bool) {
+        if let Some(Connection { life, .. }) = &self.connection {
+            life.may_be_told_to_wait
+                .store(may_be_told, Ordering::Relaxed);
+        }
+    }
+
+    /// The answer ends only with the connection.
+    fn be_endless(&self) {
+        if let Some(connection) = &self.connection {
+            connection.life.is_endless.store(true, Ordering::Relaxed);
+            connection.life.reader.wake();
+        }
+    }
+
+    /// A body of so many bytes is still to come. Its beginning is taken in whether anybody reads it or not.
+    pub(super) fn begin_body(&self, bytes: u64) {
+        if let Some(connection) = &self.connection {
+            connection.life.body_left.store(bytes, Ordering::Relaxed);
             connection.life.begins_body.store(true, Ordering::Relaxed);
             connection.life.reader.wake();
         }
@@ -65,12 +95,21 @@ impl UnderWay {
         }
     }
 
+    /// The body has been read to its end.
+    fn end_body(&self) {
+        if let Some(connection) = &self.connection {
+            connection.life.body_left.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// The request has come in, so that it waits for us from now on.
     pub(super) fn begin(&self) {
         if let Some(connection) = &self.connection
             && !self.has_begun.swap(true, Ordering::Relaxed)
         {
-            connection.life.under_way.fetch_add(1, Ordering::Relaxed);
+            let Connection { life, open, .. } = connection;
+            life.awaits_since.store(open.now(), Ordering::Relaxed);
+            life.under_way.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -114,7 +153,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Connection { life, open } = &self.connection;
+        let Connection { life, open, .. } = &self.connection;
         life.held.fetch_sub(self.bytes, Ordering::Relaxed);
         open.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -127,17 +166,26 @@ pub(in crate::http) async fn keep_open(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let connection = request.conn_data::<Connection>().cloned();
     let under_way = Arc::new(UnderWay::of(connection.as_ref()));
+    if request.head().connection_type() != ConnectionType::KeepAlive {
+        under_way.be_the_last();
+    }
     match request.take_payload() {
         Payload::None => under_way.begin(),
         payload => {
-            under_way.begin_body();
+            under_way.begin_body(body_bytes(request.headers()));
             request.set_payload(until_its_end(payload, Arc::clone(&under_way)));
         }
     }
     let looks = *request.method() == Method::GET;
-    let (request, response) = next.call(request).await?.into_parts();
-    let (mut response, body) = response.into_parts();
-    let mut body = body.boxed();
+    under_way.let_be_told_to_wait(request.version() >= Version::HTTP_11);
+    let response = if connection.as_ref().is_some_and(Connection::is_one_too_many) {
+        request.into_response(Problem::busy_with_connections().error_response())
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    under_way.let_be_told_to_wait(false);
+    let (request, response) = response.into_parts();
+    let (mut response, mut body) = response.into_parts();
     let mut held = None;
     if let (Some(connection), BodySize::Sized(bytes)) = (&connection, body.size()) {
         held = Held::of(connection, usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -146,18 +194,40 @@ pub(in crate::http) async fn keep_open(
             (response, body) = Problem::busy_answering().error_response().into_parts();
         }
     }
+    let body = Body::of(body);
+    // What was to change something is answered, however long that takes and in whatever pieces.
+    if looks && matches!(body, Body::Growing(_)) {
+        under_way.be_endless();
+    }
     let answer = Answer {
-        body: Body::of(body),
+        body,
         _held: held,
         _under_way: under_way,
     };
     Ok(ServiceResponse::new(request, response.set_body(answer)))
 }
 
+/// How long the body of a request says that it is, in the same words as to the server.
+fn body_bytes(headers: &HeaderMap) -> u64 {
+    let is_websocket = |value: &HeaderValue| {
+        let words = value.to_str().map(str::trim);
+        words.is_ok_and(|words| words.eq_ignore_ascii_case("websocket"))
+    };
+    if headers.contains_key(TRANSFER_ENCODING) || headers.get_all(UPGRADE).any(is_websocket) {
+        return UNTIL_ITS_END;
+    }
+    let said = headers.get(CONTENT_LENGTH);
+    let bytes = said.and_then(|said| said.to_str().ok()?.trim().parse().ok());
+    bytes.unwrap_or(UNTIL_ITS_END)
+}
+
 fn until_its_end(mut payload: Payload, under_way: Arc<UnderWay>) -> Payload {
     let stream = stream::poll_fn(move |context| {
         let next = payload.poll_next_unpin(context);
         under_way.note_wants_more(next.is_pending());
+        if matches!(next, Poll::Ready(None)) {
+            under_way.end_body();
+        }
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
             under_way.begin();
         }

@@ -6,14 +6,29 @@ use std::{
     pin::Pin,
     sync::atomic::Ordering,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
+use actix_web::rt::time::{Sleep, sleep};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Connection;
+use super::{
+    Connection,
+    life::{Turn, UNTIL_ITS_END},
+};
+use crate::http::limits::LONGEST_HEAD;
 
 /// Bytes that are kept of what comes ahead of its turn.
 const AHEAD: usize = 4 * 1024;
+/// Between two looks whether somebody is there who says nothing more and waits for an answer.
+const LOOK: Duration = Duration::from_secs(1);
+/// After so many looks, it is told to wait, which shows whether it has gone: nothing else does for a minute.
+const LOOKS: u32 = 5;
+/// An answer that says that another is to come.
+const TO_WAIT: &[u8] = b"HTTP/1.1 102 Processing\r\n\r\n";
+/// What a request is told whose head has not come in in time, as the server tells the first of a connection.
+const TOO_LATE: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A connection to the local API, above TLS where that is spoken.
 pub struct Turns<S> {
@@ -27,6 +42,11 @@ pub struct Turns<S> {
     is_line_empty: bool,
     /// Whether others come first.
     has_had_turn: bool,
+    /// Until when the next head has to be complete, and after how many requests.
+    late: Option<(u64, Pin<Box<Sleep>>)>,
+    /// When it is looked next whether the other side is there, which says nothing more.
+    next_look: Option<Pin<Box<Sleep>>>,
+    looks: u32,
 }
 
 impl<S> Turns<S> {
@@ -39,6 +59,9 @@ impl<S> Turns<S> {
             come: 0,
             is_line_empty: false,
             has_had_turn: false,
+            late: None,
+            next_look: None,
+            looks: 0,
         }
     }
 
@@ -46,9 +69,47 @@ impl<S> Turns<S> {
         &self.connection
     }
 
+    /// What is handed over of a body of which so much is left.
+    fn body(&mut self, room: usize, left: u64) -> &[u8] {
+        // Such a body ends with an empty line.
+        if left == UNTIL_ITS_END {
+            return self.head(room);
+        }
+        let room = usize::try_from(left).map_or(room, |left| room.min(left));
+        let from = self.handed;
+        self.handed = self.come.min(from.saturating_add(room));
+        self.is_line_empty = false;
+        let piece = &self.bytes[from..self.handed];
+        let left = left - piece.len() as u64;
+        self.connection
+            .life
+            .body_left
+            .store(left, Ordering::Relaxed);
+        piece
+    }
+
+    /// Ready when the next request has taken too long: its head from its first byte on, and what nobody waits for, as the rest
+    /// of a body that was not read, from the answer on. On the first head of a connection, the server keeps an eye itself.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let life = &self.connection.life;
+        let begun = life.begun.load(Ordering::Relaxed);
+        if begun == 0 || life.has_request() {
+            self.late = None;
+            return Poll::Pending;
+        }
+        self.late.take_if(|(before, _)| *before != begun);
+        if self.late.is_none() && self.handed == self.come && !life.is_to_end() {
+            return Poll::Pending;
+        }
+        let (_, late) = self
+            .late
+            .get_or_insert_with(|| (begun, Box::pin(sleep(LONGEST_HEAD))));
+        late.as_mut().poll(context)
+    }
+
     /// The longest beginning of these bytes that can complete the head of no more than one request: to the end of the first
     /// empty line, for each head ends with one. Where it is part of a body it is only handed over in more pieces.
-    fn piece(&mut self, room: usize) -> &[u8] {
+    fn head(&mut self, room: usize) -> &[u8] {
         let end = self.come.min(self.handed.saturating_add(room));
         let from = self.handed;
         self.handed = end;
@@ -93,7 +154,51 @@ impl<S: AsyncRead + Unpin> Turns<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Turns<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Turns<S> {
+    /// Ready when nobody is there any more who waits for an answer, after the other side has said that it says no more.
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.life.ends_with_words() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.next_look.is_none() {
+            self.connection.ask_whether_it_is_there();
+        }
+        while !self.connection.is_broken() {
+            let next_look = self.next_look.get_or_insert_with(|| Box::pin(sleep(LOOK)));
+            ready!(next_look.as_mut().poll(context));
+            self.next_look = Some(Box::pin(sleep(LOOK)));
+            self.looks += 1;
+            if self.looks.is_multiple_of(LOOKS) {
+                self.tell_to_wait(context)?;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells the other side that its answer takes time, where that is no lie and cannot come in between.
+    ///
+    /// # Errors
+    /// When it cannot be told, or only half of it.
+    fn tell_to_wait(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let life = &self.connection.life;
+        if !life.may_be_told_to_wait.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match Pin::new(&mut self.stream).poll_write(context, TO_WAIT)? {
+            Poll::Ready(written) if written < TO_WAIT.len() => Err(io::ErrorKind::WriteZero.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the other side that its head comes too late, where it can still be told.
+    fn tell_too_late(&mut self, context: &mut Context<'_>) {
+        if self.connection.life.turn() == Turn::Head {
+            let _ = Pin::new(&mut self.stream).poll_write(context, TOO_LATE);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Turns<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -104,18 +209,37 @@ impl<S: AsyncRead + Unpin> AsyncRead for Turns<S> {
         if self.connection.life.is_ended.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
-        let hung_up = self.poll_take_in(context)?;
-        let others_first = std::mem::take(&mut self.has_had_turn);
-        if self.handed == self.come || !self.connection.life.may_hear_more() {
-            // Whoever has hung up is not waited for, whatever else it has asked.
-            return hung_up.map(Ok);
+        let is_hung_up = self.poll_take_in(context)?.is_ready();
+        if is_hung_up {
+            let life = &self.connection.life;
+            life.is_hung_up.store(true, Ordering::Relaxed);
         }
-        if others_first {
+        if self.poll_late(context).is_ready() {
+            self.tell_too_late(context);
+            return Poll::Ready(Ok(()));
+        }
+        let turn = self.connection.life.turn();
+        let others_first = std::mem::take(&mut self.has_had_turn);
+        let life = &self.connection.life;
+        life.is_put_off.store(false, Ordering::Relaxed);
+        let has_more = self.handed < self.come && turn != Turn::None;
+        if others_first && (has_more || is_hung_up) {
+            life.is_put_off.store(has_more, Ordering::Relaxed);
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let room = buffer.remaining();
-        buffer.put_slice(self.piece(room));
+        match turn {
+            Turn::Head if has_more => buffer.put_slice(self.head(room)),
+            Turn::Body(left) if has_more => buffer.put_slice(self.body(room, left)),
+            _ if is_hung_up => return self.poll_gone(context),
+            _ => {
+                if !self.connection.life.has_request() {
+                    self.connection.let_others_have_room();
+                }
+                return Poll::Pending;
+            }
+        }
         let life = &self.connection.life;
         life.begins_body.store(false, Ordering::Relaxed);
         Poll::Ready(Ok(()))
@@ -154,10 +278,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Turns<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    use super::{super::answer::UnderWay, *};
+    use super::{
+        super::{Connections, answer::UnderWay},
+        *,
+    };
 
     /// Both ends of a connection, of which this was said at the outer one.
     fn told(words: &str) -> (DuplexStream, Turns<DuplexStream>) {
@@ -166,7 +295,8 @@ mod tests {
         written.expect("there is room").unwrap();
         let connection = Connection {
             life: Default::default(),
-            open: Default::default(),
+            open: Connections::new(1).open,
+            socket: Default::default(),
         };
         (outside, Turns::new(inside, connection))
     }
@@ -179,8 +309,8 @@ mod tests {
         Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
     }
 
-    #[test]
-    fn one_question_is_handed_over_at_a_time_and_others_come_in_between() {
+    #[actix_web::test]
+    async fn one_question_is_handed_over_at_a_time_and_others_come_in_between() {
         let questions = [
             "GET /a HTTP/1.1\r\nA: b\r\n\r\n",
             "GET /b HTTP/1.1\nA:\n\n",
@@ -199,14 +329,14 @@ mod tests {
         assert_eq!(next(&mut turns), None);
     }
 
-    #[test]
-    fn a_body_is_handed_over_as_it_is_read() {
+    #[actix_web::test]
+    async fn a_body_is_handed_over_as_it_is_read() {
         let head = "POST / HTTP/1.1\r\n\r\n";
         let body = "[\n\n".repeat(3);
         let (_outside, mut turns) = told(&format!("{head}{body}"));
         assert_eq!(next(&mut turns).unwrap(), head);
         let asking = UnderWay::of(Some(turns.connection()));
-        asking.begin_body();
+        asking.begin_body(UNTIL_ITS_END);
         assert_eq!(next(&mut turns).unwrap(), "[\n\n");
         assert_eq!(next(&mut turns), None, "nobody reads it");
         asking.note_wants_more(true);
@@ -217,8 +347,8 @@ mod tests {
         assert_eq!(next(&mut turns).unwrap(), "[\n\n");
     }
 
-    #[test]
-    fn what_comes_ahead_of_its_turn_is_left_where_it_is_beyond_a_bound() {
+    #[actix_web::test]
+    async fn what_comes_ahead_of_its_turn_is_left_where_it_is_beyond_a_bound() {
         let (mut outside, mut turns) = told(&"a".repeat(10 * AHEAD));
         turns
             .connection
@@ -242,24 +372,72 @@ mod tests {
         assert_eq!(next(&mut turns).unwrap(), "a");
     }
 
-    #[test]
-    fn an_end_is_told_whatever_is_under_way() {
-        for hangs_up in [true, false] {
-            let (outside, mut turns) = told("GET / HTTP/1.1\r\n\r\nGET");
-            assert!(next(&mut turns).is_some());
+    #[actix_web::test]
+    async fn a_body_of_a_known_length_ends_where_it_says() {
+        let heads = ["POST /a HTTP/1.1\r\n\r\n", "HEAD /b HTTP/1.1\r\n\r\n"];
+        let body = "[1,\n\n2]";
+        let (_outside, mut turns) = told(&format!("{}{body}{}", heads[0], heads[1]));
+        assert_eq!(next(&mut turns).unwrap(), heads[0]);
+        let asking = UnderWay::of(Some(turns.connection()));
+        asking.begin_body(body.len() as u64);
+        assert_eq!(next(&mut turns).unwrap(), body);
+        asking.note_wants_more(true);
+        assert_eq!(next(&mut turns), None, "the body is complete");
+        drop(asking);
+        assert_eq!(next(&mut turns).unwrap(), heads[1]);
+    }
+
+    #[actix_web::test]
+    async fn nothing_is_handed_over_after_the_last_request() {
+        let head = "GET /a HTTP/1.0\r\n\r\n";
+        let (_outside, mut turns) = told(&head.repeat(2));
+        assert_eq!(next(&mut turns).unwrap(), head);
+        let life = Arc::clone(&turns.connection.life);
+        life.is_last.store(true, Ordering::Relaxed);
+        drop(UnderWay::of(Some(turns.connection())));
+        assert_eq!(next(&mut turns), None);
+    }
+
+    #[actix_web::test]
+    async fn whoever_says_no_more_is_answered_what_it_has_asked() {
+        let heads = ["POST /a HTTP/1.1\r\n\r\n", "GET /b HTTP/1.1\r\n\r\n"];
+        let (outside, mut turns) = told(&heads.concat());
+        drop(outside);
+        for head in heads {
+            assert_eq!(next(&mut turns).unwrap(), head);
             let asking = UnderWay::of(Some(turns.connection()));
             asking.begin();
-            assert_eq!(next(&mut turns), None);
-            if hangs_up {
-                drop(outside);
-            } else {
-                turns
-                    .connection
-                    .life
-                    .is_ended
-                    .store(true, Ordering::Relaxed);
-            }
-            assert_eq!(next(&mut turns).unwrap(), "");
+            assert_eq!(next(&mut turns), None, "{head} is not answered");
+            drop(asking);
+        }
+        assert_eq!(next(&mut turns).unwrap(), "");
+    }
+
+    #[actix_web::test]
+    async fn an_end_is_told_where_nothing_can_be_answered() {
+        type Broken = fn(&UnderWay, &Connection);
+        let cases: [(&str, Broken); 3] = [
+            ("it has made room", |asking, connection| {
+                asking.begin();
+                connection.life.is_ended.store(true, Ordering::Relaxed);
+            }),
+            ("the body is broken off", |asking, _| {
+                asking.begin_body(5);
+                asking.note_wants_more(true);
+            }),
+            ("the answer has no end", |asking, connection| {
+                asking.begin();
+                connection.life.is_endless.store(true, Ordering::Relaxed);
+            }),
+        ];
+        for (what, happens) in cases {
+            let (outside, mut turns) = told("GET / HTTP/1.1\r\n\r\n");
+            assert!(next(&mut turns).is_some());
+            let connection = turns.connection().clone();
+            let asking = UnderWay::of(Some(&connection));
+            happens(&asking, &connection);
+            drop(outside);
+            assert_eq!(next(&mut turns).unwrap(), "", "{what}");
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use meterit_sync::clock::Clock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{Site, http, peak_memory, waiting::wait_until};
+use super::{Site, peak_memory, waiting::wait_until};
 
 /// Readings that are uploaded meanwhile, some at each attack.
 const READINGS_EACH: u32 = 20;
@@ -38,10 +38,12 @@ impl Watch {
             let mut waits = Vec::new();
             while !over.load(Ordering::Relaxed) {
                 let asked = clock.elapsed();
-                // Whoever has not come to his question while hundreds have come after him makes room, and asks again.
-                let answered =
-                    (0..3).find_map(|_| http::try_request(port, "GET", "/status", None).ok());
-                answered.expect("an answer").expect_status(200);
+                let answer = ask(port);
+                // While all others are answered, too, it is to be asked again.
+                let is_busy = answer.starts_with("HTTP/1.1 503")
+                    && answer.to_lowercase().contains("retry-after: 1\r\n");
+                let is_told = answer.starts_with("HTTP/1.1 200") && answer.contains("\"state\"");
+                assert!(is_busy || is_told, "cut or refused: {answer:?}");
                 waits.push(clock.elapsed() - asked);
                 thread::sleep(Duration::from_millis(20));
             }
@@ -58,6 +60,16 @@ impl Watch {
         let nearly_longest = waits[(waits.len() * 19 / 20).min(waits.len() - 1)];
         assert!(nearly_longest < PATIENCE, "{attack}: {nearly_longest:?}");
     }
+}
+
+/// All that is answered to a question for `/status`, nothing where it is cut.
+fn ask(port: u16) -> String {
+    let mut connection = connect(port);
+    let question = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut answer = String::new();
+    let _ =
+        { connection.write_all(question) }.and_then(|()| connection.read_to_string(&mut answer));
+    answer
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -166,6 +178,38 @@ fn ask_while_others_send(port: u16) {
             && answer.to_lowercase().contains("retry-after: 1")
     });
     drop(held);
+}
+
+/// Beginnings of requests, bodies that never end, answers that nobody takes and connections without number, all at once.
+fn everything_at_once(port: u16) {
+    let is_over = AtomicBool::new(false);
+    let again = |attack: &dyn Fn()| {
+        while !is_over.load(Ordering::Relaxed) {
+            attack();
+        }
+    };
+    let hold = |count: usize, said: &[u8], lasting: u64| {
+        let mut held: Vec<_> = (0..count).map(|_| connect(port)).collect();
+        for connection in &mut held {
+            // Some are ended by then.
+            let _ = connection.write_all(said);
+        }
+        thread::sleep(Duration::from_millis(lasting));
+    };
+    let body = [
+        post("Content-Type: application/json\r\nContent-Length: 10000000\r\n").as_bytes(),
+        &[b' '; 1_000_000],
+    ]
+    .concat();
+    let question = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    thread::scope(|scope| {
+        scope.spawn(|| again(&|| hold(500, b"GET /status HTTP/1.1\r\nX: ", 1_500)));
+        scope.spawn(|| again(&|| hold(700, b"", 500)));
+        scope.spawn(|| again(&|| hold(10, &body, 500)));
+        scope.spawn(|| again(&|| hold(200, question, 500)));
+        thread::sleep(Duration::from_secs(6));
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 fn nested(depth: usize) -> String {
@@ -313,6 +357,7 @@ fn whoever_wears_it_down_keeps_nobody_out() {
         thread::sleep(Duration::from_secs(2));
         drop(connections);
     });
+    during("everything at once", &|| everything_at_once(port));
     service.stop();
     site.assert_all_delivered_once(delivered);
 }

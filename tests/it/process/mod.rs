@@ -42,6 +42,7 @@ mod soak;
 mod systemd;
 mod tls;
 mod traces;
+mod turns;
 mod waiting;
 
 pub use self::site::Site;

@@ -10,13 +10,15 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use rustls::{
     RootCertStore, ServerConfig,
+    crypto::ring::sign::any_supported_type,
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 
 use super::{Site, waiting::wait_until};
@@ -47,6 +49,10 @@ impl Authority {
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
+        self.vouch_as_it_is(&parameters)
+    }
+
+    fn vouch_as_it_is(&self, parameters: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         Identity {
             certificate: parameters.signed_by(&key, &self.0).unwrap().der().clone(),
@@ -87,8 +93,11 @@ fn door(site: &Site, identity: &Identity, callers: Option<&Authority>) -> u16 {
         }
     };
     let key = PrivateKeyDer::try_from(identity.key.clone()).unwrap();
-    let config = builder.with_single_cert(vec![identity.certificate.clone()], key);
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config.unwrap()));
+    let key = any_supported_type(&key).unwrap();
+    // Shown as it is, however bad that is.
+    let shown = CertifiedKey::new(vec![identity.certificate.clone()], key);
+    let config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let url = site.client_system.base_url();
     let behind: SocketAddr = url
         .trim_start_matches("http://")
@@ -120,6 +129,29 @@ async fn serve(listener: TcpListener, acceptor: tokio_rustls::TlsAcceptor, behin
     }
 }
 
+/// The same certificate as if it had been signed with SHA-1.
+fn signed_with_sha_1(identity: Identity) -> Identity {
+    let mut certificate = identity.certificate.to_vec();
+    // ECDSA with SHA-256, twice, and as with SHA-1, which is a byte shorter.
+    let with_sha_256 = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let with_sha_1 = [0x30, 9, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1];
+    // The lengths of the whole and of what is signed, of two bytes each.
+    assert_eq!([certificate[1], certificate[5]], [0x82; 2]);
+    for (at, fewer) in [(2, 2), (6, 1)] {
+        let length = u16::from_be_bytes([certificate[at], certificate[at + 1]]) - fewer;
+        certificate[at..at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+    for _ in 0..2 {
+        let mut all = certificate.windows(with_sha_256.len());
+        let at = all.position(|bytes| bytes == with_sha_256).unwrap();
+        certificate.splice(at..at + with_sha_256.len(), with_sha_1);
+    }
+    Identity {
+        certificate: certificate.into(),
+        ..identity
+    }
+}
+
 /// Speaks the first half of TLS 1.1, or of TLS 1.0, whatever it is offered.
 fn outdated_server(version: [u8; 2]) -> u16 {
     let mut hello = vec![2, 0, 0, 38, version[0], version[1]];
@@ -128,6 +160,16 @@ fn outdated_server(version: [u8; 2]) -> u16 {
     hello.extend([0, 0xc0, 0x13, 0]);
     let mut record = vec![22, version[0], version[1], 0, hello.len() as u8];
     record.extend(hello);
+    whoever_says(record)
+}
+
+/// Answers the first words of TLS with this alert.
+fn alerting_server(alert: u8) -> u16 {
+    whoever_says(vec![21, 3, 3, 0, 2, 2, alert])
+}
+
+/// Says this to whoever says something, and waits for more.
+fn whoever_says(record: Vec<u8>) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -242,6 +284,62 @@ fn certificates_that_are_no_good_are_refused_with_the_reason() {
         let site = Site::new();
         let port = door(&site, &identity, None);
         assert_refuses(what, &trusting(site, &authority, port), reason);
+    }
+}
+
+#[test]
+fn certificates_that_no_server_may_show_are_refused_with_the_reason() {
+    let authority = Authority::new();
+    let mut with_unknown_rule = named("localhost");
+    let mut rule = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![5, 0]);
+    rule.set_criticality(true);
+    with_unknown_rule.custom_extensions.push(rule);
+    let mut for_clients = named("localhost");
+    for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let good = || authority.vouch_for(named("localhost"));
+    let garbage = Identity {
+        certificate: b"no certificate at all".to_vec().into(),
+        ..good()
+    };
+    for (what, identity, reason) in [
+        (
+            "SHA-1",
+            signed_with_sha_1(good()),
+            "signed anew, with SHA-256",
+        ),
+        (
+            "unknown rule",
+            authority.vouch_for(with_unknown_rule),
+            "make one without that extension",
+        ),
+        (
+            "for clients",
+            authority.vouch_as_it_is(&for_clients),
+            "make one with the purpose serverAuth",
+        ),
+        ("garbage", garbage, "name the right file of the certificate"),
+    ] {
+        let site = Site::new();
+        let port = door(&site, &identity, None);
+        assert_refuses(what, &trusting(site, &authority, port), reason);
+    }
+}
+
+#[test]
+fn why_the_other_side_gives_up_is_told_with_what_to_do() {
+    for (alert, reason) in [
+        (40, "TLS 1.3, or 1.2 with ECDHE"),
+        (
+            42,
+            "does not accept the certificate by which this service introduces itself",
+        ),
+        (70, "no version of TLS that is safe"),
+        (80, "by a fault of its own: wait"),
+        (112, "no certificate for the host in CLIENT_API_URL"),
+        (120, "what its log says"),
+    ] {
+        let site = trusting(Site::new(), &Authority::new(), alerting_server(alert));
+        assert_refuses(&format!("alert {alert}"), &site, reason);
     }
 }
 
