@@ -7,7 +7,8 @@ use crate::engines::EngineName;
 /// What `--help` prints.
 pub const HELP: &str = "\
 Arguments, after `cargo bench --profile distribution --bench drain --`:
-  --only PARTS       some of drain,ingestion,status,idle,scaling,latency; else all
+  --only PARTS       some of drain,ingestion,status,idle,scaling,latency; else all of these. Besides, instructions:
+                     those of a whole drain, counted by valgrind and compared with their bound
   --engine NAME      sqlite, postgresql or both (the default)
   --readings N       readings in a queue and in an ingestion; 1000000 unless given
   --runs N           how often each figure is taken, the median counts; 3 unless given
@@ -24,16 +25,24 @@ pub enum Part {
     Idle,
     Scaling,
     Latency,
+    Instructions,
 }
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("drain", Part::Drain),
     ("ingestion", Part::Ingestion),
     ("status", Part::Status),
     ("idle", Part::Idle),
     ("scaling", Part::Scaling),
     ("latency", Part::Latency),
+    ("instructions", Part::Instructions),
 ];
+
+impl Part {
+    fn needs_to_be_named(self) -> bool {
+        self == Self::Instructions
+    }
+}
 
 /// What to measure.
 pub struct Arguments {
@@ -57,7 +66,11 @@ pub enum Request {
 /// In words, for whoever typed them.
 pub fn parse(words: &[String]) -> Result<Request, String> {
     let mut arguments = Arguments {
-        parts: PARTS.map(|(_, part)| part).into(),
+        parts: PARTS
+            .iter()
+            .map(|(_, part)| *part)
+            .filter(|part| !part.needs_to_be_named())
+            .collect(),
         engines: vec![EngineName::Sqlite, EngineName::Postgresql],
         readings: 1_000_000,
         runs: 3,

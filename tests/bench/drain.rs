@@ -33,16 +33,31 @@ mod service;
 mod sink;
 mod table;
 
-use std::{env, process::ExitCode};
+use std::{
+    cell::{Cell, OnceCell},
+    env,
+    process::ExitCode,
+};
 
 use arguments::{Arguments, Part, Request};
 use engines::Engine;
+use limit::Limits;
 
 /// What all scenarios need to know.
 struct Bench {
     arguments: Arguments,
     /// For databases, bodies and logs; gone at the end.
     folder: guard::Folder,
+    limits: OnceCell<Limits>,
+    /// Something took more than its bound allows.
+    is_exceeded: Cell<bool>,
+}
+
+impl Bench {
+    /// The physical limit, measured when it is first asked for.
+    fn limits(&self) -> &Limits {
+        self.limits.get_or_init(|| Limits::measure(self))
+    }
 }
 
 fn main() -> ExitCode {
@@ -53,7 +68,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     match arguments::parse(&words) {
-        Ok(Request::Measure(arguments)) => measure(arguments),
+        Ok(Request::Measure(arguments)) => return measure(arguments),
         Ok(Request::Help) => println!("{}", arguments::HELP),
         Err(mistake) => {
             eprintln!("{mistake}\n\n{}", arguments::HELP);
@@ -63,10 +78,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn measure(arguments: Arguments) {
+fn measure(arguments: Arguments) -> ExitCode {
     let bench = Bench {
         folder: guard::Folder::new(),
         arguments,
+        limits: OnceCell::new(),
+        is_exceeded: Cell::new(false),
     };
     let mut engines: Vec<Box<dyn Engine>> = bench
         .arguments
@@ -83,9 +100,14 @@ fn measure(arguments: Arguments) {
             Part::Idle => vec![scenarios::idle::table(&bench, &mut engines)],
             Part::Scaling => vec![scenarios::scaling::table(&bench, &mut engines)],
             Part::Latency => vec![scenarios::latency::table(&bench, &mut engines)],
+            Part::Instructions => vec![scenarios::instructions::table(&bench, &mut engines)],
         };
         for table in tables {
             print!("\n{table}");
         }
     }
+    if bench.is_exceeded.get() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

@@ -22,6 +22,8 @@ pub struct Plan<'a> {
     pub accept_encoding: &'a str,
     /// Settings besides those of production.
     pub settings: &'a [Setting],
+    /// What runs the service, where it does not run by itself.
+    pub under: &'a [&'a str],
 }
 
 /// As on a site, but that nothing starts before it is measured.
@@ -34,6 +36,7 @@ impl Default for Plan<'_> {
             latency: Duration::ZERO,
             accept_encoding: "",
             settings: &[],
+            under: &[],
         }
     }
 }
@@ -62,6 +65,7 @@ pub fn prepare(bench: &Bench, engine: &mut dyn Engine, plan: &Plan<'_>) -> Resul
     let sink = Sink::start_with(plan.latency, plan.accept_encoding);
     let mut service = Service::start(&Conditions {
         program: &bench.arguments.program,
+        under: plan.under,
         folder: bench.folder.path(),
         client_system: sink.address(),
         database: queue.address(),

@@ -49,13 +49,15 @@ struct Step {
 }
 
 /// Recorded with rustc 1.95 on x86-64, profile `release`.
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 8] = [
     step("judge-rows", 2475.0, judge_rows),
     step("serialise", 3609.0, serialise),
     step("compress", 4467.0, compress),
+    step("compress-zstd", 974.7, compress_zstd),
     step("sets-of-ids", 35.1, sets_of_ids),
     step("plain-success", 3.2, plain_success),
     step("take-in", 4421.0, take_in),
+    step("take-in-lines", 5088.6, take_in_lines),
 ];
 /// A step may take so much more than its bound before that is a failure.
 const TOLERANCE: f64 = 0.05;
@@ -171,9 +173,17 @@ fn serialise(repetitions: usize) {
 
 /// From the JSON body to what is kept and sent.
 fn compress(repetitions: usize) {
+    compress_as(Compression::Gzip, repetitions);
+}
+
+fn compress_zstd(repetitions: usize) {
+    compress_as(Compression::Zstd, repetitions);
+}
+
+fn compress_as(compression: Compression, repetitions: usize) {
     let json = body::encode(&judged());
     for _ in 0..repetitions {
-        black_box(body::compress(black_box(&json), Compression::Gzip));
+        black_box(body::compress(black_box(&json), compression));
     }
 }
 
@@ -207,9 +217,18 @@ fn plain_success(repetitions: usize) {
 
 /// Reading and judging a request of the local API.
 fn take_in(repetitions: usize) {
-    let request = request();
+    let request = format!("[{}]", requested(","));
+    take_in_as(BodyFormat::Json, &request, repetitions);
+}
+
+/// The same, with one reading per line.
+fn take_in_lines(repetitions: usize) {
+    take_in_as(BodyFormat::Lines, &requested("\n"), repetitions);
+}
+
+fn take_in_as(format: BodyFormat, request: &str, repetitions: usize) {
     for _ in 0..repetitions {
-        let readings = parse_readings(black_box(request.as_bytes()), BodyFormat::Json);
+        let readings = parse_readings(black_box(request.as_bytes()), format);
         assert_eq!(black_box(readings).expect("good readings").len(), BATCH);
     }
 }
@@ -234,14 +253,12 @@ fn judged() -> Vec<Reading> {
     judged.collect::<Result<_, _>>().expect("good rows")
 }
 
-fn request() -> String {
-    let mut request = String::from("[");
-    for reading in readings::readings(BATCH) {
-        if request.len() > 1 {
-            request.push(',');
-        }
-        reading.write_json(&mut request);
-    }
-    request.push(']');
-    request
+/// Readings as other programs send them.
+fn requested(between: &str) -> String {
+    let in_json = readings::readings(BATCH).map(|reading| {
+        let mut json = String::new();
+        reading.write_json(&mut json);
+        json
+    });
+    in_json.collect::<Vec<_>>().join(between)
 }

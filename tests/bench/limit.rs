@@ -8,7 +8,8 @@ use meterit_sync::clock::Clock;
 use serde_json::json;
 
 use crate::{
-    bodies::Bodies,
+    Bench,
+    bodies::{self, Bodies, Form},
     connection::Connection,
     figures::Figures,
     helper::{Helper, argument},
@@ -17,15 +18,16 @@ use crate::{
 };
 
 /// How the bodies are compressed: a name, and how the service would send the same.
-pub struct Mode {
-    pub name: &'static str,
+struct Mode {
+    name: &'static str,
     encoding: &'static str,
 }
 
-/// All modes.
-pub const MODES: [Mode; 4] = [
+/// All modes: those by which others are known, and the levels of the service.
+const MODES: [Mode; 5] = [
     mode("plain", ""),
     mode("gzip 1", "gzip"),
+    mode("gzip 4", "gzip"),
     mode("gzip 6", "gzip"),
     mode("zstd 1", "zstd"),
 ];
@@ -34,8 +36,54 @@ const fn mode(name: &'static str, encoding: &'static str) -> Mode {
     Mode { name, encoding }
 }
 
+/// What each mode takes, on this machine and now.
+pub struct Limits(Vec<(&'static str, Figures)>);
+
+impl Limits {
+    /// Medians of as many runs as the arguments say.
+    pub fn measure(bench: &Bench) -> Self {
+        let count = bench.arguments.readings;
+        let file = bodies::write(bench.folder.path(), "uploads", Form::Upload, count);
+        let limit = |mode: &Mode| {
+            eprintln!("limit, {}", mode.name);
+            let runs: Vec<Figures> = (0..bench.arguments.runs)
+                .map(|_| run(mode, &file, count))
+                .collect();
+            (mode.name, Figures::medians(&runs))
+        };
+        Self(MODES.iter().map(limit).collect())
+    }
+
+    /// Each mode and what it takes.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Figures)> {
+        self.0.iter().map(|(name, figures)| (*name, figures))
+    }
+
+    /// Compared with bodies that are not compressed.
+    pub fn ratio_to_plain(&self, figures: &Figures) -> String {
+        self.ratio(figures, "plain")
+    }
+
+    /// Compared with the mode that compresses as the service did: in this encoding, and as quickly as this setting says.
+    pub fn ratio_of_drain(&self, figures: &Figures, setting: &str, encoding: &str) -> String {
+        let counterpart = match (encoding, setting) {
+            ("gzip", "gzip-fast") => "gzip 1",
+            ("gzip", _) => "gzip 4",
+            ("zstd", _) => "zstd 1",
+            _ => "plain",
+        };
+        self.ratio(figures, counterpart)
+    }
+
+    fn ratio(&self, figures: &Figures, counterpart: &str) -> String {
+        let limit = self.iter().find(|(name, _)| *name == counterpart);
+        let limit = limit.map_or(f64::NAN, |(_, limit)| limit.cpu_per_million());
+        format!("{:.2} ({counterpart})", figures.cpu_per_million() / limit)
+    }
+}
+
 /// Sends the bodies of a file, which hold the first `count` readings, to a sink of its own.
-pub fn run(mode: &Mode, bodies: &Path, count: usize) -> Figures {
+fn run(mode: &Mode, bodies: &Path, count: usize) -> Figures {
     let sink = Sink::start(Duration::ZERO);
     let port = sink.port().to_string();
     let bodies = bodies.display().to_string();
@@ -88,6 +136,7 @@ fn packer(mode: &str) -> Packer {
             packed.extend_from_slice(body);
         }),
         "gzip 1" => gzip(1),
+        "gzip 4" => gzip(4),
         "gzip 6" => gzip(6),
         "zstd 1" => {
             let mut compressor = zstd::bulk::Compressor::new(1).expect("a compressor");

@@ -1,6 +1,7 @@
 //! The service as a process: started with an environment of its own, asked over HTTP, and killed at the end.
 
 use std::{
+    env,
     ffi::OsString,
     fs::{self, File},
     path::{Path, PathBuf},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use meterit_sync::clock::Clock;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
@@ -30,6 +32,8 @@ pub type Setting = (&'static str, String);
 /// How the service is started.
 pub struct Conditions<'a> {
     pub program: &'a Path,
+    /// A program and its arguments that runs it, where one does.
+    pub under: &'a [&'a str],
     /// Where it works and logs.
     pub folder: &'a Path,
     /// The address of the Client System's API.
@@ -60,10 +64,11 @@ impl Service {
     /// It does not know one of the settings, or has no use for it.
     pub fn start(conditions: &Conditions<'_>) -> Result<Self, Refusal> {
         let log = conditions.folder.join("service.log");
-        let mut command = Command::new(conditions.program);
+        let mut command = command(conditions);
         command
             .arg("run")
             .env_clear()
+            .envs(env::var_os("PATH").map(|path| ("PATH", path)))
             .current_dir(conditions.folder)
             .env("CLIENT_API_URL", &conditions.client_system)
             .env("CLIENT_API_KEY", "bench")
@@ -120,6 +125,15 @@ impl Service {
                 .try_get("/status")
                 .is_some_and(|status| is_so(&status))
         });
+    }
+
+    /// Stops it in order and returns all that it has logged.
+    pub fn stop(mut self) -> String {
+        // It lives until it is waited for.
+        let terminated = kill_process(Pid::from_child(&self.process), Signal::TERM);
+        terminated.expect("a child of our own");
+        self.process.wait().expect("a child can be waited for");
+        self.said()
     }
 
     /// All that it has logged.
@@ -189,6 +203,17 @@ impl Drop for Service {
         let _ = self.process.wait();
         if let Some(guard) = self.guard.take() {
             guard.dismiss();
+        }
+    }
+}
+
+fn command(conditions: &Conditions<'_>) -> Command {
+    match conditions.under {
+        [] => Command::new(conditions.program),
+        [runner, arguments @ ..] => {
+            let mut command = Command::new(runner);
+            command.args(arguments).arg(conditions.program);
+            command
         }
     }
 }

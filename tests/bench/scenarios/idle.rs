@@ -18,17 +18,21 @@ const NOBODY: &str = "http://127.0.0.1:1/api";
 struct Idler {
     what: String,
     service: Service,
-    cpu_before: f64,
     // Dropped after the service, which would complain about losing them.
     _sink: Option<Sink>,
     _queue: Box<dyn Queue>,
 }
 
-/// All of them idle through the same minute: they are not in each other's way.
+/// All of them idle through the same minutes: they are not in each other's way.
 pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
     let mut table = Table::new(
-        "A minute without work, with the default intervals".to_owned(),
-        &["queue, link", "RSS MiB at its end", "CPU-s in it"],
+        "Two minutes without work, with the default intervals".to_owned(),
+        &[
+            "queue, link",
+            "RSS MiB at the end",
+            "CPU-s in the first minute",
+            "CPU-s in the second",
+        ],
     );
     let mut idlers = Vec::new();
     for engine in engines {
@@ -38,16 +42,28 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
             idlers.push(start(bench, what, engine.empty(), sink));
         }
     }
-    for idler in &mut idlers {
-        idler.cpu_before = measure::cpu_seconds(idler.service.id());
-    }
-    eprintln!("idle: a minute");
+    let cpu = |idlers: &[Idler]| -> Vec<f64> {
+        let seconds = |idler: &Idler| measure::cpu_seconds(idler.service.id());
+        idlers.iter().map(seconds).collect()
+    };
+    let start = cpu(&idlers);
+    eprintln!("idle: two minutes");
     sleep(MINUTE);
-    for idler in idlers {
-        let process = idler.service.id();
-        let cpu = measure::cpu_seconds(process) - idler.cpu_before;
-        let memory = measure::memory_now(process);
-        table.row(&idler.what, [format!("{memory:.1}"), format!("{cpu:.2}")]);
+    let middle = cpu(&idlers);
+    sleep(MINUTE);
+    let end = cpu(&idlers);
+    let minutes = start.iter().zip(&middle).zip(&end);
+    for (idler, ((start, middle), end)) in idlers.iter().zip(minutes) {
+        let memory = measure::memory_now(idler.service.id());
+        let (first, second) = (middle - start, end - middle);
+        table.row(
+            &idler.what,
+            [
+                format!("{memory:.1}"),
+                format!("{first:.2}"),
+                format!("{second:.2}"),
+            ],
+        );
     }
     table
 }
@@ -59,6 +75,7 @@ fn start(bench: &Bench, what: String, queue: Box<dyn Queue>, sink: Option<Sink>)
     let address = sink.as_ref().map_or(NOBODY.to_owned(), Sink::address);
     let service = Service::start(&Conditions {
         program: &bench.arguments.program,
+        under: &[],
         folder: &folder,
         client_system: address,
         database: queue.address(),
@@ -75,7 +92,6 @@ fn start(bench: &Bench, what: String, queue: Box<dyn Queue>, sink: Option<Sink>)
     Idler {
         what,
         service,
-        cpu_before: 0.0,
         _sink: sink,
         _queue: queue,
     }

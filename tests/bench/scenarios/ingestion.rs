@@ -46,7 +46,9 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                     figures
                 })
                 .collect();
-            table.row(&what, moved(&Figures::medians(&runs)));
+            let figures = Figures::medians(&runs);
+            let ratio = bench.limits().ratio_to_plain(&figures);
+            table.row(&what, moved(&figures).into_iter().chain([ratio]));
         }
     }
     table
@@ -58,6 +60,7 @@ fn take_in(bench: &Bench, engine: &mut dyn Engine, content_type: &str, bodies: &
     let sink = Sink::start(Duration::ZERO);
     let service = Service::start(&Conditions {
         program: &bench.arguments.program,
+        under: &[],
         folder: bench.folder.path(),
         client_system: sink.address(),
         database: queue.address(),

@@ -35,7 +35,13 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                 };
                 let progress = format!("latency, {what}");
                 match draining::repeat(bench, engine.as_mut(), &plan, &progress) {
-                    Ok((figures, _)) => table.row(&what, moved(&figures)),
+                    Ok((figures, encoding)) => {
+                        let ratio = bench
+                            .limits()
+                            .ratio_of_drain(&figures, "default", &encoding);
+                        let cells = moved(&figures).into_iter().chain([ratio]);
+                        table.row(&what, cells);
+                    }
                     Err(Refusal(why)) => {
                         table.refusal(&what, &why);
                         return false;

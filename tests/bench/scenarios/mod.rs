@@ -3,6 +3,7 @@
 pub mod drain;
 pub mod idle;
 pub mod ingestion;
+pub mod instructions;
 pub mod latency;
 pub mod scaling;
 pub mod status;

@@ -25,7 +25,13 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                 ..Plan::default()
             };
             match draining::repeat(bench, engine.as_mut(), &plan, &format!("scaling, {what}")) {
-                Ok((figures, _)) => table.row(&what, moved(&figures)),
+                Ok((figures, encoding)) => {
+                    let ratio = bench
+                        .limits()
+                        .ratio_of_drain(&figures, "default", &encoding);
+                    let cells = moved(&figures).into_iter().chain([ratio]);
+                    table.row(&what, cells);
+                }
                 Err(refusal) => table.refusal(&what, &refusal.0),
             }
         }
