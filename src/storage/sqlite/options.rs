@@ -53,9 +53,12 @@ pub(super) fn writers_made() -> u64 {
     WRITERS_MADE.load(Ordering::Relaxed)
 }
 
-/// The pool of those who only look; connects when first used.
+/// The pool of those who only look. They connect by and by, whether they are used or not: what a process holds after its first
+/// minute is what it holds after a year.
 pub(super) fn reader_pool(path: &Path) -> SqlitePool {
-    lasting_pool(READERS).connect_lazy_with(reader_options(path))
+    lasting_pool(READERS)
+        .min_connections(READERS)
+        .connect_lazy_with(reader_options(path))
 }
 
 /// A connection that only looks.
@@ -128,6 +131,19 @@ mod tests {
             let row = pool.fetch_one(pragma).await.expect(pragma);
             assert_eq!(row.get::<String, _>(0), expected, "{pragma}");
         }
+    }
+
+    #[tokio::test]
+    async fn all_readers_connect_though_nobody_asks_them() {
+        let (folder, _writer) = pool().await;
+        let readers = reader_pool(&folder.path().join("sync.db"));
+        for _ in 0..1_000 {
+            if readers.num_idle() == READERS as usize {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("only {} of {READERS} have connected", readers.num_idle());
     }
 
     #[tokio::test]
