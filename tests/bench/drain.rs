@@ -16,6 +16,7 @@
 mod arguments;
 mod asker;
 mod bodies;
+mod callgrind;
 mod clients;
 mod connection;
 mod draining;

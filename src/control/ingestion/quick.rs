@@ -46,6 +46,14 @@ pub(super) fn single(text: &str) -> Option<Reading> {
     rest.is_at_its_end().then_some(reading)
 }
 
+enum Field {
+    Meter,
+    Timestamp,
+    DataPoint,
+    Value,
+    Unit,
+}
+
 /// What has not been read yet.
 struct Rest<'a>(&'a str);
 
@@ -56,17 +64,12 @@ impl<'a> Rest<'a> {
         self.take(b'{')?;
         loop {
             // A field that comes twice is a fault, so that none replaces an earlier one.
-            if self.field_name("\"meter_external_id\"").is_some() {
-                set(&mut meter, self.name(METER_EXTERNAL_ID_MAX)?)?;
-            } else if self.field_name("\"timestamp\"").is_some() {
-                set(&mut timestamp, self.time()?)?;
-            } else if self.field_name("\"data_point\"").is_some() {
-                set(&mut point, self.name(DATA_POINT_MAX)?)?;
-            } else if self.field_name("\"value\"").is_some() {
-                set(&mut value, self.number()?)?;
-            } else {
-                self.field_name("\"unit\"")?;
-                set(&mut unit, self.unit()?)?;
+            match self.field()? {
+                Field::Meter => set(&mut meter, self.name(METER_EXTERNAL_ID_MAX)?)?,
+                Field::Timestamp => set(&mut timestamp, self.time()?)?,
+                Field::DataPoint => set(&mut point, self.name(DATA_POINT_MAX)?)?,
+                Field::Value => set(&mut value, self.number()?)?,
+                Field::Unit => set(&mut unit, self.unit()?)?,
             }
             if !self.takes(b',') {
                 break;
@@ -80,6 +83,21 @@ impl<'a> Rest<'a> {
             value: value?,
             unit: unit.flatten(),
         })
+    }
+
+    /// Takes the name of a field of a reading. One look at its first letter tells which one it can be.
+    fn field(&mut self) -> Option<Field> {
+        self.skip_space();
+        let (quoted, field) = match self.0.as_bytes().get(1)? {
+            b'm' => ("\"meter_external_id\"", Field::Meter),
+            b't' => ("\"timestamp\"", Field::Timestamp),
+            b'd' => ("\"data_point\"", Field::DataPoint),
+            b'v' => ("\"value\"", Field::Value),
+            b'u' => ("\"unit\"", Field::Unit),
+            _ => return None,
+        };
+        self.field_name(quoted)?;
+        Some(field)
     }
 
     fn name(&mut self, longest: usize) -> Option<String> {
@@ -116,7 +134,9 @@ impl<'a> Rest<'a> {
     fn text(&mut self) -> Option<Cow<'a, str>> {
         self.skip_space();
         let inside = self.0.strip_prefix('"')?;
-        let length = inside.bytes().position(ends_plain_text)?;
+        let length = inside
+            .bytes()
+            .position(|byte| ENDS_PLAIN_TEXT[usize::from(byte)])?;
         if inside.as_bytes()[length] != b'"' {
             return self.escaped_text(length + 1).map(Cow::Owned);
         }
@@ -152,21 +172,20 @@ impl<'a> Rest<'a> {
     }
 
     /// Whether this byte of ASCII comes next; then it is taken.
+    #[inline]
     fn takes(&mut self, byte: u8) -> bool {
         self.skip_space();
-        match self.0.strip_prefix(char::from(byte)) {
-            Some(rest) => {
-                self.0 = rest;
-                true
-            }
-            None => false,
+        let comes_next = self.0.as_bytes().first() == Some(&byte);
+        if comes_next {
+            self.0 = &self.0[1..];
         }
+        comes_next
     }
 
+    #[inline]
     fn skip_space(&mut self) {
-        if self.0.starts_with(SPACE) {
-            self.0 = self.0.trim_start_matches(SPACE);
-        }
+        let spaces = self.0.bytes().take_while(is_space).count();
+        self.0 = &self.0[spaces..];
     }
 
     fn is_at_its_end(&mut self) -> bool {
@@ -176,11 +195,22 @@ impl<'a> Rest<'a> {
 }
 
 /// White space of JSON.
-const SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
-
-fn ends_plain_text(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\' | ..=0x1f)
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
+
+/// By byte; a table takes half of the instructions of three comparisons.
+const ENDS_PLAIN_TEXT: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut control = 0;
+    while control < b' ' {
+        ends[control as usize] = true;
+        control += 1;
+    }
+    ends[b'"' as usize] = true;
+    ends[b'\\' as usize] = true;
+    ends
+};
 
 fn set<T>(field: &mut Option<T>, value: T) -> Option<()> {
     field.replace(value).is_none().then_some(())

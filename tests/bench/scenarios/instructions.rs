@@ -7,6 +7,7 @@
 
 use crate::{
     Bench,
+    callgrind::{CALLGRIND, collected},
     draining::{self, Plan},
     engines::Engine,
     service::Refusal,
@@ -19,11 +20,6 @@ const BOUNDS: [(&str, f64); 2] = [("SQLite", 24_397.0), ("PostgreSQL", 15_391.0)
 const TOLERANCE: f64 = 0.1;
 const FEW: usize = 20_000;
 const MANY: usize = 60_000;
-const CALLGRIND: [&str; 3] = [
-    "valgrind",
-    "--tool=callgrind",
-    "--callgrind-out-file=/dev/null",
-];
 
 pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
     let mut table = Table::new(
@@ -73,8 +69,5 @@ fn instructions(bench: &Bench, engine: &mut dyn Engine, readings: usize) -> f64 
         Err(Refusal(why)) => panic!("the service refuses settings that nobody has made: {why}"),
     };
     ready.drain();
-    let said = ready.service.stop();
-    said.lines()
-        .find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok())
-        .unwrap_or_else(|| panic!("valgrind tells no count: {said}"))
+    collected(&ready.service.stop())
 }
