@@ -61,7 +61,7 @@ pub fn row_failure_mode(answer: &Answer, sending: &Sending<'_>) -> Option<bool> 
     if success.transaction_aborted {
         return Some(false);
     }
-    // Only a failure before the last reading shows what became of those behind it.
+    // Only a failure with a reading behind it that did not fail shows what becomes of those.
     let named_before_the_end = success.errors.iter().any(|(meter, _)| {
         let last = sending.meters.len().checked_sub(1);
         meter
@@ -69,8 +69,9 @@ pub fn row_failure_mode(answer: &Answer, sending: &Sending<'_>) -> Option<bool> 
             .and_then(|meter| sending.meters.iter().rposition(|name| name == meter))
             .is_some_and(|at| Some(at) != last)
     });
-    (success.skipped > 0 && success.inserted.unwrap_or(0) > 0 && named_before_the_end)
-        .then_some(true)
+    let others_were_stored = success.skipped > 0 && success.inserted.unwrap_or(0) > 0;
+    let names_the_whole_end = first_of_the_end(&success, sending.meters).is_some();
+    (others_were_stored && named_before_the_end && !names_the_whole_end).then_some(true)
 }
 
 fn is_about_the_key(words: &str) -> bool {
@@ -222,29 +223,72 @@ fn classify_success(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome {
 }
 
 fn partial(success: &Success, sending: &Sending<'_>) -> UploadOutcome {
-    let Some(rejected) = exactly_named(success, sending.meters) else {
-        return UploadOutcome::Doubtful {
+    if sending.keeps_rows_on_failure != Some(true)
+        && let Some(first) = first_of_the_end(success, sending.meters)
+        && let Some(outcome) = perhaps_given_up(success, sending, first)
+    {
+        return outcome;
+    }
+    match exactly_named(success, sending.meters) {
+        Some(rejected) => UploadOutcome::PartlyStored { rejected },
+        None => UploadOutcome::Doubtful {
             doubtful: possibly_meant(success, sending.meters),
+        },
+    }
+}
+
+/// Where the entries name the readings from one on to the end of the batch, and no others: that one. A server that gives up
+/// the whole request when a row fails answers so, in whatever language, for every row behind that one fails too.
+fn first_of_the_end(success: &Success, meters: &[String]) -> Option<usize> {
+    let stored = meters.len().checked_sub(success.errors.len())?;
+    let named = success.errors.iter().map(|(meter, _)| meter.as_deref());
+    let is_the_end = success.skipped == success.errors.len() as u64
+        && success.skipped > 0
+        && success
+            .inserted
+            .is_none_or(|inserted| inserted == stored as u64)
+        && named.eq(meters[stored..].iter().map(|meter| Some(meter.as_str())));
+    is_the_end.then_some(stored)
+}
+
+/// What the naming of the whole end of a batch means where the server is not known to keep the other rows; none where it is
+/// to be taken at its word. "The rest is stored" would lose the rest, and "nothing is stored" would double it.
+fn perhaps_given_up(
+    success: &Success,
+    sending: &Sending<'_>,
+    first: usize,
+) -> Option<UploadOutcome> {
+    let given_up = || UploadOutcome::Refused {
+        status: 200,
+        named: vec![RejectedReading {
+            position: first,
+            words: success.words(),
+        }],
+        words: success.words(),
+    };
+    let is_known = sending.keeps_rows_on_failure == Some(false);
+    let behind = &success.errors[1..];
+    let Some((_, consequence)) = behind.first() else {
+        return match (first, is_known) {
+            (0, _) => None,
+            (_, true) => Some(given_up()),
+            (_, false) => Some(in_doubt(success, sending)),
         };
     };
-    // A server that gives up the whole request when a row fails says so only in the rows behind that one. With
-    // nothing behind it, "the rest is stored" is a guess unless the server is known to keep the others.
-    let last_is_rejected = rejected
-        .iter()
-        .any(|reading| reading.position + 1 == sending.meters.len());
-    let rest_is_empty = rejected.len() == sending.meters.len();
-    match sending.keeps_rows_on_failure {
-        Some(false) if last_is_rejected && !rest_is_empty => UploadOutcome::Refused {
-            status: 200,
-            named: rejected,
-            words: success.words(),
-        },
-        None if last_is_rejected && rejected.len() == 1 && !rest_is_empty => {
-            UploadOutcome::Doubtful {
-                doubtful: every_reading(success, sending.meters),
-            }
-        }
-        _ => UploadOutcome::PartlyStored { rejected },
+    // A failed transaction says one thing of every later row, and another of the one that made it fail.
+    let reads_like_it =
+        *consequence != success.errors[0].1 && behind.iter().all(|(_, words)| words == consequence);
+    match (reads_like_it, behind.len()) {
+        _ if is_known => Some(given_up()),
+        (false, _) => None,
+        (true, 1) if first > 0 => Some(in_doubt(success, sending)),
+        (true, _) => Some(given_up()),
+    }
+}
+
+fn in_doubt(success: &Success, sending: &Sending<'_>) -> UploadOutcome {
+    UploadOutcome::Doubtful {
+        doubtful: every_reading(success, sending.meters),
     }
 }
 

@@ -186,6 +186,59 @@ fn a_lone_refusal_at_the_very_end_proves_nothing_about_the_rest() {
     assert_partly(&classify_known(alone, "a", false, None), &[0]);
 }
 
+/// Says of the readings from one on that they were skipped: the first for one reason, those behind it for another.
+fn end_skipped(names: &str, from: usize, reason: &str, behind: &str) -> String {
+    let entry = |(place, meter): (usize, char)| {
+        let words = if place == 0 { reason } else { behind };
+        format!(r#"{{"meter_external_id":"{meter}","error":"{words}"}}"#)
+    };
+    let entries: Vec<_> = names.chars().skip(from).enumerate().map(entry).collect();
+    format!(
+        r#"{{"success":true,"inserted":{from},"skipped":{},"errors":[{}]}}"#,
+        entries.len(),
+        entries.join(",")
+    )
+}
+
+#[test]
+fn an_aborted_transaction_is_known_in_any_language() {
+    let aborted = "aktuelle Transaktion wurde abgebrochen, Befehle werden bis zum Ende ignoriert";
+    let classify_end = |names: &str, from, behind: &str, keeps| {
+        let body = end_skipped(names, from, "Feldueberlauf", behind);
+        classify_known(&body, names, false, keeps)
+    };
+    // Meters that occur before the failing row as well make the entries ambiguous; the end is the same.
+    for (names, from) in [("abcde", 1), ("abcde", 0), ("ababa", 2), ("ab", 0)] {
+        match classify_end(names, from, aborted, None) {
+            UploadOutcome::Refused { named, .. } => {
+                assert_eq!(positions(&named), [from], "{names}");
+                assert_eq!(named[0].words, "Feldueberlauf");
+            }
+            other => panic!("{names}: expected a refusal, got {other:?}"),
+        }
+    }
+    let with_one_behind = classify_end("abcde", 3, aborted, None);
+    assert_doubtful(&with_one_behind, &[0, 1, 2, 3, 4]);
+    let known_to_give_up = classify_end("abcde", 3, "Feldueberlauf", Some(false));
+    assert_eq!(known_to_give_up.class(), "refused");
+}
+
+#[test]
+fn bad_readings_at_the_end_of_a_batch_are_not_taken_for_an_aborted_transaction() {
+    let same_reason = end_skipped("abcde", 2, "overflow", "overflow");
+    assert_partly(&classify(&same_reason, "abcde"), &[2, 3, 4]);
+    let several = r#"{"success":true,"inserted":2,"skipped":3,"errors":[
+        {"meter_external_id":"c","error":"overflow"},
+        {"meter_external_id":"d","error":"unknown meter"},
+        {"meter_external_id":"e","error":"overflow"}]}"#;
+    assert_partly(&classify(several, "abcde"), &[2, 3, 4]);
+    let known_to_keep = end_skipped("abcde", 1, "overflow", "unknown meter");
+    assert_partly(
+        &classify_known(&known_to_keep, "abcde", false, Some(true)),
+        &[1, 2, 3, 4],
+    );
+}
+
 #[test]
 fn a_replay_is_stored_only_on_a_repeated_key() {
     let body = r#"{"success":true,"inserted":0,"skipped":3,"errors":[]}"#;
@@ -278,6 +331,8 @@ fn the_servers_way_with_failing_rows_is_learned_only_from_proof() {
     assert_eq!(mode(r#"{"success":true,"inserted":3}"#, "abc"), None);
     let aborted = r#"{"success":true,"inserted":1,"skipped":2,"errors":[{"meter_external_id":"b","error":"x"},{"meter_external_id":"c","error":"current transaction is aborted"}]}"#;
     assert_eq!(mode(aborted, "abc"), Some(false));
+    let whole_end = end_skipped("abcd", 1, "overflow", "aborted, in other words");
+    assert_eq!(mode(&whole_end, "abcd"), None);
 }
 
 #[test]

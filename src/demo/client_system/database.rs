@@ -6,8 +6,6 @@ use serde_json::{Value, json};
 use super::reading::Reading;
 
 const NUMERIC_OVERFLOW: &str = "numeric field overflow";
-const ABORTED: &str =
-    "current transaction is aborted, commands ignored until end of transaction block";
 
 /// What one failing row does to its batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +14,25 @@ pub enum Rollback {
     /// As deployed: the whole transaction is lost, whatever `inserted` says.
     #[default]
     Aborting,
+    /// The same on a database that speaks German.
+    AbortingInGerman,
     /// The later version: only the failing row is lost.
     Savepoint,
+}
+
+impl Rollback {
+    /// What the database says of every row behind a failing one; none where these are stored.
+    fn words_behind_a_failure(self) -> Option<&'static str> {
+        match self {
+            Self::Aborting => Some(
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ),
+            Self::AbortingInGerman => Some(
+                "aktuelle Transaktion wurde abgebrochen, Befehle werden bis zum Ende der Transaktion ignoriert",
+            ),
+            Self::Savepoint => None,
+        }
+    }
 }
 
 /// What became of a batch.
@@ -60,11 +75,10 @@ pub(super) fn insert(
     let mut errors = Vec::new();
     let mut stored = Vec::with_capacity(readings.len());
     for (row, reading) in readings.iter().enumerate() {
-        let aborted = rollback == Rollback::Aborting && !errors.is_empty();
-        let error = if aborted {
-            Some(ABORTED.to_owned())
-        } else {
-            failure(row, reading)
+        let behind_a_failure = rollback.words_behind_a_failure();
+        let error = match behind_a_failure.filter(|_| !errors.is_empty()) {
+            Some(words) => Some(words.to_owned()),
+            None => failure(row, reading),
         };
         match error {
             Some(error) => errors.push((reading.meter.clone(), error)),
@@ -72,7 +86,7 @@ pub(super) fn insert(
         }
     }
     let inserted = stored.len();
-    if rollback == Rollback::Aborting && !errors.is_empty() {
+    if rollback.words_behind_a_failure().is_some() && !errors.is_empty() {
         stored.clear();
     }
     Insertion {
@@ -158,7 +172,9 @@ mod tests {
         let insertion = insert(&readings(4), Rollback::Aborting, failing(1));
         assert_eq!((insertion.inserted, insertion.errors.len()), (1, 3));
         assert_eq!(insertion.errors[0], ("M1".to_owned(), "broken".to_owned()));
-        assert_eq!(insertion.errors[2], ("M3".to_owned(), ABORTED.to_owned()));
+        let (meter, words) = &insertion.errors[2];
+        assert_eq!(meter, "M3");
+        assert!(words.starts_with("current transaction is aborted"));
         assert!(insertion.stored.is_empty());
     }
 

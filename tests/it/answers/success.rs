@@ -73,19 +73,24 @@ async fn a_success_without_counts_or_with_the_right_ones_is_stored() {
 
 #[actix::test]
 async fn an_aborted_transaction_stored_nothing_and_its_bad_row_is_isolated() {
-    let site = Plan::default()
-        .client_system(|options| options.failing_meters = vec!["M-4".to_owned()])
-        .start(10)
-        .await;
-    site.drained().await;
-    let ledger = site.simulator.ledger();
-    assert_eq!((ledger.distinct_readings, ledger.raw_duplicates), (9, 0));
-    let set_aside = site
-        .database
-        .column("SELECT meter_external_id || ' ' || reason AS it FROM quarantined_readings")
-        .await;
-    assert_eq!(set_aside, ["M-4 refused"]);
-    site.finish().await;
+    for rollback in [Rollback::Aborting, Rollback::AbortingInGerman] {
+        let site = Plan::default()
+            .client_system(move |options| {
+                options.rollback = rollback;
+                options.failing_meters = vec!["M-4".to_owned()];
+            })
+            .start(10)
+            .await;
+        site.drained().await;
+        let ledger = site.simulator.ledger();
+        assert_eq!((ledger.distinct_readings, ledger.raw_duplicates), (9, 0));
+        let set_aside = site
+            .database
+            .column("SELECT meter_external_id || ' ' || reason AS it FROM quarantined_readings")
+            .await;
+        assert_eq!(set_aside, ["M-4 refused"], "{rollback:?}");
+        site.finish().await;
+    }
 }
 
 #[actix::test]
