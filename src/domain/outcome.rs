@@ -89,12 +89,18 @@ impl UploadOutcome {
     pub fn is_definite(&self) -> bool {
         matches!(
             self,
-            Self::Stored
-                | Self::PartlyStored { .. }
-                | Self::Doubtful { .. }
-                | Self::Refused { .. }
-                | Self::TooLarge(_)
-        )
+            Self::Stored | Self::PartlyStored { .. } | Self::Doubtful { .. } | Self::Refused { .. }
+        ) && !self.may_be_passing()
+    }
+
+    /// Whether this refuses a batch without judging its content: the proxy in front of the Client System, or its database, may
+    /// say something else a moment later. What names readings is a judgement, and was the same before.
+    pub fn may_be_passing(&self) -> bool {
+        match self {
+            Self::Refused { status, named, .. } => *status < 400 || named.is_empty(),
+            Self::TooLarge(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether the Client System may have stored the batch although nobody knows.

@@ -33,6 +33,8 @@ pub(super) struct Tries {
     pub(super) failed_passes: u32,
     /// Whether it is a part of a batch that was refused.
     pub(super) is_part: bool,
+    /// Whether an earlier sending may have stored it, and no refusal has come since.
+    pub(super) may_be_stored: bool,
     /// Where its manifest stands.
     pub(super) state: ManifestState,
     /// The time of the outcome.
@@ -82,6 +84,10 @@ fn try_again(wait: Duration, sent: bool) -> Decision {
 pub(super) fn decide(outcome: &UploadOutcome, tries: Tries) -> Decision {
     let words = outcome.describe();
     match outcome {
+        // It would be taken apart under new keys. A Client System that knows keys, and has stored it, says so the second time.
+        refusal if tries.may_be_stored && refusal.may_be_passing() => {
+            try_again(UPLOAD_BACKOFF.delay(tries.failures + 1), true)
+        }
         UploadOutcome::Stored => settle(Settlement::Stored, Next::GoOn),
         UploadOutcome::PartlyStored { rejected } => settle(
             Settlement::PartlyStored {

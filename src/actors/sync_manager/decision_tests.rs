@@ -12,6 +12,7 @@ fn tries() -> Tries {
         max_retries: 5,
         failed_passes: 0,
         is_part: false,
+        may_be_stored: false,
         state: ManifestState::Live,
         now: Timestamp(DateTime::UNIX_EPOCH),
     }
@@ -307,4 +308,39 @@ fn the_key_and_the_address_are_the_operators_business() {
         Some(Settlement::GiveUp { park: true, .. })
     ));
     assert_eq!(key.next, Next::GoOn);
+}
+
+#[test]
+fn what_may_be_stored_is_taken_apart_only_when_it_is_refused_twice_in_a_row() {
+    let in_doubt = Tries {
+        may_be_stored: true,
+        failures: 1,
+        ..tries()
+    };
+    let aborted = UploadOutcome::Refused {
+        status: 200,
+        named: vec![RejectedReading {
+            position: 3,
+            words: "overflow".to_owned(),
+        }],
+        words: "overflow".to_owned(),
+    };
+    for refusal in [
+        refusal(&[]),
+        UploadOutcome::TooLarge("413".to_owned()),
+        aborted,
+    ] {
+        let decision = decide(&refusal, in_doubt);
+        assert_eq!(decision, try_again(Duration::from_secs(4), true));
+        let refused_before = decide(&refusal, tries());
+        assert!(
+            matches!(refused_before.settlement, Some(Settlement::Split { .. })),
+            "{refused_before:?}"
+        );
+    }
+    let named = decide(&refusal(&[3]), in_doubt);
+    assert!(
+        matches!(named.settlement, Some(Settlement::Split { .. })),
+        "the same content was no better before: {named:?}"
+    );
 }

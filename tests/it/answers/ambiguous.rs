@@ -144,7 +144,7 @@ async fn a_lone_reading_that_is_refused_after_an_open_end_may_be_stored() {
         let on_it = |action| on_batch(action).containing_meter("M-9").times(1);
         let site = Plan::default()
             .fault(on_it(FaultAction::Close).after_commit())
-            .fault(on_it(answer(status, "no")))
+            .fault(on_it(answer(status, "no")).times(2))
             .start_settled(3)
             .await;
         // What was accepted before proves that the server takes others.
@@ -154,11 +154,43 @@ async fn a_lone_reading_that_is_refused_after_an_open_end_may_be_stored() {
         site.eventually("the first sending", || site.batches().len() == 2)
             .await;
         site.pause_of(Duration::from_secs(2), 2).await;
+        site.pause_of(Duration::from_secs(4), 3).await;
         site.drained().await;
         assert_eq!(
             set_aside(&site).await,
             [format!("M-9 possibly_stored {status}")]
         );
+        site.finish().await;
+    }
+}
+
+#[actix::test]
+async fn a_passing_refusal_after_an_open_end_doubles_nothing_where_the_key_is_known() {
+    for (status, words) in [
+        (413, "<html>413 Request Entity Too Large</html>"),
+        (400, "Bad Request"),
+        (
+            200,
+            r#"{"success":true,"inserted":4,"skipped":1,"errors":[{"meter_external_id":"M-4","error":"current transaction is aborted"}]}"#,
+        ),
+    ] {
+        let site = Plan::default()
+            .client_system(|options| options.deduplication = Deduplication::ReplayAnswer)
+            .fault(on_batch(FaultAction::Close).times(1).after_commit())
+            .fault(on_batch(answer(status, words)).times(1))
+            .start(5)
+            .await;
+        site.pause_of(Duration::from_secs(2), 1).await;
+        site.pause_of(Duration::from_secs(4), 2).await;
+        site.drained().await;
+        let ledger = site.simulator.ledger();
+        assert_eq!((ledger.keys, ledger.batches_received), (1, 3), "{status}");
+        assert_eq!(
+            (ledger.distinct_readings, ledger.raw_duplicates),
+            (5, 0),
+            "{status}"
+        );
+        assert_eq!(site.status().queue.quarantined, 0, "{status}");
         site.finish().await;
     }
 }

@@ -53,11 +53,14 @@ pub(super) struct Attempt {
     pub(super) batch: Batch,
     source: Source,
     failures: u32,
+    /// Whether an earlier sending may have stored it, and no refusal has come since.
+    may_be_stored: bool,
 }
 
 impl Attempt {
     fn first((batch, source): (Batch, Source)) -> Self {
         Self {
+            may_be_stored: batch.manifest.is_repeated(),
             batch,
             source,
             failures: 0,

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use super::{Attempt, Pass, Source, refuses_everything, troubles::Failed};
+use super::{Attempt, Pass, Source, refuses_everything, setbacks::Setbacks, troubles::Failed};
 use crate::{
     actors::sync_manager::{
         decision::{Next, Tries, cut_off, decide},
@@ -105,6 +105,7 @@ impl Pass {
         self.window.failed();
         // A pause that the server asked for before this try is no failure of the batch.
         attempt.failures += u32::from(!matches!(outcome, UploadOutcome::Held(_)));
+        attempt.may_be_stored = !outcome.may_be_passing() && (sent || attempt.may_be_stored);
         // Where nothing was sent, the next one would not be either.
         self.troubles.raise(&attempt.batch.manifest.key, sent);
         let (wait, words) = (extend(wait, rand::random()), outcome.describe());
@@ -123,13 +124,17 @@ impl Pass {
         let again_at = wait.map(|wait| now.later_by(wait));
         let mut setbacks = self.setbacks.borrow_mut();
         setbacks.note(key, words, again_at, now);
-        (self.kit.on_setback)(setbacks.longest().cloned());
+        self.tell(&setbacks);
     }
 
     /// The batch is dealt with, or set aside for later.
     pub(super) fn no_more_set_back(&self, key: &IdempotencyKey) {
         let mut setbacks = self.setbacks.borrow_mut();
         setbacks.settle(key);
+        self.tell(&setbacks);
+    }
+
+    fn tell(&self, setbacks: &Setbacks) {
         (self.kit.on_setback)(setbacks.longest().cloned());
     }
 
@@ -152,6 +157,7 @@ impl Pass {
     ) -> impl Future<Output = Result<Delivered, Broken>> + use<> {
         self.count(|progress| progress.requests += 1);
         let (batch, failures) = (&attempt.batch, attempt.failures);
+        let may_be_stored = attempt.may_be_stored;
         let timeout = if attempt.source == Source::Parked {
             self.kit.timeout * PARKED_TIMEOUT_FACTOR
         } else {
@@ -170,6 +176,7 @@ impl Pass {
                     max_retries,
                     failed_passes,
                     is_part,
+                    may_be_stored,
                     state,
                     now: clock.now().into(),
                 },
