@@ -323,7 +323,7 @@ fn heartbeat_report(
         let status = control.status();
         PostHeartbeat {
             status: status.state,
-            queue_size: status.sync.queue_size,
+            queue_size: (!status.sync.queue_size_unknown).then_some(status.sync.queue_size),
             last_collection: database.read(|snapshot| snapshot.last_collection),
             uptime: status.uptime_s,
         }

@@ -27,7 +27,7 @@ pub enum ManifestState {
     Part,
     /// A single reading that was refused, kept aside until the Client System proves that it takes others.
     Suspect,
-    /// Failed in several passes in a row; steps back so that the others proceed.
+    /// Failed in several passes in a row, or its key was refused; steps back so that the others proceed.
     Parked,
 }
 

@@ -167,7 +167,7 @@ pub struct QueueStatus {
     /// none where it lacks nothing.
     #[serde(default)]
     pub log_lacks_bytes: Option<u64>,
-    /// Batches that failed in several passes and were set back.
+    /// Batches that could not be delivered and were set back.
     pub parked_batches: u64,
     /// What the last sending of one of these brought.
     #[serde(default)]

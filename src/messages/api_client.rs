@@ -52,8 +52,8 @@ pub struct DownloadConfig;
 pub struct PostHeartbeat {
     /// The service's state.
     pub status: State,
-    /// Readings that wait.
-    pub queue_size: u64,
+    /// Readings that wait; none while nobody has counted them.
+    pub queue_size: Option<u64>,
     /// When the newest reading was measured.
     pub last_collection: Option<Timestamp>,
     /// Seconds since the process started.

@@ -10,8 +10,9 @@ use crate::domain::{status::State, timestamp::Timestamp};
 pub struct HeartbeatReport {
     /// The service's state.
     pub status: State,
-    /// Readings that wait.
-    pub queue_size: u64,
+    /// Readings that wait; left out while nobody has counted them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_size: Option<u64>,
     /// When the newest reading was measured.
     pub last_collection: Option<Timestamp>,
     /// The program's version.
@@ -33,4 +34,25 @@ pub fn parse_heartbeat_answer(body: &[u8]) -> Result<Option<Timestamp>, String> 
         .get("server_time")
         .and_then(Value::as_str)
         .and_then(Timestamp::parse_zoned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_nobody_has_counted_is_not_told_as_empty() {
+        let told = |queue_size| {
+            let report = HeartbeatReport {
+                status: State::Degraded,
+                queue_size,
+                last_collection: None,
+                version: "1",
+                uptime: 1,
+            };
+            serde_json::to_value(report).expect("JSON")
+        };
+        assert_eq!(told(Some(0))["queue_size"], 0);
+        assert!(told(None).get("queue_size").is_none());
+    }
 }

@@ -104,7 +104,7 @@ impl Unsettled {
         let readings: usize = open.iter().map(|open| open.attempt.batch.len()).sum();
         let words = &last.words;
         Some(format!(
-            "what the Client System answered about {readings} readings could not be written down yet: {words}"
+            "what the Client System answered about at least {readings} readings could not be written down yet: {words}"
         ))
     }
 }
@@ -162,7 +162,7 @@ mod tests {
         assert!(unsettled.contains(&IdempotencyKey("3".to_owned())));
         let words = unsettled.describe().expect("words");
         assert!(
-            words.contains("14 readings") && words.ends_with("locked"),
+            words.contains("at least 14 readings") && words.ends_with("locked"),
             "{words}"
         );
     }

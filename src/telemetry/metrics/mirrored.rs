@@ -17,7 +17,7 @@ pub struct Mirrored {
     pub in_flight_readings: u64,
     /// Readings set aside.
     pub quarantined_readings: u64,
-    /// Batches that failed in several passes and were set back.
+    /// Batches that could not be delivered and were set back.
     pub parked_batches: u64,
     /// Seconds since the oldest waiting reading came in; 0 with an empty queue.
     pub oldest_pending_age_seconds: f64,
@@ -142,7 +142,7 @@ impl Mirrors {
             parked_batches: Known::declare(
                 declare,
                 "parked_batches",
-                "Batches that failed in several passes and were set back; absent while nobody knows.",
+                "Batches that could not be delivered and were set back; absent while nobody knows.",
             )?,
             oldest_pending_age: declare.real(
                 "oldest_pending_age_seconds",

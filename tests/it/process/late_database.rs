@@ -87,6 +87,10 @@ fn how_many_readings_wait_in_a_database_that_is_locked_at_the_start_is_told_as_n
         !metrics.contains("meterit_sync_quarantined_readings"),
         "{metrics}"
     );
+    service.post("/api/v1/heartbeat", None).expect_status(200);
+    let beats = site.client_system.heartbeats();
+    let beat = &beats.last().expect("a heartbeat").body;
+    assert!(beat.get("queue_size").is_none(), "{beat}");
     let page = service.ask("GET", "/", None).body;
     assert!(page.contains("not known yet"), "{page}");
     assert!(!page.contains("all uploaded"), "{page}");
