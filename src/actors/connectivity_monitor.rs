@@ -227,14 +227,9 @@ impl ConnectivityMonitor {
             Ok(Err(CallFailure::Unreachable(words) | CallFailure::NoAnswer(words))) => {
                 LinkEvidence::Unreachable(words)
             }
-            Ok(Ok(trouble)) => LinkEvidence::Answered {
+            Ok(answer) => LinkEvidence::Answered {
                 call: HEALTH,
-                trouble,
-                proves_key: false,
-            },
-            Ok(Err(_)) => LinkEvidence::Answered {
-                call: HEALTH,
-                trouble: None,
+                trouble: answer.unwrap_or_default(),
                 proves_key: false,
             },
             // Nothing was learned about the link; the next check will tell.

@@ -249,6 +249,10 @@ pub struct ReadingProblem {
     pub reason: String,
 }
 
+const RESUMES_WHEN_IT_ANSWERS: &str = "uploading resumes by itself as soon as it answers; with ENABLE_AUTO_SYNC=false only with another trigger";
+const RESUMES_THEN: &str =
+    "uploading resumes by itself then; with ENABLE_AUTO_SYNC=false only with another trigger";
+
 /// Why an operator's action was not carried out. The display says what happened, what it means and what to do.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ControlError {
@@ -257,7 +261,7 @@ pub enum ControlError {
     Refused(TriggerRefusal),
     /// The Client System wants to be left alone.
     #[error(
-        "the Client System asked to be left alone until {until}; nothing was sent, and uploading resumes by itself then; with ENABLE_AUTO_SYNC=false only with another trigger"
+        "the Client System asked to be left alone until {until}; nothing was sent, and {RESUMES_THEN}"
     )]
     Held {
         /// Until when.
@@ -387,19 +391,16 @@ fn refusal_kind(refusal: &TriggerRefusal) -> ProblemKind {
 }
 
 fn refusal_words(refusal: &TriggerRefusal) -> String {
-    let more = match refusal {
-        TriggerRefusal::AlreadyRunning => {
-            "; it uploads all readings that it finds, and `?wait=true` waits for the outcome"
-        }
+    match refusal {
+        TriggerRefusal::AlreadyRunning => format!(
+            "{refusal}; it uploads all readings that it finds, and `?wait=true` waits for the outcome"
+        ),
         TriggerRefusal::Offline(_) => {
-            "; the readings are kept, and uploading resumes by itself as soon as it answers; with ENABLE_AUTO_SYNC=false only with another trigger"
+            format!("{refusal}; the readings are kept, and {RESUMES_WHEN_IT_ANSWERS}")
         }
-        TriggerRefusal::Held(_) => {
-            "; uploading resumes by itself then; with ENABLE_AUTO_SYNC=false only with another trigger"
-        }
-        TriggerRefusal::Stopped | TriggerRefusal::Restarted => "",
-    };
-    format!("{refusal}{more}")
+        TriggerRefusal::Held(_) => format!("{refusal}; {RESUMES_THEN}"),
+        TriggerRefusal::Stopped | TriggerRefusal::Restarted => refusal.to_string(),
+    }
 }
 
 fn pass_kind(end: &PassEnd) -> ProblemKind {
@@ -419,12 +420,8 @@ fn pass_kind(end: &PassEnd) -> ProblemKind {
 fn pass_advice(end: &PassEnd) -> &'static str {
     match end {
         PassEnd::Stopped => "start synchronisation with POST /api/v1/sync/start",
-        PassEnd::Offline { .. } => {
-            "uploading resumes by itself as soon as it answers; with ENABLE_AUTO_SYNC=false only with another trigger"
-        }
-        PassEnd::Held { .. } => {
-            "uploading resumes by itself then; with ENABLE_AUTO_SYNC=false only with another trigger"
-        }
+        PassEnd::Offline { .. } => RESUMES_WHEN_IT_ANSWERS,
+        PassEnd::Held { .. } => RESUMES_THEN,
         PassEnd::Unauthorized { .. } => SET_THE_RIGHT_KEY,
         PassEnd::Misconfigured { .. } => {
             "check CLIENT_API_URL, and with the Client System's operator what it takes"

@@ -232,7 +232,7 @@ fn a_batch_that_hangs_keeps_its_cause_when_readings_have_waited_for_long() {
     evidence.database.queue.parked_error = Some("no clear answer within 90 s".into());
     let reason = evidence.verdict().reason;
     assert!(
-        reason.starts_with("1 batch failed in several passes (the last time: no clear answer within 90 s) and was set back"),
+        reason.starts_with("1 batch could not be delivered (the last time: no clear answer within 90 s) and was set back"),
         "{reason}"
     );
 }

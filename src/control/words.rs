@@ -14,17 +14,17 @@ use crate::{
             ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, UploadTrouble,
         },
         timestamp::Timestamp,
-        words::{SET_THE_RIGHT_KEY, START_A_PASS, count, counted, readings_are},
+        words::{SET_THE_RIGHT_KEY, START_A_PASS, by_itself_or, count, counted, readings_are},
     },
     messages::sync_manager::{CurrentPass, Setback},
 };
 
 pub(super) fn stopped(queue: &QueueStatus, automatic: bool) -> String {
-    let then = if automatic {
-        "POST /api/v1/sync/start resumes the uploading".to_owned()
-    } else {
-        format!("POST /api/v1/sync/start allows it again; after that, {START_A_PASS}")
-    };
+    let then = by_itself_or(
+        automatic,
+        "POST /api/v1/sync/start resumes the uploading",
+        "POST /api/v1/sync/start allows it again; after that, ",
+    );
     format!("Synchronisation is stopped; {}; {then}.", kept(queue))
 }
 
@@ -42,11 +42,11 @@ pub(super) fn with_certificate(reason: String, expiring: Option<&ExpiringCertifi
 }
 
 pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
-    let then = if automatic {
-        "a probe every few minutes or a trigger resumes the uploading".to_owned()
-    } else {
-        format!("once that is mended, {START_A_PASS}")
-    };
+    let then = by_itself_or(
+        automatic,
+        "a probe every few minutes or a trigger resumes the uploading",
+        "once that is mended, ",
+    );
     format!(
         "The Client System does not take what is sent ({}), so uploading pauses; {}; check CLIENT_API_URL, and with the Client System's operator what it takes; {then}.",
         end.describe(),
@@ -55,11 +55,7 @@ pub(super) fn misconfigured(end: &PassEnd, queue: &QueueStatus, automatic: bool)
 }
 
 pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
-    let then = if automatic {
-        String::new()
-    } else {
-        format!("; once it is accepted, {START_A_PASS}")
-    };
+    let then = by_itself_or(automatic, "", "; once it is accepted, ");
     format!(
         "{}; uploading pauses; {}; {SET_THE_RIGHT_KEY}{then}.",
         beginning(&end.describe()),
@@ -68,11 +64,11 @@ pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus, automatic: bool) 
 }
 
 pub(super) fn offline(error: Option<&str>, queue: &QueueStatus, automatic: bool) -> String {
-    let then = if automatic {
-        "uploading resumes by itself as soon as it answers".to_owned()
-    } else {
-        format!("as soon as it answers, {START_A_PASS}")
-    };
+    let then = by_itself_or(
+        automatic,
+        "uploading resumes by itself as soon as it answers",
+        "as soon as it answers, ",
+    );
     format!(
         "The Client System cannot be reached ({}); {}; {then}.",
         error.unwrap_or("no connection came about"),
@@ -81,11 +77,7 @@ pub(super) fn offline(error: Option<&str>, queue: &QueueStatus, automatic: bool)
 }
 
 pub(super) fn rate_limited(until: Timestamp, queue: &QueueStatus, automatic: bool) -> String {
-    let then = if automatic {
-        "uploading resumes by itself then".to_owned()
-    } else {
-        format!("then {START_A_PASS}")
-    };
+    let then = by_itself_or(automatic, "uploading resumes by itself then", "then ");
     format!(
         "The Client System asked to be left alone until {until}; {}; {then}.",
         kept(queue)
@@ -158,18 +150,14 @@ pub(super) fn disk_full(queue: &QueueStatus, automatic: bool) -> String {
             waiting(queue),
             bytes.div_ceil(1_000_000),
             kept_log(queue),
-            if automatic {
-                "all goes on by itself then".to_owned()
-            } else {
-                format!("after that, {START_A_PASS}")
-            }
+            by_itself_or(automatic, "all goes on by itself then", "after that, ")
         );
     }
-    let uploading = if automatic {
-        "has a reserve of its own, goes on by itself and frees room".to_owned()
-    } else {
-        format!("has a reserve of its own and frees room: {START_A_PASS}")
-    };
+    let uploading = by_itself_or(
+        automatic,
+        "has a reserve of its own, goes on by itself and frees room",
+        "has a reserve of its own and frees room: ",
+    );
     format!(
         "The disk under the Sync Database is full: {}, and there is none for new ones (507, and a full disk to programs that insert by SQL); uploading {uploading}. If this lasts, make room on that disk{}.",
         waiting(queue),
@@ -197,22 +185,22 @@ pub(super) fn parked(queue: &QueueStatus, automatic: bool) -> String {
     };
     let last = queue.parked_error.as_ref();
     let last = last.map_or_else(String::new, |words| format!(" (the last time: {words})"));
-    let again = if automatic {
-        "tried again with more time".to_owned()
-    } else {
-        format!("tried again with more time by the next pass: {START_A_PASS}")
-    };
+    let again = by_itself_or(
+        automatic,
+        "tried again with more time",
+        "tried again with more time by the next pass: ",
+    );
     format!(
-        "{batches} failed in several passes{last} and {were} set back while the others proceed; {their} readings are kept and {again}; if that lasts, tell whoever runs the Client System; the sync log holds all answers."
+        "{batches} could not be delivered{last} and {were} set back while the others proceed; {their} readings are kept and {again}; if that lasts, tell whoever runs the Client System; the sync log holds all answers."
     )
 }
 
 pub(super) fn failing(end: &PassEnd, queue: &QueueStatus, automatic: bool) -> String {
-    let then = if automatic {
-        "the next pass tries again by itself".to_owned()
-    } else {
-        format!("to try again, {START_A_PASS}")
-    };
+    let then = by_itself_or(
+        automatic,
+        "the next pass tries again by itself",
+        "to try again, ",
+    );
     format!(
         "The last passes did not empty the queue ({}); {}; {then}.",
         end.describe(),
@@ -342,8 +330,11 @@ fn goes_on(setback: &Setback, now: Timestamp, automatic: bool) -> String {
     match setback.again_at {
         Some(at) if at > now => format!("it is repeated at {at}"),
         Some(_) => "it is being repeated".to_owned(),
-        None if automatic => "its readings are kept for the next pass".to_owned(),
-        None => format!("its readings are kept: after this pass, {START_A_PASS}"),
+        None => by_itself_or(
+            automatic,
+            "its readings are kept for the next pass",
+            "its readings are kept: after this pass, ",
+        ),
     }
 }
 
@@ -437,11 +428,11 @@ fn set_aside(queue: &QueueStatus) -> String {
 
 /// As the beginning of a sentence.
 pub(super) fn unsettled(words: &str, automatic: bool) -> String {
-    let again = if automatic {
-        "it is tried again every half minute by itself".to_owned()
-    } else {
-        format!("every pass tries it again: {START_A_PASS}")
-    };
+    let again = by_itself_or(
+        automatic,
+        "it is tried again every half minute by itself",
+        "every pass tries it again: ",
+    );
     format!(
         "{}; these readings stay in the queue, others go on, and nothing is sent again; {again}; if that lasts, end the transaction of the program that has locked their rows, or take away what refuses to let them go.",
         beginning(words)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     finding::Finding,
     timestamp::Timestamp,
-    words::{SET_THE_RIGHT_KEY, START_A_PASS},
+    words::{SET_THE_RIGHT_KEY, by_itself_or},
 };
 
 /// The clocks may differ by so many seconds before anything suffers.
@@ -254,11 +254,11 @@ impl LinkFault {
 
     /// The same, where passes start by themselves or only a person starts them.
     pub fn finding_where(&self, automatic: bool) -> Finding {
-        let goes_on = if automatic {
-            "uploading goes on by itself".to_owned()
-        } else {
-            format!("to upload after that, {START_A_PASS}")
-        };
+        let goes_on = by_itself_or(
+            automatic,
+            "uploading goes on by itself",
+            "to upload after that, ",
+        );
         match self {
             Self::NameUnknown { host, words } => Finding::new(
                 format!("the name {host} cannot be resolved ({words})"),

@@ -9,6 +9,15 @@ pub const SET_THE_RIGHT_KEY: &str = "set the right key (CLIENT_API_KEY, or the f
 pub const START_A_PASS: &str =
     "start a pass with POST /api/v1/sync/trigger, for ENABLE_AUTO_SYNC is false";
 
+/// What happens by itself, or else what a person does to start a pass; `by_hand` says when.
+pub fn by_itself_or(automatic: bool, by_itself: &str, by_hand: &str) -> String {
+    if automatic {
+        by_itself.to_owned()
+    } else {
+        format!("{by_hand}{START_A_PASS}")
+    }
+}
+
 /// A number with a comma between its thousands: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -35,6 +35,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether the status is one of success, whatever the body says.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// What it says to people: the body's words, and of a redirect where it leads.
     pub fn words(&self) -> String {
         if !matches!(self.status, 301 | 302 | 303 | 307 | 308) {

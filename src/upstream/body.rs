@@ -61,10 +61,9 @@ const GZIP_LEVEL: u32 = 4;
 const GZIP_FAST_LEVEL: u32 = 1;
 /// Higher levels take longer and gain nothing on meter readings.
 const ZSTD_LEVEL: i32 = 1;
-/// In bytes. What repeats from one reading to the next is often shorter than the six of this level; fewer than five cost time.
+/// In bytes. What repeats from one reading to the next is at times shorter than the six of this level; fewer than five cost
+/// time.
 const ZSTD_SHORTEST_MATCH: u32 = 5;
-/// As large as helps at a thousand readings.
-const ZSTD_HASH_LOG: u32 = 14;
 
 thread_local! {
     /// What a compressor works with is larger than what it makes, so it is kept, by the level.
@@ -111,7 +110,6 @@ fn zstd(json: &[u8]) -> io::Result<Vec<u8>> {
 fn new_zstd() -> io::Result<Compressor<'static>> {
     let mut compressor = Compressor::new(ZSTD_LEVEL)?;
     compressor.set_parameter(CParameter::MinMatch(ZSTD_SHORTEST_MATCH))?;
-    compressor.set_parameter(CParameter::HashLog(ZSTD_HASH_LOG))?;
     Ok(compressor)
 }
 

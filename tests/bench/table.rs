@@ -60,8 +60,8 @@ pub const MOVED: [&str; 6] = [
     "ratio to limit",
 ];
 
-/// What goes under [`MOVED`], but for the ratio.
-pub fn moved(figures: &Figures) -> Vec<String> {
+/// What goes under [`MOVED`].
+pub fn moved(figures: &Figures, ratio: String) -> Vec<String> {
     vec![
         format!("{:.2}", figures.cpu_per_million()),
         figures
@@ -70,6 +70,7 @@ pub fn moved(figures: &Figures) -> Vec<String> {
         grouped(figures.per_second()),
         format!("{:.1}", figures.peak_memory),
         format!("{:.2}", figures.bytes_per_reading()),
+        ratio,
     ]
 }
 

@@ -100,6 +100,9 @@ const NO_COMMON_WAY: &str = "the Client System and this service know no way of e
      is sent: have whoever runs the Client System allow TLS 1.3, or 1.2 with ECDHE and AES-GCM or ChaCha20; where it wants to know \
      by a certificate who calls, set CLIENT_CERT_FILE and CLIENT_KEY_FILE";
 
+/// What to do where the other side gives up without words.
+pub(super) const ASK_FOR_ITS_LOG: &str = "check host and port in CLIENT_API_URL, and ask whoever runs the Client System what its log says";
+
 /// Why a certificate is not taken.
 enum Refusal {
     Expired,
@@ -242,8 +245,7 @@ fn alert_words(alert: AlertDescription) -> String {
              whoever runs it".to_owned()
         }
         other => format!(
-            "the Client System ended the setting up of the encryption ({other:?}), so that nothing is sent: check host and port in \
-             CLIENT_API_URL, and ask whoever runs the Client System what its log says"
+            "the Client System ended the setting up of the encryption ({other:?}), so that nothing is sent: {ASK_FOR_ITS_LOG}"
         ),
     }
 }

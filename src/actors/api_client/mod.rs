@@ -140,7 +140,7 @@ impl Line {
         let evidence = match &result {
             Ok(answer) => {
                 let trouble = answer.trouble(path);
-                let is_success = (200..300).contains(&answer.status) && trouble.is_none();
+                let is_success = answer.is_success() && trouble.is_none();
                 Some(LinkEvidence::Answered {
                     call: path,
                     trouble,

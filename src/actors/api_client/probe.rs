@@ -266,7 +266,7 @@ impl<'a> Probe<'a> {
         match self.fault_of(name, path, &answer) {
             None => {
                 let status = answer.status;
-                let found = if (200..300).contains(&status) {
+                let found = if answer.is_success() {
                     format!("{path} is answered with {status}")
                 } else {
                     format!(

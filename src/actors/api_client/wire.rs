@@ -13,7 +13,12 @@ use awc::{
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{certificate::tls_words, redaction::without_key, route::Route, tunnel::TunnelFault};
+use super::{
+    certificate::{ASK_FOR_ITS_LOG, tls_words},
+    redaction::without_key,
+    route::Route,
+    tunnel::TunnelFault,
+};
 use crate::{
     clock::Clock,
     domain::request_budget::RequestAllowance,
@@ -269,9 +274,22 @@ fn connect_words(cause: &ConnectError) -> String {
             format!("TLS failed, {}", tls_words(error))
         }
         ConnectError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "TLS failed, the other side closed the connection while it was set up, so that nothing is sent: check host and port in              CLIENT_API_URL, and ask whoever runs the Client System what its log says"
-                .to_owned()
+            format!(
+                "TLS failed, the other side closed the connection while it was set up, so that nothing is sent: {ASK_FOR_ITS_LOG}"
+            )
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_hangs_up_while_the_encryption_is_set_up_is_told_in_a_sentence() {
+        let cause = ConnectError::Io(std::io::ErrorKind::UnexpectedEof.into());
+        let words = connect_words(&cause);
+        assert!(words.contains("host and port in CLIENT_API_URL"), "{words}");
     }
 }

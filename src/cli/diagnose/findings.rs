@@ -28,7 +28,12 @@ pub(super) fn findings(
     let (of_service, of_calls, of_the_rest) = match service {
         Ok(status) => (
             of_state(status, is_cut, automatic),
-            of_calls(status, link, automatic),
+            // What is in the way of all was told already.
+            if is_cut {
+                Vec::new()
+            } else {
+                of_calls(status, link, automatic)
+            },
             of_the_rest(status),
         ),
         Err(failure) => (of_silence(failure), Vec::new(), Vec::new()),
@@ -43,11 +48,8 @@ pub(super) fn findings(
         .collect()
 }
 
-/// What was answered to the service's own calls, unless something is in the way of all: that was told already.
+/// What was answered to the service's own calls.
 fn of_calls(status: &ServiceStatus, link: &LinkProbe, automatic: bool) -> Vec<Finding> {
-    if link.is_cut() {
-        return Vec::new();
-    }
     let of_answer = of_answer(status, link).into_iter();
     of_answer
         .chain(of_upload(status, automatic))
@@ -58,13 +60,10 @@ fn of_calls(status: &ServiceStatus, link: &LinkProbe, automatic: bool) -> Vec<Fi
 
 /// What has nothing to do with the Client System and waits for a person.
 fn of_the_rest(status: &ServiceStatus) -> Vec<Finding> {
+    // Otherwise the sentence of the state says so already.
     let near = status.expiring_certificate.as_ref();
-    let of_certificate = near.map(|near| near.finding());
-    // Where the state is told, its sentence says so already.
-    let of_certificate = of_certificate.filter(|found| {
-        let without_capital = found.what.get(1..).unwrap_or_default();
-        is_going_on(status) || !status.reason.contains(without_capital)
-    });
+    let of_certificate = near.filter(|_| is_going_on(status));
+    let of_certificate = of_certificate.map(|near| near.finding());
     let of_quarantine = of_quarantine(status).into_iter();
     of_quarantine.chain(of_certificate).collect()
 }

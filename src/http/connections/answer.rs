@@ -23,7 +23,10 @@ use actix_web::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::{Connection, MOST_HELD_EVER, life::UNTIL_ITS_END};
+use super::{
+    Connection, MOST_HELD_EVER,
+    life::{Life, UNTIL_ITS_END},
+};
 use crate::http::problem::Problem;
 
 /// So much of an answer is handed over at once.
@@ -52,16 +55,21 @@ impl UnderWay {
         }
     }
 
+    fn life(&self) -> Option<&Life> {
+        let connection = self.connection.as_ref()?;
+        Some(&connection.life)
+    }
+
     /// No other request is taken from this connection.
     fn be_the_last(&self) {
-        if let Some(connection) = &self.connection {
-            connection.life.is_last.store(true, Ordering::Relaxed);
+        if let Some(life) = self.life() {
+            life.is_last.store(true, Ordering::Relaxed);
         }
     }
 
     /// Whether the other side may be told meanwhile that its answer takes time.
     fn let_be_told_to_wait(&self, may_be_told: bool) {
-        if let Some(Connection { life, .. }) = &self.connection {
+        if let Some(life) = self.life() {
             life.may_be_told_to_wait
                 .store(may_be_told, Ordering::Relaxed);
         }
@@ -69,25 +77,24 @@ impl UnderWay {
 
     /// The answer ends only with the connection.
     fn be_endless(&self) {
-        if let Some(connection) = &self.connection {
-            connection.life.is_endless.store(true, Ordering::Relaxed);
-            connection.life.reader.wake();
+        if let Some(life) = self.life() {
+            life.is_endless.store(true, Ordering::Relaxed);
+            life.reader.wake();
         }
     }
 
     /// A body of so many bytes is still to come. Its beginning is taken in whether anybody reads it or not.
     pub(super) fn begin_body(&self, bytes: u64) {
-        if let Some(connection) = &self.connection {
-            connection.life.body_left.store(bytes, Ordering::Relaxed);
-            connection.life.begins_body.store(true, Ordering::Relaxed);
-            connection.life.reader.wake();
+        if let Some(life) = self.life() {
+            life.body_left.store(bytes, Ordering::Relaxed);
+            life.begins_body.store(true, Ordering::Relaxed);
+            life.reader.wake();
         }
     }
 
     /// Whether whoever reads the body has nothing left to read.
     pub(super) fn note_wants_more(&self, wants_more: bool) {
-        if let Some(connection) = &self.connection {
-            let life = &connection.life;
+        if let Some(life) = self.life() {
             life.wants_more.store(wants_more, Ordering::Relaxed);
             if wants_more {
                 life.reader.wake();
@@ -97,8 +104,8 @@ impl UnderWay {
 
     /// The body has been read to its end.
     fn end_body(&self) {
-        if let Some(connection) = &self.connection {
-            connection.life.body_left.store(0, Ordering::Relaxed);
+        if let Some(life) = self.life() {
+            life.body_left.store(0, Ordering::Relaxed);
         }
     }
 

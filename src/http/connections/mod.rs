@@ -95,23 +95,17 @@ impl Connection {
     fn is_one_too_many(&self) -> bool {
         let life = &self.life;
         if life.is_one_too_many.load(Ordering::Relaxed) {
-            let mut connections = self.open.connections();
-            let has_room = make_room(&mut connections, self.open.most, self.open.now(), life);
+            let has_room = self.let_others_have_room();
             life.is_one_too_many.store(!has_room, Ordering::Relaxed);
         }
         life.is_one_too_many.load(Ordering::Relaxed)
     }
 
-    /// Makes room where there are more than the most, at the cost of others than this one, which has nothing to say any more.
-    /// Whoever waits to come in would not be let in before, and so could not have it made.
-    fn let_others_have_room(&self) {
-        let mut connections = self.open.connections();
-        make_room(
-            &mut connections,
-            self.open.most,
-            self.open.now(),
-            &self.life,
-        );
+    /// Makes room where there are more than the most, at the cost of others than this one; whether there is room then. Whoever
+    /// waits to come in would not be let in before, and so could not have it made.
+    fn let_others_have_room(&self) -> bool {
+        let open = &self.open;
+        make_room(&mut open.connections(), open.most, open.now(), &self.life)
     }
 
     /// Has the other side asked now and then whether it is there, once it says nothing more: that it has gone would not be

@@ -48,7 +48,10 @@ async fn set_chunk_aside(
         .all(|entry| entry.reason == QuarantineReason::Unreadable);
     let statement = if all_unreadable {
         // Nobody has sent these, so they can wait for whoever corrects them.
-        include_str!("queries/readings_for_quarantine_unless_locked.sql")
+        concat!(
+            include_str!("queries/readings_for_quarantine.sql"),
+            "SKIP LOCKED"
+        )
     } else {
         include_str!("queries/readings_for_quarantine.sql")
     };
@@ -60,9 +63,9 @@ async fn set_chunk_aside(
     let mut moved = Vec::with_capacity(rows.len());
     for row in &rows {
         let id: ReadingId = cells::get(row, 0)?;
-        let is_readable = claims::raw_reading(row)?.parse().is_ok();
+        let is_corrected = all_unreadable && claims::raw_reading(row)?.parse().is_ok();
         if let Some(entry) = entries.get(&id)
-            && !(all_unreadable && is_readable)
+            && !is_corrected
         {
             values.push(quarantine_values(row, entry)?);
             moved.push(id);

@@ -1,9 +1,6 @@
 //! The operating system tells of the next change of the files, so that nobody has to look while there is none.
 
-use std::{io, path::Path, time::Duration};
-
-/// Changes of other files beside the database are looked at so often at the most.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+use std::{io, path::Path};
 
 /// Waits until something is written beside `path` that may be a change of the database there.
 ///
@@ -11,11 +8,14 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 /// When the operating system does not tell of changes there.
 #[cfg(target_os = "linux")]
 pub(super) async fn changed(path: &Path) -> io::Result<()> {
-    use std::mem::MaybeUninit;
+    use std::{mem::MaybeUninit, time::Duration};
 
     use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
     use crate::storage::readable::readable;
+
+    /// Changes of other files beside the database are looked at so often at the most.
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
     // The log lies beside the file, wherever a link leads to it from.
     let path = &std::fs::canonicalize(path)?;
@@ -60,7 +60,7 @@ pub(super) async fn changed(_: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, time::Duration};
 
     use super::*;
 

@@ -43,9 +43,7 @@ pub fn tables(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Vec<Table> {
         &columns("compression"),
     );
     for (name, figures) in bench.limits().iter() {
-        let mut cells = moved(figures);
-        cells.push("1.00".to_owned());
-        limit.row(name, cells);
+        limit.row(name, moved(figures, "1.00".to_owned()));
     }
     let mut drains = Table::new(
         format!("Draining a queue of {count} readings, by compression"),
@@ -74,10 +72,9 @@ fn row(bench: &Bench, engine: &mut dyn Engine, compression: &Compression, table:
     };
     match draining::repeat(bench, engine, &plan, &format!("drain, {what}")) {
         Ok((figures, encoding)) => {
-            let mut cells = moved(&figures);
             let limits = bench.limits();
-            cells.push(limits.ratio_of_drain(&figures, compression.name, &encoding));
-            table.row(&what, cells);
+            let ratio = limits.ratio_of_drain(&figures, compression.name, &encoding);
+            table.row(&what, moved(&figures, ratio));
         }
         Err(refusal) => table.refusal(&what, &refusal.0),
     }

@@ -48,7 +48,7 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                 .collect();
             let figures = Figures::medians(&runs);
             let ratio = bench.limits().ratio_to_plain(&figures);
-            table.row(&what, moved(&figures).into_iter().chain([ratio]));
+            table.row(&what, moved(&figures, ratio));
         }
     }
     table

@@ -39,8 +39,7 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                         let ratio = bench
                             .limits()
                             .ratio_of_drain(&figures, "default", &encoding);
-                        let cells = moved(&figures).into_iter().chain([ratio]);
-                        table.row(&what, cells);
+                        table.row(&what, moved(&figures, ratio));
                     }
                     Err(Refusal(why)) => {
                         table.refusal(&what, &why);

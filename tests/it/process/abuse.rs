@@ -22,6 +22,7 @@ const READINGS_EACH: u32 = 20;
 /// What the process may take of memory, in KiB.
 const MEMORY: u64 = 100 * 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
+const TWO_SECONDS: Duration = Duration::from_secs(2);
 
 /// Asks for `/status` again and again.
 struct Watch {
@@ -114,17 +115,17 @@ fn post(more: &str) -> String {
     format!("POST /api/v1/readings HTTP/1.1\r\nHost: localhost\r\n{more}\r\n")
 }
 
-/// Connections that ask for this, and read nothing of what they are answered, for some seconds.
-fn read_nothing(port: u16, count: usize, asked: &[u8]) {
+/// Connections that say this, and read nothing of what they are answered, for so long.
+fn read_nothing(port: u16, count: usize, said: &[u8], lasting: Duration) {
     let held: Vec<_> = (0..count)
         .map(|_| {
             let mut connection = connect(port);
             // Some are ended by then.
-            let _ = connection.write_all(asked);
+            let _ = connection.write_all(said);
             connection
         })
         .collect();
-    thread::sleep(Duration::from_secs(2));
+    thread::sleep(lasting);
     drop(held);
 }
 
@@ -200,12 +201,7 @@ fn everything_at_once(port: u16) {
         }
     };
     let hold = |count: usize, said: &[u8], lasting: u64| {
-        let mut held: Vec<_> = (0..count).map(|_| connect(port)).collect();
-        for connection in &mut held {
-            // Some are ended by then.
-            let _ = connection.write_all(said);
-        }
-        thread::sleep(Duration::from_millis(lasting));
+        read_nothing(port, count, said, Duration::from_millis(lasting));
     };
     let body = [
         post("Content-Type: application/json\r\nContent-Length: 10000000\r\n").as_bytes(),
@@ -328,7 +324,7 @@ fn whoever_wears_it_down_keeps_nobody_out() {
     during("too much at once", &|| ask_while_others_send(port));
     during("more bodies than connections", &|| {
         let head = post("Content-Type: application/json\r\nContent-Length: 5000000\r\n");
-        read_nothing(port, 700, head.as_bytes());
+        read_nothing(port, 700, head.as_bytes(), TWO_SECONDS);
     });
     during("heads that nearly fit", &|| {
         let head = format!(
@@ -336,15 +332,15 @@ fn whoever_wears_it_down_keeps_nobody_out() {
             "a".repeat(120_000)
         );
         // More than there is room for; a build for tests takes its time over each.
-        read_nothing(port, 140, head.as_bytes());
+        read_nothing(port, 140, head.as_bytes(), TWO_SECONDS);
     });
     during("answers that nobody reads", &|| {
         let asked = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(4);
-        read_nothing(port, 200, asked.as_bytes());
+        read_nothing(port, 200, asked.as_bytes(), TWO_SECONDS);
     });
     during("questions ahead of their turn", &|| {
         let asked = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2_000);
-        read_nothing(port, 150, asked.as_bytes());
+        read_nothing(port, 150, asked.as_bytes(), TWO_SECONDS);
     });
     during("questions without a pause", &|| {
         let asked = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200);
