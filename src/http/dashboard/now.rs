@@ -61,7 +61,7 @@ fn next(status: &ServiceStatus, now: Timestamp) -> Option<Markup> {
     let link = &status.connectivity;
     let (words, at) = match status.state {
         State::Offline => ("Next attempt to reach it", link.next_check_time?),
-        State::RateLimited => ("Uploading resumes", link.held_until?),
+        State::RateLimited => ("The Client System may be called again", link.held_until?),
         _ => return None,
     };
     Some(html! { (words) " " strong { (until(at, now)) } })
