@@ -440,6 +440,7 @@ fn store_kind(error: &StoreError) -> ProblemKind {
         StoreError::InUse(_)
         | StoreError::Unsuitable(_)
         | StoreError::Damaged(_)
+        | StoreError::Silent
         | StoreError::Failed(_) => ProblemKind::DatabaseUnavailable,
     }
 }
@@ -451,7 +452,7 @@ fn store_advice(error: &StoreError) -> &'static str {
         StoreError::Damaged(_) => {
             "; what can be read of it is being saved into a new one, ask again in a moment"
         }
-        StoreError::Failed(_) => "; `/status` tells when it works again",
+        StoreError::Silent | StoreError::Failed(_) => "; `/status` tells when it works again",
         StoreError::KeyReused(_) | StoreError::InUse(_) | StoreError::Unsuitable(_) => "",
     }
 }

@@ -1,19 +1,19 @@
 //! New readings on their way in: parsed and judged here, once, so that the inside never has to ask again.
 
 mod characters;
+mod elements;
 mod lines;
+mod non_numbers;
 mod quick;
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt};
 
 use chrono::Datelike;
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::Span;
 
+use self::elements::{Bounded, elements};
 pub use self::lines::IncomingLines;
 use super::{Control, ControlError, ReadingProblem};
 use crate::{
@@ -35,6 +35,8 @@ pub const MOST_READINGS: usize = 10_000;
 pub const MOST_BYTES: usize = 10 * 1024 * 1024;
 /// The most readings whose faults are listed.
 const MOST_PROBLEMS: usize = 100;
+/// The most characters that are said about one; it may repeat what was sent.
+pub(super) const LONGEST_REASON: usize = 500;
 /// The most characters of an idempotency key.
 const KEY_MAX: usize = 255;
 /// Digits beyond this are no measurement; the columns hold fifteen.
@@ -88,6 +90,7 @@ impl Control {
         readings: Vec<Reading>,
         key: Option<String>,
     ) -> Result<Ingested, ControlError> {
+        check_times(&readings, self.parts.store.nanoseconds_apart())?;
         let message = InsertReadings {
             readings,
             key,
@@ -98,6 +101,30 @@ impl Control {
             .await
             .map_err(ControlError::StoringUnanswered)??)
     }
+}
+
+/// What the database would cut off is refused.
+fn check_times(readings: &[Reading], nanoseconds_apart: u32) -> Result<(), ControlError> {
+    let mut judged = Judged::default();
+    for (index, reading) in readings.iter().enumerate() {
+        if let Some(reason) = kept_time_problem(reading.timestamp, nanoseconds_apart) {
+            judged.refuse(index, &reason);
+        }
+    }
+    judged.into_result().map(drop)
+}
+
+/// Why a database that tells such times apart cannot keep this one as it is.
+pub(super) fn kept_time_problem(timestamp: Timestamp, nanoseconds_apart: u32) -> Option<String> {
+    let is_kept = timestamp
+        .0
+        .timestamp_subsec_nanos()
+        .is_multiple_of(nanoseconds_apart);
+    (!is_kept).then(|| {
+        format!(
+            "timestamp: is finer than the {nanoseconds_apart} nanoseconds that this Sync Database tells apart"
+        )
+    })
 }
 
 fn check_key(key: &str) -> Result<(), ControlError> {
@@ -157,18 +184,19 @@ fn parse_array(body: &str) -> Result<Vec<Reading>, ControlError> {
     if let Some(readings) = quick::array(body) {
         return Ok(readings);
     }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        readings: Bounded<'a>,
+    match elements(body) {
+        Ok(found) => judge_all(found),
+        Err(error) => {
+            let marked = non_numbers::marked(body);
+            if let Some(found) = marked.as_deref().and_then(|marked| elements(marked).ok()) {
+                judge_all(found)?;
+            }
+            Err(malformed(&error))
+        }
     }
-    let found = if body.trim_start().starts_with('{') {
-        serde_json::from_str::<Envelope<'_>>(body).map(|envelope| envelope.readings)
-    } else {
-        serde_json::from_str::<Bounded<'_>>(body)
-    }
-    .map_err(|error| malformed(&error))?;
+}
+
+fn judge_all(found: Bounded<'_>) -> Result<Vec<Reading>, ControlError> {
     check_count(found.count)?;
     let mut judged = Judged::default();
     for (index, item) in found.items.into_iter().enumerate() {
@@ -178,6 +206,7 @@ fn parse_array(body: &str) -> Result<Vec<Reading>, ControlError> {
 }
 
 fn malformed(error: &dyn fmt::Display) -> ControlError {
+    let error = words::cut(&error.to_string(), LONGEST_REASON);
     ControlError::Invalid(format!(
         "the body cannot be read, so nothing was stored: {error}; send a JSON array of readings, an object {{\"readings\": […]}}, or one reading per line as application/x-ndjson"
     ))
@@ -210,11 +239,17 @@ impl Judged {
     fn judge(&mut self, index: usize, text: &str) {
         match judge(text) {
             Ok(reading) => self.readings.push(reading),
-            Err(reason) if self.problems.len() < MOST_PROBLEMS => {
-                self.problems.push(ReadingProblem { index, reason });
-            }
-            Err(_) => self.more += 1,
+            Err(reason) => self.refuse(index, &reason),
         }
+    }
+
+    fn refuse(&mut self, index: usize, reason: &str) {
+        if self.problems.len() == MOST_PROBLEMS {
+            self.more += 1;
+            return;
+        }
+        let reason = words::cut(reason, LONGEST_REASON);
+        self.problems.push(ReadingProblem { index, reason });
     }
 
     fn into_result(self) -> Result<Vec<Reading>, ControlError> {
@@ -402,43 +437,6 @@ fn without_place(error: &serde_json::Error) -> String {
     match text.rfind(" at line ") {
         Some(end) if error.is_data() => text[..end].to_owned(),
         _ => text,
-    }
-}
-
-/// The elements of an array; past the most that are allowed, only their number.
-struct Bounded<'a> {
-    items: Vec<&'a RawValue>,
-    count: usize,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Bounded<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(BoundedVisitor(PhantomData))
-    }
-}
-
-struct BoundedVisitor<'a>(PhantomData<&'a ()>);
-
-impl<'de: 'a, 'a> Visitor<'de> for BoundedVisitor<'a> {
-    type Value = Bounded<'a>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an array of readings")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while items.len() < MOST_READINGS {
-            match elements.next_element::<&'de RawValue>()? {
-                Some(item) => items.push(item),
-                None => break,
-            }
-        }
-        let mut count = items.len();
-        while count >= MOST_READINGS && elements.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(Bounded { items, count })
     }
 }
 

@@ -355,6 +355,61 @@ fn at_once(body: &[u8]) -> Result<Vec<Reading>, ControlError> {
 }
 
 #[test]
+fn numbers_that_json_does_not_have_are_named_by_index() {
+    let nan = with("value", "NaN");
+    let infinite = with("value", "-Infinity");
+    let body = format!("[{SOUND},{nan},{SOUND},{infinite}]");
+    for body in [body.clone(), format!("{{\"readings\":{body}}}")] {
+        let (found, more) = problems(json(&body).expect_err("no numbers"));
+        let indexes: Vec<_> = found.iter().map(|problem| problem.index).collect();
+        assert_eq!((indexes, more), (vec![1, 3], 0), "{found:?}");
+        assert_eq!(found[0].reason, NO_NUMBER);
+    }
+    // In the place of a text it is refused as well.
+    let (found, _) = problems(json(&format!("[{}]", with("unit", "NaN"))).expect_err("no text"));
+    assert!(found[0].reason.contains("a string"), "{found:?}");
+}
+
+#[test]
+fn where_a_body_breaks_off_is_told_by_index() {
+    for broken in [with("value", "01"), with("value", "+1")] {
+        let words = json(&format!("[{SOUND},{SOUND},{broken}]"))
+            .expect_err("no JSON")
+            .to_string();
+        assert!(words.contains("index 2: "), "{words}");
+        assert!(words.contains(" at line 1 column "), "{words}");
+    }
+}
+
+#[test]
+fn what_was_sent_is_not_said_back_at_length() {
+    let long = "k".repeat(1_000_000);
+    let reading = format!("{{\"{long}\":1}}");
+    let (found, _) = problems(json(&format!("[{reading}]")).expect_err("an unknown field"));
+    assert!(found[0].reason.len() < 1_000, "{}", found[0].reason.len());
+    let line = parse(reading.as_bytes(), BodyFormat::Lines).expect_err("an unknown field");
+    assert!(line.to_string().len() < 2_000);
+    let body = json(&format!("{{\"{long}\":[]}}")).expect_err("an unknown field");
+    assert!(body.to_string().len() < 1_000);
+}
+
+#[test]
+fn times_that_the_database_would_cut_off_are_refused() {
+    let time = |fraction: &str| with("timestamp", &format!("\"2026-01-01T00:00:00{fraction}Z\""));
+    let body = [
+        time(".123456"),
+        time(".1234567"),
+        time(""),
+        time(".000000001"),
+    ];
+    let readings = json(&format!("[{}]", body.join(","))).expect("sound");
+    assert!(check_times(&readings, 1).is_ok());
+    let (found, _) = problems(check_times(&readings, 1_000).expect_err("finer"));
+    let indexes: Vec<_> = found.iter().map(|problem| problem.index).collect();
+    assert_eq!(indexes, [1, 3]);
+}
+
+#[test]
 fn too_many_lines_are_counted_to_the_last() {
     let body = format!("{SOUND}\n").repeat(MOST_READINGS + 7);
     let found = in_pieces(body.as_bytes(), &[50_000, 1_000_000]).expect_err("too many");

@@ -7,6 +7,7 @@ use crate::{
             QuarantineCorrection, QuarantineFilter, QuarantineReason, QuarantinedReading,
         },
         store::{Page, QuarantineActionResult, Window},
+        words,
     },
     messages::database_writer::{CorrectQuarantined, DiscardQuarantined, RequeueQuarantined},
 };
@@ -168,6 +169,13 @@ impl Control {
         body: &[u8],
     ) -> Result<QuarantinedReading, ControlError> {
         let correction = parse_correction(body)?;
+        let apart = self.parts.store.nanoseconds_apart();
+        let unkept = correction
+            .timestamp
+            .and_then(|time| ingestion::kept_time_problem(time, apart));
+        if let Some(problem) = unkept {
+            return Err(invalid_correction(&problem));
+        }
         let message = CorrectQuarantined { id, correction };
         let found = self
             .ask(
@@ -228,12 +236,15 @@ fn no_entry(id: i64) -> ControlError {
     ))
 }
 
+fn invalid_correction(reason: &dyn std::fmt::Display) -> ControlError {
+    let reason = words::cut(&reason.to_string(), ingestion::LONGEST_REASON);
+    ControlError::Invalid(format!(
+        "the correction is not valid, so nothing was changed: {reason}; send a JSON object with the fields to change"
+    ))
+}
+
 fn parse_correction(body: &[u8]) -> Result<QuarantineCorrection, ControlError> {
-    let invalid = |reason: &dyn std::fmt::Display| {
-        ControlError::Invalid(format!(
-            "the correction is not valid, so nothing was changed: {reason}; send a JSON object with the fields to change"
-        ))
-    };
+    let invalid = invalid_correction;
     // Serde would take an array of the values in the fields' order as well.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(invalid(&"a JSON object is expected"));

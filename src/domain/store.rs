@@ -30,17 +30,15 @@ pub enum StoreError {
     /// Pages of the database cannot be read.
     #[error("the Sync Database is damaged: {0}")]
     Damaged(String),
+    /// It does not answer at all.
+    #[error("the Sync Database does not answer; it is asked again and again")]
+    Silent,
     /// Any other failure of the engine.
     #[error("the Sync Database failed: {0}")]
     Failed(String),
 }
 
 impl StoreError {
-    /// For a database that does not answer at all.
-    pub fn silent() -> Self {
-        Self::Failed("it does not answer; it is asked again soon".to_owned())
-    }
-
     /// What to do about it, as the end of a sentence.
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -52,6 +50,11 @@ impl StoreError {
             Self::InUse(_) | Self::Unsuitable(_) => "it needs a person; then restart the service",
             Self::KeyReused(_) => "use a new key",
             Self::Damaged(_) => "look at the disk",
+            Self::Silent => {
+                "look whether its disk hangs, or the database server and the network to it; a program that keeps it locked \
+                 for long (`fuser` or `lsof` on the file, `pg_stat_activity` in PostgreSQL) may be the cause as well; all \
+                 goes on by itself then"
+            }
             Self::Failed(_) => {
                 "look at the disk, the rights of the service's user and, where there is one, the database server; all goes on by \
                  itself then"

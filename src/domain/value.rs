@@ -20,7 +20,16 @@ pub struct ReadingValue(Box<str>);
 impl ReadingValue {
     /// Reads a JSON number, exactly.
     pub fn parse(text: &str) -> Option<Self> {
-        is_json_number(text).then(|| Self(text.into()))
+        is_json_number(text).then(|| {
+            Self(
+                if is_zero_with_exponent(text) {
+                    "0"
+                } else {
+                    text
+                }
+                .into(),
+            )
+        })
     }
 
     /// The shortest decimal that is nearest to `number` alone; none for infinities and NaN.
@@ -104,6 +113,18 @@ fn is_json_number(text: &str) -> bool {
     }
 }
 
+/// No power of ten makes more or less of it, yet databases refuse a zero with a great one.
+fn is_zero_with_exponent(number: &str) -> bool {
+    let unsigned = number.strip_prefix('-').unwrap_or(number);
+    unsigned.starts_with('0')
+        && unsigned
+            .split_once(['e', 'E'])
+            .is_some_and(|(mantissa, _)| {
+                let mut digits = mantissa.bytes();
+                digits.all(|digit| matches!(digit, b'0' | b'.'))
+            })
+}
+
 /// How many digits the text begins with, and what comes behind them.
 fn after_digits(text: &[u8]) -> (usize, &[u8]) {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -170,6 +191,18 @@ mod tests {
             "true",
         ] {
             assert_eq!(ReadingValue::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zero_is_a_zero_whatever_its_exponent() {
+        for text in ["0e99999999999999", "-0.00E-7", "0e0"] {
+            let zero = ReadingValue::parse(text).expect("a number");
+            assert_eq!(zero.as_str(), "0", "{text}");
+        }
+        for text in ["-0", "0.50", "0.1e2"] {
+            let value = ReadingValue::parse(text).expect("a number");
+            assert_eq!(value.as_str(), text);
         }
     }
 

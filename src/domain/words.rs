@@ -18,6 +18,14 @@ pub fn by_itself_or(automatic: bool, by_itself: &str, by_hand: &str) -> String {
     }
 }
 
+/// Words of others, cut to so many characters.
+pub fn cut(words: &str, longest: usize) -> String {
+    match words.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words.to_owned(),
+    }
+}
+
 /// A number with a comma between its thousands: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();

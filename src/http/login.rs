@@ -98,7 +98,7 @@ async fn log_in(
         return see("/");
     }
     // Else it could let a person act in a session that is not theirs.
-    if let Some(origin) = access::page_of_others(request.head()) {
+    if let Some(origin) = access.page_of_others(&request) {
         control.note_refused_call(Rejection::ForeignOrigin);
         return Problem::foreign_origin(&origin).error_response();
     }

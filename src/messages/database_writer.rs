@@ -162,7 +162,7 @@ pub struct DatabaseSnapshot {
     pub failing_since: Option<(String, Timestamp)>,
     /// What that was; none where it can be used.
     pub failure: Option<StoreError>,
-    /// When a lock was last seen to be gone that had been in the way.
+    /// When a lock, or a silence, was last seen to be over that had been in the way.
     pub unlocked_at: Option<Timestamp>,
     /// Whether it fails because pages cannot be read, so that a new one is made of what can.
     pub is_damaged: bool,
@@ -179,7 +179,8 @@ pub struct DatabaseSnapshot {
 impl DatabaseSnapshot {
     /// It can be used, whatever was the matter with it before.
     pub fn note_usable(&mut self, now: Timestamp) {
-        if matches!(self.failure.take(), Some(StoreError::Busy(_))) {
+        let failure = self.failure.take();
+        if matches!(failure, Some(StoreError::Busy(_) | StoreError::Silent)) {
             self.unlocked_at = Some(now);
         }
         self.failing_since = None;

@@ -231,7 +231,7 @@ fn present<'a>(variables: &'a BTreeMap<String, String>, name: &str) -> Option<&'
     variables
         .get(name)
         .map(String::as_str)
-        .filter(|value| !value.trim().is_empty())
+        .filter(|value| !value.is_empty())
 }
 
 fn is_plain_name(name: &str) -> bool {

@@ -17,9 +17,7 @@ impl From<sqlx::Error> for StoreError {
                     sqlite::meaning(code.as_deref(), failure.message())
                 }
             }
-            sqlx::Error::PoolTimedOut => {
-                Self::Busy("all connections were in use for too long".to_owned())
-            }
+            sqlx::Error::PoolTimedOut => Self::Silent,
             sqlx::Error::PoolClosed => Self::Failed("it was closed".to_owned()),
             sqlx::Error::Io(failure) => from_file_system("reading or writing failed", failure),
             _ => Self::Failed(error.to_string()),

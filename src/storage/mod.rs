@@ -98,6 +98,10 @@ pub trait SyncStore: Send + Sync {
     fn may_be_shared(&self) -> bool {
         true
     }
+    /// Times that are closer together than so many nanoseconds are kept as one.
+    fn nanoseconds_apart(&self) -> u32 {
+        1
+    }
     /// Tells the other instances that this one is alive, and stands for leader. Due every few seconds.
     async fn attend(&self) -> Result<Attendance, StoreError>;
     /// Waits until the database announces fresh readings, from the first poll on. Some may go unannounced where several

@@ -62,6 +62,10 @@ impl SyncStore for WaitingStore {
         self.store().map_or(true, |store| store.may_be_shared())
     }
 
+    fn nanoseconds_apart(&self) -> u32 {
+        self.store().map_or(1, |store| store.nanoseconds_apart())
+    }
+
     async fn attend(&self) -> Result<Attendance, StoreError> {
         self.store()?.attend().await
     }

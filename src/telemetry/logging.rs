@@ -105,17 +105,23 @@ where
     }
 }
 
-/// Leaves out, where less than `debug` is wanted, what libraries say too loud; whoever wants it all the same names the library.
+/// Leaves out what libraries say too loud, or what of others they would write down; whoever wants it all the same names the
+/// library.
 fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     let mut filter = EnvFilter::try_new(text)?;
     let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
-    // The protocol of assistants would log three lines for every request.
-    if most > LevelFilter::WARN && !text.contains("rmcp") {
-        filter = filter.add_directive("rmcp=warn".parse()?);
+    // The protocol of assistants would log what they send, of any length: whatever they put in the wrong place.
+    if !text.contains("rmcp") {
+        filter = filter.add_directive("rmcp=off".parse()?);
     }
-    // A request that makes no sense would be logged as an error of this service, and anyone can send one.
-    if most <= LevelFilter::INFO && !text.contains("actix_http") {
+    // A request that makes no sense would be logged, as an error of this service, and anyone can send one; of answers that make
+    // none the headers would be, in which the Client System may repeat the key.
+    if !text.contains("actix_http") {
         filter = filter.add_directive("actix_http::h1=off".parse()?);
+    }
+    // Addresses would be logged, and whatever stands in them.
+    if most > LevelFilter::DEBUG && !text.contains("actix_cors") {
+        filter = filter.add_directive("actix_cors=debug".parse()?);
     }
     // The server of the local API comes and goes with whoever asks, and would tell of it each time.
     if most <= LevelFilter::INFO && !text.contains("actix_server") {
@@ -199,6 +205,32 @@ mod tests {
             });
             assert!(text.contains("hidden"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_libraries_would_repeat_of_others_is_left_out_at_every_level() {
+        let said = |filter: &str| {
+            let (settings, buffer) = (
+                LoggingSettings {
+                    filter: filter.to_owned(),
+                    format: LogFormat::Readable,
+                },
+                Buffer::default(),
+            );
+            let writer = buffer.clone();
+            let (subscriber, _) =
+                subscriber(&settings, move || writer.clone(), false, None).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::error!(target: "rmcp::service", "a name of theirs");
+                tracing::error!(target: "actix_http::h1::decoder", "a header of theirs");
+                tracing::trace!(target: "actix_cors::middleware", "an address of theirs");
+            });
+            String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
+        };
+        for filter in ["error", "warn", "info", "debug", "trace"] {
+            assert_eq!(said(filter), "", "{filter}");
+        }
+        assert!(said("info,rmcp=error").contains("a name of theirs"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::fields::{Fields, value};
+use crate::domain::words;
 
 /// The longest pause that an answer can ask for; a longer wish is cut to this.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -104,10 +105,7 @@ impl Answer {
 
 /// Words of the Client System, cut to [`LONGEST_WORDS`] characters.
 pub(super) fn cut(words: &str) -> String {
-    match words.char_indices().nth(LONGEST_WORDS) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words.to_owned(),
-    }
+    words::cut(words, LONGEST_WORDS)
 }
 
 fn without_markup(text: &str) -> String {

@@ -79,3 +79,20 @@ async fn offline_or_idle_is_not_wedged() {
     site.advance_until_drained(STEP).await;
     site.finish().await;
 }
+
+#[actix::test]
+async fn a_database_that_does_not_answer_is_told_long_before_it_is_given_up() {
+    let site = Plan::default().start_settled(0).await;
+    site.points.arm_hang("database_writer.group");
+    site.database.insert(0..5).await;
+    site.advance_until("the silence is told", STEP, || {
+        site.status().state == State::Degraded
+    })
+    .await;
+    let reason = site.status().reason;
+    for words in ["does not answer", "look whether its disk hangs"] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    assert_ne!(site.control().readiness(), Health::Fine);
+    assert!(site.status().actors.iter().all(|actor| actor.restarts == 0));
+}

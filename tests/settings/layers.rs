@@ -69,7 +69,7 @@ fn each_layer_wins_over_the_one_below_and_is_named() {
 
 #[test]
 fn an_empty_variable_counts_as_not_set() {
-    let site = Site::new().with(&[("BATCH_SIZE", ""), ("CONTROL_TOKEN", " ")]);
+    let site = Site::new().with(&[("BATCH_SIZE", ""), ("CONTROL_TOKEN", "")]);
     assert_eq!(site.layer_of("batch_size"), Layer::Defaults);
 }
 

@@ -69,6 +69,14 @@ fn a_key_that_cannot_be_used_is_refused_and_not_shown() {
 }
 
 #[test]
+fn a_token_of_blanks_is_no_token_that_was_left_out() {
+    for token in [" ", "                    ", "\t"] {
+        let refusal = Site::new().with(&[("CONTROL_TOKEN", token)]).refusal();
+        assert_contains(&refusal, &["CONTROL_TOKEN (environment)", "it is empty"]);
+    }
+}
+
+#[test]
 fn secrets_appear_nowhere() {
     let site = Site::new().with(&[(
         "DATABASE_URL",

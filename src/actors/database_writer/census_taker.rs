@@ -183,7 +183,7 @@ impl CensusTaker {
         self.due_at = self.taken_at + EVERY;
         self.is_at_rest = false;
         let looked = tokio::time::timeout(DATABASE_PATIENCE, self.look()).await;
-        match looked.unwrap_or_else(|_| Err(StoreError::silent())) {
+        match looked.unwrap_or(Err(StoreError::Silent)) {
             Ok(is_news) => is_news,
             Err(error) => {
                 self.publish_failure(&error);
@@ -302,23 +302,7 @@ impl CensusTaker {
 
     fn publish_failure(&mut self, failure: &StoreError) {
         self.is_damaged = matches!(failure, StoreError::Damaged(_));
-        let now = self.parts.clock.now().into();
-        let words = failure.to_string();
-        let known = self
-            .parts
-            .published
-            .read(|snapshot| snapshot.failing_since.clone());
-        // A database that stays away would fill the log with the same line every other second.
-        if known.as_ref().is_none_or(|(told, _)| *told != words) {
-            tracing::error!(%failure, "the sync database cannot be used; everything waits for it");
-        }
-        let since = known.map_or(now, |(_, since)| since);
-        let is_damaged = self.is_damaged;
-        self.parts.published.update(|snapshot| {
-            snapshot.failing_since = Some((words, since));
-            snapshot.failure = Some(failure.clone());
-            snapshot.is_damaged = is_damaged;
-        });
+        self.parts.tell_failure(failure);
     }
 
     async fn look_at_disk(&mut self) {

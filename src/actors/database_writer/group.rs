@@ -175,7 +175,7 @@ async fn write_in_time(
         return Ok(Changes::default());
     }
     let written = tokio::time::timeout(DATABASE_PATIENCE, write(parts, group)).await;
-    written.unwrap_or_else(|_| Err(StoreError::silent()))
+    written.unwrap_or(Err(StoreError::Silent))
 }
 
 /// What the disk still holds is for emptying the queue.

@@ -8,6 +8,7 @@ mod census_taker;
 mod claim;
 mod cleaner;
 mod drain_rate;
+mod failing;
 mod group;
 mod historian;
 mod last_readings;
@@ -163,12 +164,14 @@ async fn write_forever(parts: DatabaseWriterParts, desk: Rc<Desk>) {
     loop {
         while let Some(group) = take_group(&parts, &desk) {
             let _in_hand = in_hand("a change of the Sync Database");
-            parts
-                .failure_points
-                .hang_if_armed("database_writer.group")
-                .await;
             let begun = lock_clock.elapsed();
-            let changes = commit_group(&parts, group).await;
+            let changes = parts
+                .told_if_silent(async {
+                    let points = &parts.failure_points;
+                    points.hang_if_armed("database_writer.group").await;
+                    commit_group(&parts, group).await
+                })
+                .await;
             let held = lock_clock.elapsed().saturating_sub(begun);
             if is_draining(&changes) && parts.ahead.others_write(parts.clock.elapsed()) {
                 lock_clock.sleep((held / 2).min(LONGEST_ROOM)).await;

@@ -23,7 +23,7 @@ use self::{attempts::Attempts, sessions::Sessions, tokens::Digest};
 pub(super) use self::{
     door::{admit, guard, problem},
     need::needed,
-    origins::{cors, page_of_others},
+    origins::cors,
     sessions::LONGEST,
 };
 pub use self::{origins::Rules, tokens::Tokens};
@@ -206,10 +206,15 @@ impl Access {
         Ok(self.sessions().begin(grant, self.0.clock.elapsed()))
     }
 
+    /// The page that asks, where it tells of itself and is none of the service's own.
+    pub(super) fn page_of_others(&self, request: &HttpRequest) -> Option<String> {
+        self.0.rules.page_of_others(request.head())
+    }
+
     /// Ends the session that the browser shows, if any.
     pub(super) fn log_out(&self, request: &HttpRequest) {
         let cookie = request.cookie(&self.0.rules.cookie_name());
-        if let Some(cookie) = cookie.filter(|_| origins::is_own_page(request.head())) {
+        if let Some(cookie) = cookie.filter(|_| self.0.rules.is_own_page(request.head())) {
             self.sessions().end(cookie.value());
         }
     }
@@ -217,7 +222,7 @@ impl Access {
     fn session_of(&self, request: &HttpRequest) -> Option<(Digest, Grant)> {
         let cookie = request.cookie(&self.0.rules.cookie_name())?;
         // Pages at other ports of the same host are of the same site, so that the browser sends it along for them as well.
-        if !origins::is_own_page(request.head()) {
+        if !self.0.rules.is_own_page(request.head()) {
             return None;
         }
         self.sessions().find(cookie.value(), self.0.clock.elapsed())

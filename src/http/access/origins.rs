@@ -31,6 +31,9 @@ const OF_ASSISTANTS: [&str; 5] = [
 /// Where a browser tells whose page asks, also where it sends no `Origin`.
 const FETCH_SITE: &str = "sec-fetch-site";
 const FETCH_MODE: &str = "sec-fetch-mode";
+/// The ports that browsers leave out.
+const HTTP: u16 = 80;
+const HTTPS: u16 = 443;
 
 /// Where the local API listens, and what follows from that for who may ask.
 #[derive(Clone, Debug)]
@@ -68,7 +71,7 @@ impl Default for Rules {
     }
 }
 
-/// A host, and a port that is not the scheme's own.
+/// A host and a port, as far as both are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     host: String,
@@ -78,14 +81,14 @@ struct Place {
 impl Place {
     fn of(uri: &Uri) -> Option<Self> {
         let own_port = match uri.scheme_str() {
-            Some("http") => &[80][..],
-            Some("https") => &[443],
-            _ => &[80, 443],
+            Some("http") => Some(HTTP),
+            Some("https") => Some(HTTPS),
+            _ => None,
         };
         let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
         Some(Self {
             host: host.to_ascii_lowercase(),
-            port: uri.port_u16().filter(|port| !own_port.contains(port)),
+            port: uri.port_u16().or(own_port),
         })
     }
 
@@ -134,7 +137,7 @@ impl Rules {
         let Some(page) = page(origin) else {
             return false;
         };
-        is_own(&page, head)
+        self.is_own(&page, head)
             || (self.same_host && self.is_of_this_machine(&page, head))
             || self
                 .origins
@@ -158,30 +161,45 @@ impl Rules {
             .and_then(page)
             .is_some_and(|page| self.is_of_this_machine(&page, head))
     }
-}
 
-/// Whether the service's own page asks, or a person who typed the address in.
-pub(super) fn is_own_page(head: &RequestHead) -> bool {
-    let looks = matches!(head.method, Method::GET | Method::HEAD);
-    if let Some(origin) = head.headers().get(ORIGIN) {
-        return page(origin).is_some_and(|page| is_own(&page, head));
+    /// Whether the service's own page asks, or a person who typed the address in.
+    pub(super) fn is_own_page(&self, head: &RequestHead) -> bool {
+        let looks = matches!(head.method, Method::GET | Method::HEAD);
+        let from = told(head, FETCH_SITE);
+        if let Some(origin) = head.headers().get(ORIGIN) {
+            let is_own = page(origin).is_some_and(|page| self.is_own(&page, head));
+            return is_own && matches!(from, None | Some(b"same-origin"));
+        }
+        match from {
+            Some(b"same-origin" | b"none") => true,
+            Some(_) => looks && is_navigation(head),
+            None => looks,
+        }
     }
-    match told(head, FETCH_SITE) {
-        Some(b"same-origin" | b"none") => true,
-        Some(_) => looks && is_navigation(head),
-        None => looks,
+
+    /// The page that asks, where it is none of the service's own; none also where no page tells of itself.
+    pub(super) fn page_of_others(&self, head: &RequestHead) -> Option<String> {
+        let origin = head.headers().get(ORIGIN)?;
+        let is_own = page(origin).is_some_and(|page| self.is_own(&page, head));
+        (!is_own).then(|| shown(origin))
     }
-}
 
-/// The page that asks, where it is none of the service's own; none also where no page tells of itself.
-pub(in crate::http) fn page_of_others(head: &RequestHead) -> Option<String> {
-    let origin = head.headers().get(ORIGIN)?;
-    let is_own = page(origin).is_some_and(|page| is_own(&page, head));
-    (!is_own).then(|| shown(origin))
-}
-
-fn is_own(page: &Place, head: &RequestHead) -> bool {
-    asked(head).is_some_and(|asked| asked == *page)
+    /// Where the request tells no port, it came to that of a scheme: to that of https where this is what is spoken here, and
+    /// to either where a proxy may speak it to others.
+    fn is_own(&self, page: &Place, head: &RequestHead) -> bool {
+        let own_ports = if self.encrypted {
+            &[HTTPS][..]
+        } else {
+            &[HTTP, HTTPS]
+        };
+        asked(head).is_some_and(|asked| {
+            asked.host == page.host
+                && match asked.port {
+                    Some(port) => page.port == Some(port),
+                    None => page.port.is_some_and(|port| own_ports.contains(&port)),
+                }
+        })
+    }
 }
 
 /// A page from elsewhere asks for a script or a picture, say; a link to here is fine.

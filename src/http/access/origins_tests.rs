@@ -144,7 +144,10 @@ fn what_a_page_from_elsewhere_embeds_is_refused_and_a_link_is_not() {
         ("sec-fetch-mode", "no-cors"),
     ];
     assert!(rules.foreign_origin(&head(&neighbour)).is_none());
-    assert!(!is_own_page(&head(&neighbour)), "it may not use a session");
+    assert!(
+        !rules.is_own_page(&head(&neighbour)),
+        "it may not use a session"
+    );
 }
 
 #[test]
@@ -152,7 +155,7 @@ fn a_session_is_good_for_the_own_page_only() {
     let is_own = |method: Method, headers: &[(&str, &str)]| {
         let mut head = head(headers);
         head.method = method;
-        is_own_page(&head)
+        Rules::default().is_own_page(&head)
     };
     let host = ("host", "edge-7");
     assert!(is_own(Method::POST, &[host, ("origin", "http://edge-7")]));
@@ -175,4 +178,32 @@ fn a_session_is_good_for_the_own_page_only() {
     );
     assert!(is_own(Method::GET, &[host]));
     assert!(is_own(Method::GET, &[host, ("sec-fetch-site", "none")]));
+}
+
+#[test]
+fn another_scheme_of_the_same_host_is_another_page() {
+    let is_own = |encrypted, host: &str, headers: &[(&str, &str)]| {
+        let rules = Rules {
+            encrypted,
+            ..Rules::default()
+        };
+        let mut head = head(&[&[("host", host)], headers].concat());
+        head.method = Method::POST;
+        rules.is_own_page(&head)
+    };
+    let from = |origin| [("origin", origin)];
+    for host in ["localhost", "localhost:443"] {
+        assert!(is_own(true, host, &from("https://localhost")), "{host}");
+        assert!(!is_own(true, host, &from("http://localhost")), "{host}");
+        assert!(!is_own(true, host, &from("http://localhost:80")), "{host}");
+    }
+    assert!(is_own(false, "localhost:80", &from("http://localhost")));
+    assert!(!is_own(false, "localhost:80", &from("https://localhost")));
+    // Behind a proxy that speaks TLS to browsers.
+    assert!(is_own(false, "edge-7", &from("https://edge-7")));
+    let told_by_the_browser = [
+        ("origin", "https://edge-7"),
+        ("sec-fetch-site", "same-site"),
+    ];
+    assert!(!is_own(false, "edge-7", &told_by_the_browser));
 }

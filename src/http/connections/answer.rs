@@ -95,8 +95,9 @@ impl UnderWay {
     /// Whether whoever reads the body has nothing left to read.
     pub(super) fn note_wants_more(&self, wants_more: bool) {
         if let Some(life) = self.life() {
-            life.wants_more.store(wants_more, Ordering::Relaxed);
-            if wants_more {
+            // The reader has the body looked at again, so that each time would bring the next.
+            let wanted_before = life.wants_more.swap(wants_more, Ordering::Relaxed);
+            if wants_more && !wanted_before {
                 life.reader.wake();
             }
         }

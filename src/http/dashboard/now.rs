@@ -6,6 +6,7 @@ use super::words::{self, ago, clock, count, lasting, lasts_since, sentence, unti
 use crate::domain::{
     status::{QueueStatus, ServiceStatus, State},
     timestamp::Timestamp,
+    words::cut,
 };
 
 /// How a state is told besides its words.
@@ -152,7 +153,7 @@ fn link_words(status: &ServiceStatus, now: Timestamp) -> Markup {
 fn link_note(status: &ServiceStatus, now: Timestamp) -> Markup {
     html! {
         @match (&status.connectivity.trouble, status.connectivity.last_successful_connection) {
-            (Some(trouble), _) => { (cut(trouble)) }
+            (Some(trouble), _) => { (cut(trouble, LONGEST_TROUBLE)) }
             (None, Some(at)) => { "last answer " (ago(at, now)) }
             (None, None) => { "no answer yet" }
         }
@@ -160,13 +161,7 @@ fn link_note(status: &ServiceStatus, now: Timestamp) -> Markup {
 }
 
 /// The whole of it is in the sentence above, or below among what is told of the Client System.
-fn cut(words: &str) -> String {
-    const LONGEST: usize = 60;
-    match words.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words.to_owned(),
-    }
-}
+const LONGEST_TROUBLE: usize = 60;
 
 fn quarantined(queue: &QueueStatus) -> Markup {
     html! {

@@ -30,6 +30,10 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl SyncStore for PostgresStore {
+    fn nanoseconds_apart(&self) -> u32 {
+        1_000
+    }
+
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError> {
         let lent = self.writer.begin().await?;
         Ok(Box::new(PostgresTransaction::new(

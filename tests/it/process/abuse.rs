@@ -15,7 +15,7 @@ use std::{
 use meterit_sync::clock::Clock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{Site, peak_memory, waiting::wait_until};
+use super::{Site, peak_memory, service::Service, waiting::wait_until};
 
 /// Readings that are uploaded meanwhile, some at each attack.
 const READINGS_EACH: u32 = 20;
@@ -269,6 +269,41 @@ fn attacks(port: u16) {
         let begins = head.lines().next().unwrap_or_default();
         assert!(answer.starts_with(expected), "{begins:.60}: {answer}");
     }
+}
+
+#[test]
+fn bodies_that_are_waited_for_cost_no_time_of_the_processor() {
+    let site = Site::new();
+    let service = site.start();
+    service.wait_until_connected();
+    let asked = [
+        "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: 8000\r\n\r\ntoken="
+            .to_owned(),
+        post("Content-Type: application/json\r\nContent-Length: 8000\r\n") + "[",
+        post("Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n") + "1\r\n{\r\n",
+    ];
+    let held = asked.map(|asked| {
+        let mut connection = connect(service.port());
+        connection.write_all(asked.as_bytes()).unwrap();
+        connection
+    });
+    thread::sleep(Duration::from_millis(300));
+    let before = processor_seconds(&service);
+    thread::sleep(TWO_SECONDS);
+    let spent = processor_seconds(&service) - before;
+    assert!(spent < 1.0, "{spent} s in two seconds");
+    drop(held);
+    service.stop();
+}
+
+fn processor_seconds(service: &Service) -> f64 {
+    let metrics = service.ask("GET", "/metrics", None).body;
+    let told = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("process_cpu_seconds_total "));
+    told.and_then(|seconds| seconds.parse().ok())
+        .expect("the processor's time")
 }
 
 #[test]

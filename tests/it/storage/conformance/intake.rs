@@ -1,7 +1,7 @@
 //! Readings that come in.
 
 use meterit_sync::{
-    domain::{batch::ClaimOrder, census::Stretch},
+    domain::{batch::ClaimOrder, census::Stretch, reading::Reading, timestamp::Timestamp},
     storage::{Ingested, StoreError},
 };
 
@@ -68,6 +68,32 @@ pub async fn values_that_fit_the_column_stay_exact(site: &dyn Site) {
         let stored = row.parse().unwrap().value.to_string();
         assert_eq!(thousandths(&stored), thousandths(&value), "{value}");
     }
+}
+
+pub async fn times_as_fine_as_it_tells_apart_stay_exact(site: &dyn Site) {
+    let database = site.open().await;
+    let apart = database.nanoseconds_apart();
+    let at = |nanoseconds: u32| {
+        let fraction = nanoseconds - nanoseconds % apart;
+        Timestamp::parse_zoned(&format!("2026-01-01T00:00:00.{fraction:09}Z")).unwrap()
+    };
+    let times = [0, 123_456_789, 999_999_999, apart].map(at);
+    let sent = times.map(|timestamp| Reading {
+        timestamp,
+        // A zero that PostgreSQL does not take as it is written.
+        ..reading("0e99999999999999")
+    });
+    store(&*database, &sent).await;
+    let mut transaction = database.begin().await.unwrap();
+    let claimed = transaction
+        .claimable(ClaimOrder::Oldest, sent.len())
+        .await
+        .unwrap();
+    let found: Vec<_> = claimed
+        .into_iter()
+        .map(|row| row.parse().unwrap().timestamp)
+        .collect();
+    assert_eq!(found, times);
 }
 
 fn thousandths(decimal: &str) -> i64 {

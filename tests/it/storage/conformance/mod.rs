@@ -14,6 +14,7 @@ macro_rules! conformance_suite {
             intake::stored_readings_are_claimed_as_they_came,
             intake::any_number_of_readings_is_stored,
             intake::values_that_fit_the_column_stay_exact,
+            intake::times_as_fine_as_it_tells_apart_stay_exact,
             intake::a_repeated_key_adds_nothing,
             intake::a_key_with_other_contents_is_refused,
             intake::old_keys_are_forgotten,
