@@ -67,14 +67,25 @@ struct Seen {
     trouble_at: Option<Timestamp>,
     /// Since when nothing is; none while something is, or before anybody has looked.
     well_since: Option<Timestamp>,
+    /// Since when something needs attention without a break, whatever that has been.
+    degraded_since: Option<Timestamp>,
 }
 
 impl Standing {
-    /// All stays well while passes come and go: that they upload is what they are for.
+    /// All stays well while passes come and go: that they upload is what they are for. And what needs attention does so since
+    /// the first of its causes, as long as one follows the other.
     pub(super) fn note(&self, mut verdict: Verdict, now: Timestamp) -> Verdict {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let degraded_since = seen.degraded_since.take();
         match verdict.state {
             State::Syncing => {}
+            State::Degraded => {
+                let since = degraded_since.map_or(verdict.since, |known| known.min(verdict.since));
+                verdict.since = since;
+                seen.degraded_since = Some(since);
+                seen.trouble_at = Some(now);
+                seen.well_since = None;
+            }
             State::Ok => {
                 let since = verdict.since.max(seen.trouble_at.unwrap_or(verdict.since));
                 verdict.since = *seen.well_since.get_or_insert(since);
@@ -171,5 +182,10 @@ mod tests {
         // Trouble that neither a pass nor the link has to do with.
         assert_eq!(since(State::Degraded, 800, 820), at(800));
         assert_eq!(since(State::Ok, 750, 821), at(820));
+        // One cause follows the other.
+        assert_eq!(since(State::Degraded, 830, 830), at(830));
+        assert_eq!(since(State::Degraded, 840, 841), at(830));
+        assert_eq!(since(State::Syncing, 842, 842), at(842));
+        assert_eq!(since(State::Degraded, 850, 851), at(850));
     }
 }

@@ -22,8 +22,8 @@ use crate::{
 pub(super) fn stopped(queue: &QueueStatus, automatic: bool) -> String {
     let then = by_itself_or(
         automatic,
-        "POST /api/v1/sync/start resumes the uploading",
-        "POST /api/v1/sync/start allows it again; after that, ",
+        "POST /api/v1/sync/start resumes the uploading, and so does a restart of the service",
+        "POST /api/v1/sync/start, or a restart of the service, allows it again; after that, ",
     );
     format!("Synchronisation is stopped; {}; {then}.", kept(queue))
 }

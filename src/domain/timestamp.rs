@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use chrono::{
-    DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc,
+    DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, SubsecRound, TimeDelta, Timelike,
+    Utc,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
@@ -41,6 +42,11 @@ impl Timestamp {
                 .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
                 .map(|naive| Self(naive.and_utc()))
             })
+    }
+
+    /// The same time without what is finer than a millisecond.
+    pub fn in_milliseconds(self) -> Self {
+        Self(self.0.trunc_subsecs(3))
     }
 
     /// The form in which the Sync Database holds times: `2026-01-01 00:00:00.000`, naive UTC.

@@ -118,6 +118,10 @@ pub trait SyncStore: Send + Sync {
     }
     /// What is on its way, of all instances.
     async fn flight(&self) -> Result<Flight, StoreError>;
+    /// Whether it could be written to now; changes nothing, and waits a bounded time for other programs' locks.
+    async fn try_writing(&self) -> Result<(), StoreError> {
+        self.begin().await.map(drop)
+    }
     /// Begins a write transaction; waits a bounded time for other programs' locks.
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>, StoreError>;
 

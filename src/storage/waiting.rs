@@ -58,6 +58,10 @@ impl SyncStore for WaitingStore {
         self.store()?.begin().await
     }
 
+    async fn try_writing(&self) -> Result<(), StoreError> {
+        self.store()?.try_writing().await
+    }
+
     fn may_be_shared(&self) -> bool {
         self.store().map_or(true, |store| store.may_be_shared())
     }

@@ -7,7 +7,10 @@ use super::{
     queue_count::QueueCount, waiting_since::WaitingSince,
 };
 use crate::{
-    domain::store::{Fact, Flight, Reserve, StoreError},
+    domain::{
+        store::{Fact, Flight, Reserve, StoreError},
+        timestamp::Timestamp,
+    },
     messages::{database_writer::DatabaseSnapshot, sync_manager::FreshReadings},
     supervision::ask::tell,
 };
@@ -54,9 +57,9 @@ pub(super) struct CensusTaker {
     possibly_doubled: u64,
     /// The last failure was that pages cannot be read.
     is_damaged: bool,
-    /// The last change could not be written because another program keeps the database locked. That it can be read says
+    /// The last change could not be written, as where another program keeps the database locked. That it can be read says
     /// nothing about that.
-    write_is_locked: bool,
+    writing_fails: bool,
 }
 
 impl CensusTaker {
@@ -81,7 +84,7 @@ impl CensusTaker {
             disk_at: Duration::ZERO,
             possibly_doubled,
             is_damaged: false,
-            write_is_locked: false,
+            writing_fails: false,
         }
     }
 
@@ -118,12 +121,17 @@ impl CensusTaker {
         self.possibly_doubled += changes.possibly_doubled;
         self.note_totals(changes);
         self.bookkeeping_changed |= changes.bookkeeping;
+        if changes.lacks_room {
+            self.tell_full_disk(true);
+        }
         if let Some(failure) = &changes.failure {
-            self.write_is_locked =
-                matches!(failure, StoreError::Busy(_)) && !self.count.is_shared();
+            self.writing_fails = matches!(
+                failure,
+                StoreError::Busy(_) | StoreError::Silent | StoreError::Failed(_)
+            );
             return self.publish_failure(failure);
         }
-        self.write_is_locked = false;
+        self.writing_fails = false;
         let now = self.parts.clock.now().into();
         self.publish(|snapshot| {
             snapshot.commits += 1;
@@ -192,18 +200,18 @@ impl CensusTaker {
         }
     }
 
-    /// Takes the lock for a moment where it was in the way, so that it is blamed neither too long nor too little.
-    async fn try_lock(&mut self) -> Result<(), StoreError> {
-        if self.write_is_locked {
-            drop(self.parts.store.begin().await?);
-            self.write_is_locked = false;
+    /// Tries whether it could be written to where that has failed, so that a lock is blamed neither too long nor too little.
+    async fn try_writing(&mut self) -> Result<(), StoreError> {
+        if self.writing_fails {
+            self.parts.store.try_writing().await?;
+            self.writing_fails = false;
         }
         Ok(())
     }
 
     async fn look(&mut self) -> Result<bool, StoreError> {
         let store = self.parts.store.clone();
-        self.try_lock().await?;
+        self.try_writing().await?;
         let is_another = store.follow().await?;
         if is_another {
             self.begin_anew();
@@ -232,7 +240,10 @@ impl CensusTaker {
         } else {
             Some(store.last_collection().await?)
         };
-        let oldest_pending_at = self.waiting_since.look(&look.bounds, began);
+        let oldest_pending_at = self
+            .waiting_since
+            .look(&look.bounds, began)
+            .map(Timestamp::in_milliseconds);
         let now = self.parts.clock.now().into();
         // All in one go: whoever reads sees numbers that belong together.
         self.publish(|snapshot| {
@@ -334,7 +345,10 @@ impl CensusTaker {
     }
 
     fn note_reserve(&self, reserve: Reserve) {
-        let is_full = matches!(reserve, Reserve::AllThatIsLeft | Reserve::InUse);
+        self.tell_full_disk(matches!(reserve, Reserve::AllThatIsLeft | Reserve::InUse));
+    }
+
+    fn tell_full_disk(&self, is_full: bool) {
         let was_full = self
             .parts
             .published

@@ -30,6 +30,8 @@ pub struct Changes {
     pub(super) given_up: u64,
     /// Uploads that may double a batch on a server without de-duplication.
     pub(super) possibly_doubled: u64,
+    /// Something was refused because the disk had no room for it.
+    pub(super) lacks_room: bool,
     /// The database failed.
     pub(super) failure: Option<StoreError>,
 }
@@ -143,13 +145,25 @@ pub(super) async fn commit_group(
         group = refuse_additions(group, &no_room());
     }
     let mut result = write_in_time(parts, &mut group).await;
+    let mut lacks_room = false;
     if let Err(full @ StoreError::Full(_)) = &result {
-        parts.store.give_up_reserve().await;
+        lacks_room = true;
         group = refuse_additions(group, full);
         result = write_in_time(parts, &mut group).await;
+        // Only for what empties the queue: anybody may take what is given free, long before there is something to write.
+        if matches!(result, Err(StoreError::Full(_))) {
+            parts.store.give_up_reserve().await;
+            result = write_in_time(parts, &mut group).await;
+        }
     }
     let (outcome, changes) = match result {
-        Ok(changes) => (Ok(()), changes),
+        Ok(changes) => {
+            let changes = Changes {
+                lacks_room,
+                ..changes
+            };
+            (Ok(()), changes)
+        }
         Err(error) => (
             Err(error.clone()),
             Changes {

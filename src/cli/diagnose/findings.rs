@@ -76,6 +76,11 @@ fn of_database(database: &Result<DatabaseLook, StoreError>) -> Option<Finding> {
             "it was last used by an older version, or only by other programs",
             "start the service, which brings it there, or run `meterit-sync migrate`",
         )),
+        Err(error @ (StoreError::Silent | StoreError::Busy(_))) => Some(Finding::new(
+            error.to_string(),
+            "the service cannot take readings from there",
+            error.remedy(),
+        )),
         Err(error) => Some(Finding::new(
             error.to_string(),
             "the service cannot take readings from there",

@@ -43,6 +43,14 @@ impl SyncStore for PostgresStore {
         )))
     }
 
+    async fn try_writing(&self) -> Result<(), StoreError> {
+        let mut lent = self.writer.begin().await?;
+        sqlx::raw_sql(include_str!("queries/try_writing.sql"))
+            .execute(lent.connection())
+            .await?;
+        lent.commit().await
+    }
+
     async fn attend(&self) -> Result<Attendance, StoreError> {
         let attendance = self.presence.attend().await?;
         let is_full_look = self.cursors.attended();

@@ -137,6 +137,28 @@ fn site() -> Site {
     Site::with_client_system(options)
 }
 
+#[test]
+fn a_disk_that_hangs_is_told_and_all_else_is_looked_at() {
+    let site = site();
+    site.insert(3);
+    // Whoever opens it waits for somebody who writes.
+    let log = site.file("sync.db-wal");
+    let made = Command::new("mkfifo").arg(&log).status().unwrap();
+    assert!(made.success());
+    let diagnosis = Diagnosis::of(&site, free_port());
+    assert!(
+        diagnosis.said.contains("the Sync Database does not answer"),
+        "{}",
+        diagnosis.said
+    );
+    assert!(diagnosis.said.contains("look whether its disk hangs"));
+    assert!(
+        diagnosis.said.contains("tcp      passed"),
+        "{}",
+        diagnosis.said
+    );
+}
+
 /// A server that shows a certificate whose time is over. Nobody who is trusted has signed it either: a real one that has
 /// expired can only be had from a public authority.
 fn expired_tls_server() -> u16 {

@@ -117,6 +117,41 @@ fn a_full_disk_refuses_new_readings_and_empties_itself_by_uploading() {
     service.stop();
 }
 
+#[test]
+fn what_others_write_onto_a_full_disk_does_not_take_what_uploads_need() {
+    const AT_ONCE: u64 = 500;
+    let Some((disk, site, _database, service)) = in_an_outage() else {
+        return;
+    };
+    let mut accepted = 0;
+    loop {
+        let readings: Vec<Value> = (accepted..accepted + AT_ONCE)
+            .map(|number| reading(number)[0].clone())
+            .collect();
+        if service
+            .post("/api/v1/readings", Some(&json!(readings)))
+            .status
+            != 201
+        {
+            break;
+        }
+        accepted += AT_ONCE;
+    }
+    wait_until("the state to tell", || tells_of_full_disk(&service));
+    let reserve = disk.path().join("sync.db.reserve");
+    assert!(reserve.exists(), "nothing needs it during an outage");
+    let mut ballast = std::fs::File::create(disk.path().join("ballast")).unwrap();
+    while ballast.write_all(&[1; 4096]).is_ok() {}
+    service.kill();
+    let service = site.start();
+    site.client_system.set_down(false);
+    wait_until("everything to arrive", || {
+        site.client_system.delivered().1 >= accepted
+    });
+    site.assert_all_delivered_once(accepted);
+    service.stop();
+}
+
 /// Another program, within a transaction that reads, so that the log of the database cannot be emptied.
 struct LongReader(Child);
 
@@ -233,7 +268,6 @@ fn the_room_that_empties_a_full_disk_is_not_taken_by_programs_that_go_on_inserti
         wait_until("many tries to be refused", || {
             refused.load(Ordering::Relaxed) >= many
         });
-        // The service wants to write, and gives its reserve up, of which the other program gets nothing.
         // A single reading may find room where many do not.
         let refusal = loop {
             let answer = service.post("/api/v1/readings", Some(&reading(posted)));
@@ -245,7 +279,8 @@ fn the_room_that_empties_a_full_disk_is_not_taken_by_programs_that_go_on_inserti
         assert_eq!(refusal.status, 507, "{refusal:?}");
         let before = accepted.load(Ordering::Relaxed);
         assert!(before > 50_000, "{before} readings");
-        assert!(!disk.path().join("sync.db.reserve").exists());
+        // Nothing empties the queue yet, so that what is kept for that stays.
+        assert!(disk.path().join("sync.db.reserve").exists());
         let many = refused.load(Ordering::Relaxed) + 20;
         wait_until("many more tries to be refused", || {
             refused.load(Ordering::Relaxed) >= many

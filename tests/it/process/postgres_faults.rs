@@ -158,13 +158,20 @@ fn idle_service(site: &PostgresSite) -> Service {
 
 /// A session that keeps a row locked, and what ends it.
 fn locked_row(site: &PostgresSite, id: u32) -> (JoinHandle<Result<(), sqlx::Error>>, impl Fn()) {
+    locked_by(
+        site,
+        format!("SELECT id FROM meter_readings WHERE id = {id} FOR UPDATE"),
+    )
+}
+
+/// A session that keeps the locks which this takes, and what ends it.
+fn locked_by(
+    site: &PostgresSite,
+    lock: String,
+) -> (JoinHandle<Result<(), sqlx::Error>>, impl Fn()) {
     let url = site.url.clone();
-    let lock = std::thread::spawn(move || {
-        let statements = format!(
-            "BEGIN; SELECT id FROM meter_readings WHERE id = {id} FOR UPDATE; SELECT pg_sleep(600)"
-        );
-        blocking::execute(&url, &statements)
-    });
+    let statements = format!("BEGIN; {lock}; SELECT pg_sleep(600)");
+    let lock = std::thread::spawn(move || blocking::execute(&url, &statements));
     let of_the_lock = "pg_stat_activity WHERE wait_event = 'PgSleep'";
     wait_until("the lock", || site.count(of_the_lock) == 1);
     let release = move || {
@@ -221,5 +228,30 @@ fn an_unreadable_row_that_another_session_locks_holds_up_no_others() {
     wait_until("it to be set aside", || {
         site.count("quarantined_readings") == 1
     });
+    service.stop();
+}
+
+#[test]
+fn a_table_that_another_session_locks_is_told_until_it_is_free() {
+    let server = PostgresServer::start();
+    let site = PostgresSite::on(&server);
+    let service = idle_service(&site);
+    site.insert(100);
+    let (lock, release) = locked_by(&site, "LOCK TABLE meter_readings IN SHARE MODE".to_owned());
+    service.ask("POST", "/api/v1/sync/start", None);
+    let told = wait_for("words about it", || {
+        Some(service.get("/status")).filter(|status| status["state"] == "degraded")
+    });
+    // Whatever is tried meanwhile, and whatever can be read.
+    for _ in 0..40 {
+        std::thread::sleep(std::time::Duration::from_millis(250));
+        let status = service.get("/status");
+        assert_eq!(status["state"], "degraded", "{status}");
+        assert_eq!(status["since"], told["since"], "{status}");
+    }
+    release();
+    assert!(lock.join().unwrap().is_err(), "it was cancelled");
+    site.wait_until_drained(100);
+    wait_until("all to be well", || service.get("/status")["state"] == "ok");
     service.stop();
 }

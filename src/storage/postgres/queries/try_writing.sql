@@ -1,0 +1,1 @@
+LOCK TABLE meter_readings IN ROW EXCLUSIVE MODE
