@@ -6,10 +6,11 @@ use std::{
 };
 
 use flate2::{Compress, Compression as GzipLevel, FlushCompress, Status, read::GzDecoder};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use zstd::{bulk::Compressor, zstd_safe::CParameter};
 
+use super::writing;
 use crate::domain::{
     compression::{Coding, Compression},
     reading::{Reading, ReadingIdentity},
@@ -20,11 +21,6 @@ use crate::domain::{
 #[error("the body kept for this batch is damaged: {0}")]
 pub struct DamagedBody(String);
 
-#[derive(Serialize)]
-struct Outgoing<'a, T> {
-    readings: &'a [T],
-}
-
 #[derive(Deserialize)]
 struct Kept<'a> {
     #[serde(borrow)]
@@ -33,18 +29,8 @@ struct Kept<'a> {
 
 /// The JSON body that carries `readings`, in their order.
 pub fn encode(readings: &[Reading]) -> Vec<u8> {
-    encode_any(readings)
+    writing::write(readings)
 }
-
-fn encode_any<T: Serialize>(readings: &[T]) -> Vec<u8> {
-    let mut json = Vec::with_capacity(readings.len() * LIKELY_BYTES);
-    // Serialising plain strings and numbers into memory has no way to fail.
-    let written = serde_json::to_writer(&mut json, &Outgoing { readings });
-    written.map(|()| json).unwrap_or_default()
-}
-
-/// A reading in JSON is about as long.
-const LIKELY_BYTES: usize = 144;
 
 /// Compresses a body, for keeping and as a rule for sending.
 pub fn compress(json: &[u8], compression: Compression) -> Vec<u8> {
@@ -151,9 +137,9 @@ pub fn split(json: &[u8], parts: &[Vec<usize>]) -> Result<Vec<Vec<u8>>, DamagedB
     let part = |positions: &Vec<usize>| {
         let readings: Vec<_> = positions
             .iter()
-            .filter_map(|position| kept.readings.get(*position))
+            .filter_map(|position| Some(kept.readings.get(*position)?.get()))
             .collect();
-        encode_any(&readings)
+        writing::write_kept(&readings)
     };
     Ok(parts.iter().map(part).collect())
 }

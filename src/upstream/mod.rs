@@ -6,3 +6,4 @@ pub mod classify;
 pub mod configuration;
 mod fields;
 pub mod heartbeat;
+mod writing;

@@ -211,11 +211,12 @@ impl CensusTaker {
 
     async fn look(&mut self) -> Result<bool, StoreError> {
         let store = self.parts.store.clone();
-        self.try_writing().await?;
+        // What could not be written to may be gone, with another in its place.
         let is_another = store.follow().await?;
         if is_another {
             self.begin_anew();
         }
+        self.try_writing().await?;
         let (before, began) = (self.count.total(), self.parts.clock.now().into());
         let look = self.count.look(self.taken_at).await?;
         if self.has_counted {

@@ -27,7 +27,10 @@ use sqlx::{SqliteConnection, sqlite::LockedSqliteHandle};
 
 use super::result_codes;
 use crate::{
-    domain::reading::{RawCell, RawReading, ReadingId},
+    domain::{
+        reading::{RawCell, RawReading, ReadingId},
+        timestamp::Timestamp,
+    },
     storage::StoreError,
 };
 
@@ -71,7 +74,7 @@ async fn read(
         rows.push(RawReading {
             id: statement.integer(0),
             meter_external_id: statement.cell(1),
-            timestamp: statement.cell(2),
+            timestamp: statement.time(2),
             data_point: statement.cell(3),
             value: statement.cell(4),
             unit: statement.cell(5),
@@ -147,6 +150,18 @@ impl<'handle> Statement<'handle> {
     }
 
     fn cell(&self, column: c_int) -> RawCell {
+        self.cell_of(column, |text| RawCell::Text(text.to_owned()))
+    }
+
+    /// Times lie there as text, of which no copy is made where they are some.
+    fn time(&self, column: c_int) -> RawCell {
+        self.cell_of(column, |text| {
+            Timestamp::parse_stored(text)
+                .map_or_else(|| RawCell::Text(text.to_owned()), RawCell::Time)
+        })
+    }
+
+    fn cell_of(&self, column: c_int, of_text: impl FnOnce(&str) -> RawCell) -> RawCell {
         let statement = self.statement.as_ptr();
         // SAFETY: `step` has found a row; nothing converts the column before its type is asked for.
         match unsafe { sqlite3_column_type(statement, column) } {
@@ -154,15 +169,15 @@ impl<'handle> Statement<'handle> {
             SQLITE_INTEGER => RawCell::Integer(self.integer(column)),
             // SAFETY: the column is of this type.
             SQLITE_FLOAT => RawCell::Real(unsafe { sqlite3_column_double(statement, column) }),
-            SQLITE_TEXT => self.text(column),
+            SQLITE_TEXT => self.text(column, of_text),
             _ => RawCell::Blob,
         }
     }
 
     /// Text that is no UTF-8 is as unreadable as binary data.
-    fn text(&self, column: c_int) -> RawCell {
+    fn text(&self, column: c_int, of_text: impl FnOnce(&str) -> RawCell) -> RawCell {
         // SAFETY: the column is of this type, and the length is asked for after the text, as it has to be. The bytes stay
-        // where they are until the next step, and are copied here.
+        // where they are until the next step, and nothing keeps them longer than this call.
         let bytes = unsafe {
             let start = sqlite3_column_text(self.statement.as_ptr(), column);
             let length = sqlite3_column_bytes(self.statement.as_ptr(), column);
@@ -171,7 +186,7 @@ impl<'handle> Statement<'handle> {
                 _ => return RawCell::Blob,
             }
         };
-        std::str::from_utf8(bytes).map_or(RawCell::Blob, |text| RawCell::Text(text.to_owned()))
+        std::str::from_utf8(bytes).map_or(RawCell::Blob, of_text)
     }
 }
 
