@@ -27,7 +27,7 @@ use crate::{
 const BACKLOG: u32 = 1024;
 /// Longer than the usual time between two questions of a collector of metrics, for which the server would come and go each
 /// time.
-const DESERTED: Duration = Duration::from_secs(20);
+pub const DESERTED: Duration = Duration::from_secs(20);
 /// From the acceptance of a connection to its first appearance, on a machine that is short of everything.
 const APPEARANCE: Duration = Duration::from_secs(1);
 

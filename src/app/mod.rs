@@ -19,12 +19,15 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::reloading::{Reloaded, Reloader};
 use self::{
     database::Database,
     front_door::FrontDoor,
     listening::{CurrentServer, Listening},
     wiring::Wired,
+};
+pub use self::{
+    listening::DESERTED,
+    reloading::{Reloaded, Reloader},
 };
 use crate::{
     clock::Clock,

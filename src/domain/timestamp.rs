@@ -70,10 +70,12 @@ impl Timestamp {
     /// Digit by digit, where there are four of the year's and nothing is finer than a millisecond, with that between date and
     /// time; chrono's formats cost ten times as much.
     fn plainly(self, between: u8) -> Option<[u8; 23]> {
-        let year = u32::try_from(self.0.year())
+        // Asked itself, a time with a zone would add that up for every part.
+        let time = self.0.naive_utc();
+        let year = u32::try_from(time.year())
             .ok()
             .filter(|year| *year <= 9999)?;
-        let nanoseconds = self.0.nanosecond();
+        let nanoseconds = time.nanosecond();
         // A billion and more are a leap second.
         if nanoseconds >= 1_000_000_000 || !nanoseconds.is_multiple_of(1_000_000) {
             return None;
@@ -82,11 +84,11 @@ impl Timestamp {
         text[10] = between;
         for (end, digits, mut number) in [
             (4, 4, year),
-            (7, 2, self.0.month()),
-            (10, 2, self.0.day()),
-            (13, 2, self.0.hour()),
-            (16, 2, self.0.minute()),
-            (19, 2, self.0.second()),
+            (7, 2, time.month()),
+            (10, 2, time.day()),
+            (13, 2, time.hour()),
+            (16, 2, time.minute()),
+            (19, 2, time.second()),
             (23, 3, nanoseconds / 1_000_000),
         ] {
             for place in text[end - digits..end].iter_mut().rev() {

@@ -26,6 +26,7 @@ use self::{
 };
 use super::{failed, say};
 use crate::{
+    app::DESERTED,
     clock::Clock,
     demo::{
         client_system::{ClientSystem, ClientSystemOptions},
@@ -44,9 +45,11 @@ const READINGS_AT_A_TIME: u64 = 10_000;
 const MORE_WORK: u64 = 10;
 /// Without any reading that arrives; longer than all backoffs of a batch in a pass together.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// The process has settled down after this time, and all idle connections are closed after that.
+/// The process has settled down after this time.
 const FIRST_MINUTE: Duration = Duration::from_secs(60);
-const QUIET: Duration = Duration::from_secs(8);
+/// All idle connections are closed after this time, and the server of the local API has gone for want of callers, which it
+/// otherwise would have at one look and not at the other.
+const QUIET: Duration = DESERTED.saturating_add(Duration::from_secs(5));
 const LOOKS_AT_RESOURCES: u32 = 20;
 const BETWEEN_LOOKS_AT_RESOURCES: Duration = Duration::from_millis(250);
 /// A line of progress is printed this often.
