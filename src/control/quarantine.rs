@@ -244,18 +244,17 @@ fn invalid_correction(reason: &dyn std::fmt::Display) -> ControlError {
 }
 
 fn parse_correction(body: &[u8]) -> Result<QuarantineCorrection, ControlError> {
-    let invalid = invalid_correction;
     // Serde would take an array of the values in the fields' order as well.
     if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(invalid(&"a JSON object is expected"));
+        return Err(invalid_correction(&"a JSON object is expected"));
     }
     let correction: QuarantineCorrection =
-        serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+        serde_json::from_slice(body).map_err(|error| invalid_correction(&error))?;
     if correction == QuarantineCorrection::default() {
-        return Err(invalid(&"it names no field"));
+        return Err(invalid_correction(&"it names no field"));
     }
     match ingestion::correction_problem(&correction) {
-        Some(problem) => Err(invalid(&problem)),
+        Some(problem) => Err(invalid_correction(&problem)),
         None => Ok(correction),
     }
 }

@@ -79,18 +79,16 @@ impl Standing {
         let degraded_since = seen.degraded_since.take();
         match verdict.state {
             State::Syncing => {}
-            State::Degraded => {
-                let since = degraded_since.map_or(verdict.since, |known| known.min(verdict.since));
-                verdict.since = since;
-                seen.degraded_since = Some(since);
-                seen.trouble_at = Some(now);
-                seen.well_since = None;
-            }
             State::Ok => {
                 let since = verdict.since.max(seen.trouble_at.unwrap_or(verdict.since));
                 verdict.since = *seen.well_since.get_or_insert(since);
             }
-            _ => {
+            state => {
+                if state == State::Degraded {
+                    verdict.since =
+                        degraded_since.map_or(verdict.since, |known| known.min(verdict.since));
+                    seen.degraded_since = Some(verdict.since);
+                }
                 seen.trouble_at = Some(now);
                 seen.well_since = None;
             }

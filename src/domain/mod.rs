@@ -12,6 +12,7 @@ pub mod finding;
 pub mod history;
 pub mod host;
 pub mod import;
+pub mod json_text;
 pub mod link_probe;
 pub mod local_certificate;
 pub mod meter;

@@ -51,52 +51,62 @@ impl Timestamp {
 
     /// The form in which the Sync Database holds times: `2026-01-01 00:00:00.000`, naive UTC.
     pub fn to_stored(self) -> String {
-        let plain = self.plainly(b' ').map(|text| text.to_vec());
-        let plain = plain.and_then(|text| String::from_utf8(text).ok());
+        let decimals = if self.decimals() == 3 { 3 } else { 9 };
+        let mut text = Vec::with_capacity(PLAIN.len());
+        let is_written = self.write_plainly(b' ', decimals, &mut text);
+        let plain = String::from_utf8(text).ok().filter(|_| is_written);
         plain.unwrap_or_else(|| self.generally_stored())
     }
 
     /// Appends it as it is shown.
     pub fn write_to(self, text: &mut Vec<u8>) {
-        match self.plainly(b'T') {
-            Some(plain) => {
-                text.extend_from_slice(&plain);
-                text.push(b'Z');
-            }
-            None => text.extend_from_slice(self.to_string().as_bytes()),
+        if self.write_plainly(b'T', self.decimals(), text) {
+            text.push(b'Z');
+        } else {
+            text.extend_from_slice(self.to_string().as_bytes());
         }
     }
 
-    /// Digit by digit, where there are four of the year's and nothing is finer than a millisecond, with that between date and
-    /// time; chrono's formats cost ten times as much.
-    fn plainly(self, between: u8) -> Option<[u8; 23]> {
+    /// How many decimals of a second are shown.
+    fn decimals(self) -> u32 {
+        match self.0.timestamp_subsec_nanos() {
+            nanoseconds if nanoseconds.is_multiple_of(1_000_000) => 3,
+            nanoseconds if nanoseconds.is_multiple_of(1_000) => 6,
+            _ => 9,
+        }
+    }
+
+    /// Appends it digit by digit, with that between date and time and so many decimals; chrono's formats cost ten times as
+    /// much. Appends nothing, and says so, where the year has not four digits, and in a leap second.
+    fn write_plainly(self, between: u8, decimals: u32, text: &mut Vec<u8>) -> bool {
         // Asked itself, a time with a zone would add that up for every part.
         let time = self.0.naive_utc();
-        let year = u32::try_from(time.year())
-            .ok()
-            .filter(|year| *year <= 9999)?;
         let nanoseconds = time.nanosecond();
-        // A billion and more are a leap second.
-        if nanoseconds >= 1_000_000_000 || !nanoseconds.is_multiple_of(1_000_000) {
-            return None;
+        let Some(year) = u32::try_from(time.year()).ok().filter(|year| *year <= 9999) else {
+            return false;
+        };
+        if nanoseconds >= 1_000_000_000 {
+            return false;
         }
-        let mut text = *b"0000-00-00 00:00:00.000";
-        text[10] = between;
-        for (end, digits, mut number) in [
-            (4, 4, year),
-            (7, 2, time.month()),
-            (10, 2, time.day()),
-            (13, 2, time.hour()),
-            (16, 2, time.minute()),
-            (19, 2, time.second()),
-            (23, 3, nanoseconds / 1_000_000),
+        let mut plain = *PLAIN;
+        plain[10] = between;
+        let length = plain.len() - 9 + decimals as usize;
+        for (begin, end, mut number) in [
+            (0, 4, year),
+            (5, 7, time.month()),
+            (8, 10, time.day()),
+            (11, 13, time.hour()),
+            (14, 16, time.minute()),
+            (17, 19, time.second()),
+            (20, length, nanoseconds / 10_u32.pow(9 - decimals)),
         ] {
-            for place in text[end - digits..end].iter_mut().rev() {
+            for place in plain[begin..end].iter_mut().rev() {
                 *place = b'0' + (number % 10) as u8;
                 number /= 10;
             }
         }
-        Some(text)
+        text.extend_from_slice(&plain[..length]);
+        true
     }
 
     fn generally_stored(self) -> String {
@@ -137,6 +147,9 @@ impl Timestamp {
             .map_or(0, |duration| duration.as_secs())
     }
 }
+
+/// With as many decimals as there may be.
+const PLAIN: &[u8; 29] = b"0000-00-00 00:00:00.000000000";
 
 fn parse_general_zoned(text: &str) -> Option<Timestamp> {
     let time = DateTime::parse_from_rfc3339(text).ok()?;
@@ -222,13 +235,10 @@ impl From<DateTime<Utc>> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanoseconds = self.0.nanosecond();
-        let digits = if nanoseconds.is_multiple_of(1_000_000) {
-            SecondsFormat::Millis
-        } else if nanoseconds.is_multiple_of(1_000) {
-            SecondsFormat::Micros
-        } else {
-            SecondsFormat::Nanos
+        let digits = match self.decimals() {
+            3 => SecondsFormat::Millis,
+            6 => SecondsFormat::Micros,
+            _ => SecondsFormat::Nanos,
         };
         formatter.write_str(&self.0.to_rfc3339_opts(digits, true))
     }
@@ -385,6 +395,7 @@ mod tests {
                 Just(0_u32),
                 0..1_000_000_000_u32,
                 (0..1_000_u32).prop_map(|milliseconds| milliseconds * 1_000_000),
+                (0..1_000_000_u32).prop_map(|microseconds| microseconds * 1_000),
             ],
         ) {
             let time = Timestamp(DateTime::from_timestamp(seconds, nanoseconds).expect("a time"));

@@ -20,16 +20,12 @@ pub struct ReadingValue(Box<str>);
 impl ReadingValue {
     /// Reads a JSON number, exactly.
     pub fn parse(text: &str) -> Option<Self> {
-        is_json_number(text).then(|| {
-            Self(
-                if is_zero_with_exponent(text) {
-                    "0"
-                } else {
-                    text
-                }
-                .into(),
-            )
-        })
+        let kept = if is_zero_with_exponent(text) {
+            "0"
+        } else {
+            text
+        };
+        is_json_number(text).then(|| Self(kept.into()))
     }
 
     /// The shortest decimal that is nearest to `number` alone; none for infinities and NaN.
@@ -100,36 +96,37 @@ fn in_thousandths(number: f64) -> Option<Box<str>> {
     if !is_it || number == 0.0 {
         return None;
     }
-    let (thousandths, is_negative) = (thousandths.abs() as u64, number < 0.0);
-    let (mut whole, mut fraction) = (thousandths / 1_000, thousandths % 1_000);
-    let mut text = [0; 20];
-    let mut start = text.len();
-    let mut put = |digit| {
-        start -= 1;
-        text[start] = digit;
-        start
-    };
-    let mut decimals = 3;
-    while decimals > 0 && fraction.is_multiple_of(10) {
-        fraction /= 10;
+    let (mut rest, mut decimals) = (thousandths.abs() as u64, 3);
+    while decimals > 0 && rest.is_multiple_of(10) {
+        rest /= 10;
         decimals -= 1;
     }
+    // From the last digit to the first.
+    let mut text = [0; 20];
+    let mut start = text.len();
+    let mut put = |character| {
+        start -= 1;
+        text[start] = character;
+    };
     for _ in 0..decimals {
-        put(b'0' + (fraction % 10) as u8);
-        fraction /= 10;
+        put(b'0' + (rest % 10) as u8);
+        rest /= 10;
     }
     if decimals > 0 {
         put(b'.');
     }
-    let mut begins = put(b'0' + (whole % 10) as u8);
-    while whole >= 10 {
-        whole /= 10;
-        begins = put(b'0' + (whole % 10) as u8);
+    // At least one digit stands before the point.
+    loop {
+        put(b'0' + (rest % 10) as u8);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
     }
-    if is_negative {
-        begins = put(b'-');
+    if number < 0.0 {
+        put(b'-');
     }
-    std::str::from_utf8(&text[begins..]).ok().map(Into::into)
+    std::str::from_utf8(&text[start..]).ok().map(Into::into)
 }
 
 /// Goes by the grammar of RFC 8259, section 6.
@@ -160,12 +157,8 @@ fn is_json_number(text: &str) -> bool {
 fn is_zero_with_exponent(number: &str) -> bool {
     let unsigned = number.strip_prefix('-').unwrap_or(number);
     unsigned.starts_with('0')
-        && unsigned
-            .split_once(['e', 'E'])
-            .is_some_and(|(mantissa, _)| {
-                let mut digits = mantissa.bytes();
-                digits.all(|digit| matches!(digit, b'0' | b'.'))
-            })
+        && unsigned.contains(['e', 'E'])
+        && significant_digits(unsigned).0.is_empty()
 }
 
 /// How many digits the text begins with, and what comes behind them.

@@ -155,6 +155,17 @@ mod tests {
     }
 
     fn logged_after(filter: &str, format: LogFormat, change: impl FnOnce(&Log)) -> String {
+        written(filter, format, |log| {
+            change(log);
+            let span = tracing::info_span!("request", id = 7);
+            let _entered = span.enter();
+            tracing::info!(readings = 3, "stored\nreadings");
+            tracing::debug!("hidden");
+        })
+    }
+
+    /// What is written of all that is told.
+    fn written(filter: &str, format: LogFormat, tell: impl FnOnce(&Log)) -> String {
         let settings = LoggingSettings {
             filter: filter.to_owned(),
             format,
@@ -165,13 +176,7 @@ mod tests {
             move || buffer.clone()
         };
         let (subscriber, log) = subscriber(&settings, writer, false, None).unwrap();
-        change(&log);
-        tracing::subscriber::with_default(subscriber, || {
-            let span = tracing::info_span!("request", id = 7);
-            let _entered = span.enter();
-            tracing::info!(readings = 3, "stored\nreadings");
-            tracing::debug!("hidden");
-        });
+        tracing::subscriber::with_default(subscriber, || tell(&log));
         String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -210,22 +215,11 @@ mod tests {
     #[test]
     fn what_libraries_would_repeat_of_others_is_left_out_at_every_level() {
         let said = |filter: &str| {
-            let (settings, buffer) = (
-                LoggingSettings {
-                    filter: filter.to_owned(),
-                    format: LogFormat::Readable,
-                },
-                Buffer::default(),
-            );
-            let writer = buffer.clone();
-            let (subscriber, _) =
-                subscriber(&settings, move || writer.clone(), false, None).unwrap();
-            tracing::subscriber::with_default(subscriber, || {
+            written(filter, LogFormat::Readable, |_| {
                 tracing::error!(target: "rmcp::service", "a name of theirs");
                 tracing::error!(target: "actix_http::h1::decoder", "a header of theirs");
                 tracing::trace!(target: "actix_cors::middleware", "an address of theirs");
-            });
-            String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
+            })
         };
         for filter in ["error", "warn", "info", "debug", "trace"] {
             assert_eq!(said(filter), "", "{filter}");

@@ -50,7 +50,7 @@ pub fn classify_upload(answer: &Answer, sending: &Sending<'_>) -> UploadOutcome 
 /// Whether an answer says without more that the server stored all of so many readings, which is what nearly all answers
 /// say: then nobody has to know which readings these are.
 pub fn says_all_stored(answer: &Answer, length: usize) -> bool {
-    (200..=299).contains(&answer.status)
+    answer.is_success()
         && Success::parse(answer, length).is_some_and(|success| success.is_whole(length))
 }
 
@@ -266,24 +266,27 @@ fn perhaps_given_up(
         }],
         words: success.words(),
     };
-    let is_known = sending.keeps_rows_on_failure == Some(false);
-    let behind = &success.errors[1..];
-    let Some((_, consequence)) = behind.first() else {
-        return match (first, is_known) {
-            (0, _) => None,
-            (_, true) => Some(given_up()),
-            (_, false) => Some(in_doubt(success, sending)),
-        };
-    };
-    // A failed transaction says one thing of every later row, and another of the one that made it fail.
-    let reads_like_it =
-        *consequence != success.errors[0].1 && behind.iter().all(|(_, words)| words == consequence);
-    match (reads_like_it, behind.len()) {
-        _ if is_known => Some(given_up()),
-        (false, _) => None,
-        (true, 1) if first > 0 => Some(in_doubt(success, sending)),
-        (true, _) => Some(given_up()),
+    let (reason, behind) = success.errors.split_first()?;
+    if behind.is_empty() && first == 0 {
+        return None;
     }
+    if sending.keeps_rows_on_failure == Some(false) {
+        return Some(given_up());
+    }
+    // A failed transaction says one thing of every later row, and another of the one that made it fail.
+    let reads_like_it = behind
+        .iter()
+        .all(|(_, words)| *words == behind[0].1 && *words != reason.1);
+    if !reads_like_it {
+        return None;
+    }
+    // A bad reading or two at the end of a batch look the same.
+    let proves_little = behind.len() <= 1 && first > 0;
+    Some(if proves_little {
+        in_doubt(success, sending)
+    } else {
+        given_up()
+    })
 }
 
 fn in_doubt(success: &Success, sending: &Sending<'_>) -> UploadOutcome {

@@ -157,13 +157,13 @@ pub(super) async fn commit_group(
         }
     }
     let (outcome, changes) = match result {
-        Ok(changes) => {
-            let changes = Changes {
+        Ok(changes) => (
+            Ok(()),
+            Changes {
                 lacks_room,
                 ..changes
-            };
-            (Ok(()), changes)
-        }
+            },
+        ),
         Err(error) => (
             Err(error.clone()),
             Changes {

@@ -76,15 +76,15 @@ fn of_database(database: &Result<DatabaseLook, StoreError>) -> Option<Finding> {
             "it was last used by an older version, or only by other programs",
             "start the service, which brings it there, or run `meterit-sync migrate`",
         )),
-        Err(error @ (StoreError::Silent | StoreError::Busy(_))) => Some(Finding::new(
-            error.to_string(),
-            "the service cannot take readings from there",
-            error.remedy(),
-        )),
         Err(error) => Some(Finding::new(
             error.to_string(),
             "the service cannot take readings from there",
-            "check DATABASE_URL, the rights of this user, and whether the database is there; a service that is running waits for it",
+            match error {
+                StoreError::Silent | StoreError::Busy(_) => error.remedy(),
+                _ => {
+                    "check DATABASE_URL, the rights of this user, and whether the database is there; a service that is running waits for it"
+                }
+            },
         )),
     }
 }

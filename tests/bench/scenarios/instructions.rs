@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Instructions for each reading, default settings; recorded with rustc 1.95 on x86-64, profile `release`.
-const BOUNDS: [(&str, f64); 2] = [("SQLite", 24_397.0), ("PostgreSQL", 15_391.0)];
+const BOUNDS: [(&str, f64); 2] = [("SQLite", 20_751.0), ("PostgreSQL", 12_491.0)];
 /// A drain may take so much more than its bound before that is a failure.
 const TOLERANCE: f64 = 0.1;
 const FEW: usize = 20_000;

@@ -11,7 +11,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{service::Service, site::Site, small_disk::SmallDisk, waiting::wait_until};
+use super::{
+    http::Answer, service::Service, site::Site, small_disk::SmallDisk, waiting::wait_until,
+};
 
 const DEPLOYED_TABLES: &str = include_str!("../../../migrations/sqlite/0001_deployed_tables.sql");
 
@@ -117,26 +119,28 @@ fn a_full_disk_refuses_new_readings_and_empties_itself_by_uploading() {
     service.stop();
 }
 
-#[test]
-fn what_others_write_onto_a_full_disk_does_not_take_what_uploads_need() {
+/// How many readings were accepted until there was no room for more, and the refusal.
+fn post_until_refused(service: &Service) -> (u64, Answer) {
     const AT_ONCE: u64 = 500;
-    let Some((disk, site, _database, service)) = in_an_outage() else {
-        return;
-    };
     let mut accepted = 0;
     loop {
         let readings: Vec<Value> = (accepted..accepted + AT_ONCE)
             .map(|number| reading(number)[0].clone())
             .collect();
-        if service
-            .post("/api/v1/readings", Some(&json!(readings)))
-            .status
-            != 201
-        {
-            break;
+        let answer = service.post("/api/v1/readings", Some(&json!(readings)));
+        if answer.status != 201 {
+            return (accepted, answer);
         }
         accepted += AT_ONCE;
     }
+}
+
+#[test]
+fn what_others_write_onto_a_full_disk_does_not_take_what_uploads_need() {
+    let Some((disk, site, _database, service)) = in_an_outage() else {
+        return;
+    };
+    let (accepted, _) = post_until_refused(&service);
     wait_until("the state to tell", || tells_of_full_disk(&service));
     let reserve = disk.path().join("sync.db.reserve");
     assert!(reserve.exists(), "nothing needs it during an outage");
@@ -184,22 +188,11 @@ impl Drop for LongReader {
 /// A log that nobody may empty fills the disk, and to be emptied it needs room for the database to grow.
 #[test]
 fn a_disk_that_a_log_has_filled_empties_itself_once_its_reader_is_gone() {
-    const AT_ONCE: u64 = 500;
     let Some((disk, site, database, service)) = in_an_outage() else {
         return;
     };
     let reader = LongReader::of(&database);
-    let mut accepted = 0;
-    let refused = loop {
-        let readings: Vec<Value> = (accepted..accepted + AT_ONCE)
-            .map(|number| reading(number)[0].clone())
-            .collect();
-        let answer = service.post("/api/v1/readings", Some(&json!(readings)));
-        if answer.status != 201 {
-            break answer;
-        }
-        accepted += AT_ONCE;
-    };
+    let (accepted, refused) = post_until_refused(&service);
     assert_eq!(refused.status, 507, "{refused:?}");
     assert!(accepted > 30_000, "{accepted} readings");
     wait_until("the state to tell of the reader", || {

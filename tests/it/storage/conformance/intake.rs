@@ -1,11 +1,23 @@
 //! Readings that come in.
 
 use meterit_sync::{
-    domain::{batch::ClaimOrder, census::Stretch, reading::Reading, timestamp::Timestamp},
-    storage::{Ingested, StoreError},
+    domain::{
+        batch::ClaimOrder,
+        census::Stretch,
+        reading::{RawReading, Reading},
+        timestamp::Timestamp,
+    },
+    storage::{Ingested, StoreError, SyncStore},
 };
 
 use crate::storage::site::*;
+
+/// The rows that would be claimed first.
+async fn oldest(database: &dyn SyncStore, limit: usize) -> Vec<RawReading> {
+    let mut transaction = database.begin().await.unwrap();
+    let rows = transaction.claimable(ClaimOrder::Oldest, limit).await;
+    rows.unwrap()
+}
 
 pub async fn stored_readings_are_claimed_as_they_came(site: &dyn Site) {
     let database = site.open().await;
@@ -14,8 +26,7 @@ pub async fn stored_readings_are_claimed_as_they_came(site: &dyn Site) {
     sent[2].timestamp = time("2026-03-01 11:59:00.123456");
     sent[2].meter_external_id = "M-\u{e4} 'quoted' \"twice\"".to_owned();
     store(&*database, &sent).await;
-    let mut transaction = database.begin().await.unwrap();
-    let claimed = transaction.claimable(ClaimOrder::Oldest, 10).await.unwrap();
+    let claimed = oldest(&*database, 10).await;
     let claimed: Vec<_> = claimed
         .into_iter()
         .map(|row| row.parse().unwrap())
@@ -58,11 +69,7 @@ pub async fn values_that_fit_the_column_stay_exact(site: &dyn Site) {
     }
     let sent: Vec<_> = values.iter().map(|value| reading(value)).collect();
     store(&*database, &sent).await;
-    let mut transaction = database.begin().await.unwrap();
-    let claimed = transaction
-        .claimable(ClaimOrder::Oldest, sent.len())
-        .await
-        .unwrap();
+    let claimed = oldest(&*database, sent.len()).await;
     assert_eq!(claimed.len(), sent.len());
     for (row, value) in claimed.into_iter().zip(values) {
         let stored = row.parse().unwrap().value.to_string();
@@ -84,11 +91,7 @@ pub async fn times_as_fine_as_it_tells_apart_stay_exact(site: &dyn Site) {
         ..reading("0e99999999999999")
     });
     store(&*database, &sent).await;
-    let mut transaction = database.begin().await.unwrap();
-    let claimed = transaction
-        .claimable(ClaimOrder::Oldest, sent.len())
-        .await
-        .unwrap();
+    let claimed = oldest(&*database, sent.len()).await;
     let found: Vec<_> = claimed
         .into_iter()
         .map(|row| row.parse().unwrap().timestamp)
