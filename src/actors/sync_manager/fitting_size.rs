@@ -9,7 +9,7 @@ const ACCEPTED_BEFORE_GROWTH: u32 = 20;
 const RAREST_GROWTH: u32 = 64;
 
 /// What bounds a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     /// Readings in a batch as a rule.
     pub(super) usual: usize,
@@ -49,6 +49,22 @@ impl FittingSize {
             accepted_in_a_row: 0,
             patience: 1,
         }
+    }
+
+    /// Other bounds may hold from now on. What was found out about the Client System still holds.
+    pub(super) fn keep_to(&mut self, bounds: Bounds) {
+        if bounds == self.bounds {
+            return;
+        }
+        let usual = bounds.usual.max(1);
+        let is_full = self.limit >= self.bounds.usual;
+        self.limit = if is_full {
+            usual
+        } else {
+            self.limit.min(usual)
+        };
+        self.ceiling = bounds.most.max(usual);
+        self.bounds = bounds;
     }
 
     /// Readings in the next batch at the most.
@@ -254,6 +270,24 @@ mod tests {
             assert_eq!(size.limit(true), next);
         }
         assert_eq!(size.limit(false), 1_000);
+    }
+
+    #[test]
+    fn other_bounds_hold_at_once_and_what_the_server_takes_still_does() {
+        let bounds = |usual, most| up_to(usual, most, None).bounds;
+        let mut size = up_to(1_000, 5_000, None);
+        size.keep_to(bounds(10, 10));
+        assert_eq!((size.limit(false), size.limit(true)), (10, 10));
+        size.accepted(10, QUICK, true);
+        assert_eq!(size.limit(true), 10);
+        size.keep_to(bounds(2_000, 4_000));
+        assert_eq!(size.limit(true), 2_000);
+        size.accepted(2_000, QUICK, true);
+        assert_eq!((size.limit(false), size.limit(true)), (2_000, 4_000));
+        let mut shrunk = sized(None);
+        shrunk.too_large(1_000);
+        shrunk.keep_to(bounds(2_000, 2_000));
+        assert_eq!(shrunk.limit(true), 500, "more was too large");
     }
 
     #[test]

@@ -56,6 +56,18 @@ pub(super) struct Progress {
     pub(super) requests: u64,
 }
 
+/// What the settings and the Client System's wishes allow a pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// Readings in a batch as a rule.
+    pub(super) batch_size: usize,
+    /// The most readings in a batch while requests are scarce.
+    pub(super) batch_size_max: usize,
+    /// The most uploads at once.
+    pub(super) max_in_flight: usize,
+    pub(super) max_retries: u32,
+}
+
 /// What a pass works with.
 pub(super) struct PassKit {
     pub(super) id: u64,
@@ -64,16 +76,12 @@ pub(super) struct PassKit {
     pub(super) store: Arc<dyn SyncStore>,
     pub(super) line: DeliveryLine,
     pub(super) interruption: watch::Receiver<Interruption>,
-    pub(super) batch_size: usize,
-    /// The most readings in a batch while requests are scarce.
-    pub(super) batch_size_max: usize,
+    /// Changes while the pass runs, which may be for hours.
+    pub(super) limits: Rc<Cell<Limits>>,
     /// What the Client System allows.
     pub(super) api_snapshot: Published<ApiClientSnapshot>,
-    /// The most uploads at once.
-    pub(super) most_in_flight: usize,
     /// Whether uploads are spaced to take no more than so many bytes per second.
     pub(super) spares_bytes: bool,
-    pub(super) max_retries: u32,
     pub(super) timeout: Duration,
     pub(super) span: Span,
     /// Tells the supervisor that the pass gets on.
@@ -117,6 +125,11 @@ impl PassKit {
     pub(super) fn requests_are_scarce(&self) -> bool {
         self.api_snapshot
             .read(|snapshot| snapshot.requests_are_scarce)
+    }
+
+    /// The most uploads at once.
+    pub(super) fn most_in_flight(&self) -> usize {
+        self.limits.get().max_in_flight
     }
 
     /// Whether an upload may begin while others are under way.

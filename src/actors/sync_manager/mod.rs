@@ -19,7 +19,7 @@ use tracing::Span;
 
 pub use self::delivery::DeliveryLine;
 use self::{
-    kit::{Interruption, PassKit, Progress as PassProgress, longest_step},
+    kit::{Interruption, Limits, PassKit, Progress as PassProgress, longest_step},
     pass::Pass,
     unsettled::Unsettled,
 };
@@ -127,6 +127,8 @@ struct State {
     /// Readings were announced while a pass ran, perhaps too late for it.
     fresh_since_start: bool,
     wishes: ApplyWishes,
+    /// What passes keep to; the one under way as well.
+    limits: Rc<Cell<Limits>>,
 }
 
 impl State {
@@ -151,6 +153,7 @@ impl State {
             fruitless_passes: 0,
             fresh_since_start: false,
             wishes: parts.wishes,
+            limits: Rc::default(),
         }
     }
 }
@@ -281,12 +284,9 @@ impl SyncManager {
             store: self.parts.store.clone(),
             line: self.parts.line.clone(),
             interruption: self.state.interruption.subscribe(),
-            batch_size: self.batch_size(),
-            batch_size_max: settings.batch_size_max.unwrap_or_else(|| self.batch_size()),
+            limits: self.state.limits.clone(),
             api_snapshot: self.parts.api_snapshot.clone(),
-            most_in_flight: settings.max_in_flight,
             spares_bytes: settings.max_bytes_per_second.is_some(),
-            max_retries: settings.max_retries,
             timeout: self.parts.upload_timeout,
             span,
             in_hand: self
@@ -375,6 +375,13 @@ impl SyncManager {
             snapshot.interval_minutes = minutes;
         });
         let (settings, wishes) = (self.parts.settings.get(), self.state.wishes);
+        // Before they are told: who has read of them may count on them.
+        self.state.limits.set(Limits {
+            batch_size: self.batch_size(),
+            batch_size_max: settings.batch_size_max.unwrap_or_else(|| self.batch_size()),
+            max_in_flight: settings.max_in_flight,
+            max_retries: settings.max_retries,
+        });
         self.parts.config_status.update(|config| {
             config.sync_interval_minutes = Effective {
                 value: minutes,

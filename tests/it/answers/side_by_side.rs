@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use meterit_sync::{demo::client_system::FaultAction, domain::pass::PassEnd};
+use meterit_sync::{
+    demo::client_system::{FaultAction, ServedConfiguration},
+    domain::pass::PassEnd,
+};
 
 use crate::helpers::{Plan, Site, answer, on_batch};
 
@@ -63,6 +66,50 @@ async fn no_more_are_under_way_than_the_setting_says() {
         no_reading_was_sent_twice(&site, 60).await;
         site.finish().await;
     }
+}
+
+/// A backlog may take hours.
+#[actix::test]
+async fn a_pass_under_way_keeps_to_a_batch_size_that_changes() {
+    let wishing = |batch_size| ServedConfiguration {
+        meters: Vec::new(),
+        sync_interval_minutes: 5,
+        batch_size,
+        meters_only: false,
+    };
+    let site = far_away()
+        .unset("batch_size")
+        .setting("max_in_flight", "1")
+        .client_system(|options| options.configuration = wishing(20))
+        .start_settled(0)
+        .await;
+    let wish_is = async |size| {
+        site.until("the wish has arrived", |status| {
+            status.config.batch_size.value == size
+        })
+        .await;
+    };
+    wish_is(20).await;
+    site.database.insert(0..200).await;
+    let pass = site.control().trigger_sync().await.expect("a pass");
+    site.eventually("the first batch is under way", || under_way(&site) == 1)
+        .await;
+    site.simulator.set_configuration(wishing(3));
+    site.control().download_config().await.expect("a download");
+    wish_is(3).await;
+    site.advance_until_drained(25 * STEP).await;
+    let batches = site.batches();
+    let sizes = batches.iter().map(|batch| batch.stored_readings.len());
+    let sizes: Vec<usize> = sizes.collect();
+    let as_before = sizes.iter().filter(|size| **size == 20).count();
+    assert!((1..=4).contains(&as_before), "{sizes:?}");
+    assert!(
+        sizes[as_before..].iter().all(|size| *size <= 3),
+        "{sizes:?}"
+    );
+    assert_eq!(site.status().last_pass.expect("the pass").id, pass);
+    no_reading_was_sent_twice(&site, 200).await;
+    site.finish().await;
 }
 
 #[actix::test]

@@ -157,6 +157,10 @@ fn settings_that_are_read_again_take_effect_and_wrong_ones_change_nothing() {
     let (site, _listener) = supervised("sync_interval_minutes = 7\nlog_level = \"info\"\n");
     let service = start(&site);
     service.wait_until_connected();
+    // A claim that is on its way already is as large as was allowed when it was made.
+    wait_until("the first pass to end", || {
+        !service.get("/status")["last_pass"].is_null()
+    });
     let interval = |service: &Service| {
         let config = service.get("/status")["config"].clone();
         config["sync_interval_minutes"]["value"].as_u64()

@@ -97,7 +97,7 @@ impl Pass {
         let (started_at, now) = (kit.clock.now().into(), kit.clock.elapsed());
         Self {
             size: FittingSize::new(bounds(&kit), None),
-            window: Window::new(kit.most_in_flight, kit.timeout / SLOW_SHARE / 2),
+            window: Window::new(kit.most_in_flight(), kit.timeout / SLOW_SHARE / 2),
             isolation: Isolation::new(kit.server_accepts.get()),
             kit,
             progress: RefCell::default(),
@@ -366,9 +366,10 @@ impl Pass {
 }
 
 fn bounds(kit: &PassKit) -> Bounds {
+    let limits = kit.limits.get();
     Bounds {
-        usual: kit.batch_size,
-        most: kit.batch_size_max,
+        usual: limits.batch_size,
+        most: limits.batch_size_max,
         slow: kit.timeout / SLOW_SHARE,
     }
 }

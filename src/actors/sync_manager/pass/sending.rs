@@ -163,7 +163,7 @@ impl Pass {
         } else {
             self.kit.timeout
         };
-        let (clock, max_retries) = (self.kit.clock.clone(), self.kit.max_retries);
+        let (clock, max_retries) = (self.kit.clock.clone(), self.kit.limits.get().max_retries);
         let manifest = &batch.manifest;
         let (length, failed_passes, state) = (batch.len(), manifest.failed_passes, manifest.state);
         let is_part = manifest.root != manifest.key;

@@ -1,7 +1,7 @@
 //! Where the next batch comes from: what is repeated comes first, and what is parked last.
 
 use super::{
-    Attempt, Pass, Source, TAKE_OVER_EVERY,
+    Attempt, Pass, Source, TAKE_OVER_EVERY, bounds,
     troubles::{Failed, Wanted},
 };
 use crate::{
@@ -219,10 +219,11 @@ impl Pass {
     }
 
     fn batch(&self) -> i64 {
-        i64::try_from(self.kit.batch_size).unwrap_or(i64::MAX)
+        i64::try_from(self.kit.limits.get().batch_size).unwrap_or(i64::MAX)
     }
 
-    fn claim_in(&self, order: ClaimOrder, most: usize) -> ClaimBatches {
+    fn claim_in(&mut self, order: ClaimOrder, most: usize) -> ClaimBatches {
+        self.size.keep_to(bounds(&self.kit));
         ClaimBatches {
             order,
             limit: self.size.limit(self.kit.requests_are_scarce()),

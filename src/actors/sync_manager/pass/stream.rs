@@ -131,6 +131,7 @@ impl Pass {
         if self.troubles.in_doubt() {
             return self.try_another_beside(stream).await;
         }
+        self.window.keep_to(self.kit.most_in_flight());
         self.take_over_if_due().await?;
         while self.has_room_for_repeats(stream)
             && let Some(open) = self.next_unsettled()
@@ -165,7 +166,7 @@ impl Pass {
     /// Whether anything is taken need not wait until all that is under way has its answer.
     async fn try_another_beside(&mut self, stream: &mut Stream) -> Result<(), Broken> {
         let under_way = stream.uploads.len();
-        if (1..self.kit.most_in_flight).contains(&under_way)
+        if (1..self.kit.most_in_flight()).contains(&under_way)
             && let Some(attempt) = self.wanted_attempt().await?
         {
             self.send_new(stream, attempt);
@@ -176,7 +177,7 @@ impl Pass {
     /// What was sent before may take its time again, so it takes no more than half of the room, and leaves as much to what
     /// is new as there would be without it.
     fn has_room_for_repeats(&self, stream: &Stream) -> bool {
-        stream.uploads.len() < self.kit.most_in_flight
+        stream.uploads.len() < self.kit.most_in_flight()
             && stream.repeated() < self.window.limit().div_ceil(2)
     }
 
@@ -185,7 +186,7 @@ impl Pass {
         let now = self.kit.clock.elapsed();
         let in_time = |begun: &&Duration| now.saturating_sub(**begun) < self.good_time();
         let in_time = stream.begun.iter().filter(in_time).count();
-        stream.uploads.len() < self.kit.most_in_flight && in_time < self.window.limit()
+        stream.uploads.len() < self.kit.most_in_flight() && in_time < self.window.limit()
     }
 
     fn good_time(&self) -> Duration {

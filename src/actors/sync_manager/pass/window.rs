@@ -50,6 +50,12 @@ impl Window {
         }
     }
 
+    /// Never more than so many uploads from now on.
+    pub(super) fn keep_to(&mut self, most: usize) {
+        self.most = most.max(1) as f64;
+        self.limit = self.limit.min(self.most);
+    }
+
     /// Uploads that may be under way at once, at least one.
     #[expect(
         clippy::cast_possible_truncation,
