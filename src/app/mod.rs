@@ -12,7 +12,7 @@ mod reloading;
 mod server;
 mod wiring;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -40,6 +40,7 @@ use crate::{
         ask::{ask, tell},
         failure_points::FailurePoints,
         intensity::IntensityLimit,
+        pulse::Pulse,
         supervisor::Escalation,
     },
     telemetry::metrics::Metrics,
@@ -154,6 +155,7 @@ pub struct App {
     opening: Option<JoinHandle<()>>,
     /// The looks after the certificate of the local API.
     keeping: Option<JoinHandle<()>>,
+    beating: JoinHandle<Infallible>,
 }
 
 /// Ends a running service from elsewhere.
@@ -172,6 +174,11 @@ impl Operator {
     /// Whether all parts move, so that there is no reason to restart the process.
     pub fn is_alive(&self) -> bool {
         self.0.liveness() == Health::Fine
+    }
+
+    /// The signs of life of the thread that all actors share.
+    pub fn pulse(&self) -> Pulse {
+        self.0.pulse()
     }
 
     /// Asks for a pass; one that runs already is as good as the one that was asked for.
@@ -209,6 +216,7 @@ impl App {
         let address = (settings.local_api.host, settings.local_api.port);
         let listening = Listening::new(address, &wired.control, &metrics, &door)?;
         let port = listening.port().map_err(StartError::Server)?;
+        let beating = actix::spawn(wired.control.pulse().keep());
         let keeping = door
             .certificate
             .map(|certificate| actix::spawn(certificate.keep(clock.clone())));
@@ -240,6 +248,7 @@ impl App {
             farewell,
             opening,
             keeping,
+            beating,
         })
     }
 
@@ -291,6 +300,7 @@ impl App {
         for task in self.opening.iter().chain(&self.keeping) {
             task.abort();
         }
+        self.beating.abort();
         // The aborted actors let go of the database only when their tasks have been polled once more.
         tokio::task::yield_now().await;
         self.store.close().await;

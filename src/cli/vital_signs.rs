@@ -1,20 +1,13 @@
 //! What the process tells those who supervise it, and what it does when it cannot tell anything any more.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{pin::pin, time::Duration};
 
 use sd_notify::NotifyState;
 
-use crate::{app::Operator, clock::Clock};
+use crate::{app::Operator, clock::Clock, supervision::pulse::Pulse};
 
-/// The thread of the actors gives a sign of life this often.
-const BEAT: Duration = Duration::from_secs(5);
+/// What is new is told, and the watchdog fed, at least this often.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// While the service starts, systemd hears this often that it takes longer, and gives it so much time until the next sign.
 const STARTING_BEAT: Duration = Duration::from_secs(2);
 const MORE_TIME_USEC: u32 = 60_000_000;
@@ -28,16 +21,14 @@ const LOOKS_WITHOUT_A_SIGN: u32 = 6;
 /// called on the thread of the actors: where that hangs, nothing is fed.
 pub(super) fn give(service: Operator) {
     tell_of_readiness();
-    let signs = Arc::new(AtomicU64::new(0));
-    let watched = Arc::clone(&signs);
-    std::thread::spawn(move || end_when_silent(&watched));
+    let pulse = service.pulse();
+    std::thread::spawn(move || end_when_silent(&pulse));
     let watchdog = sd_notify::watchdog_enabled();
     let is_supervised = std::env::var_os("NOTIFY_SOCKET").is_some();
     actix::spawn(async move {
         let clock = Clock::system();
         let (mut fed_at, mut told) = (Duration::ZERO, String::new());
         loop {
-            signs.fetch_add(1, Ordering::Relaxed);
             let is_due =
                 watchdog.is_some_and(|within| clock.elapsed().saturating_sub(fed_at) >= within / 3);
             if is_due && service.is_alive() {
@@ -52,7 +43,7 @@ pub(super) fn give(service: Operator) {
                 }
             }
             clock
-                .sleep(BEAT.min(watchdog.map_or(BEAT, |within| within / 4)))
+                .sleep(watchdog.map_or(LOOK_WITHIN, |within| LOOK_WITHIN.min(within / 4)))
                 .await;
         }
     });
@@ -100,11 +91,11 @@ fn tell_systemd(news: &[NotifyState<'_>]) {
 }
 
 /// No part of a process whose thread hangs can be restarted; the process itself can.
-fn end_when_silent(signs: &AtomicU64) {
+fn end_when_silent(pulse: &Pulse) {
     let (mut last, mut looks) = (u64::MAX, 0);
     while looks < LOOKS_WITHOUT_A_SIGN {
         std::thread::sleep(LOOK_EVERY);
-        let now = signs.load(Ordering::Relaxed);
+        let now = pulse.signs();
         looks = if now == last { looks + 1 } else { 0 };
         last = now;
     }

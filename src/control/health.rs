@@ -1,9 +1,12 @@
 //! Whether the process should be restarted, and whether it can do its work: from snapshots alone.
 
-use super::Control;
-use crate::domain::{
-    status::{ActorState, ActorStatus},
-    timestamp::Timestamp,
+use super::{Control, words};
+use crate::{
+    domain::{
+        status::{ActorState, ActorStatus},
+        timestamp::Timestamp,
+    },
+    supervision::pulse::Pulse,
 };
 
 /// A restart that takes longer than this is no restart any more: the supervisor never waits that long.
@@ -21,12 +24,23 @@ pub enum Health {
 impl Control {
     /// Whether the process is alive and its parts move. If not, only a restart of the process helps.
     pub fn liveness(&self) -> Health {
+        if let Some(silence) = self.pulse().silent_for() {
+            return Health::Troubled(vec![words::silent(silence)]);
+        }
         let now = self.now();
         self.health(|actor| standstill(actor, now))
     }
 
+    /// The signs of life of the thread that all actors share.
+    pub fn pulse(&self) -> Pulse {
+        self.parts.board.pulse()
+    }
+
     /// Whether the Sync Database and all parts can be used. Being offline is ready: readings are kept.
     pub fn readiness(&self) -> Health {
+        if let Some(silence) = self.pulse().silent_for() {
+            return Health::Troubled(vec![words::silent(silence)]);
+        }
         let actors = self.health(|actor| match actor.state {
             ActorState::Running => None,
             ActorState::Stopped => Some("has ended".to_owned()),

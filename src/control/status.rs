@@ -1,6 +1,8 @@
 //! The whole truth in one structure, composed from published snapshots alone: no message, no read of the Sync
 //! Database, so that it costs nothing and holds when a part hangs.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::{Control, words};
@@ -62,6 +64,8 @@ pub(super) struct Evidence {
     pub(super) heartbeat: HeartbeatStatus,
     pub(super) config: ConfigStatus,
     pub(super) actors: Vec<ActorStatus>,
+    /// For how long the thread of the actors has given no sign of life, if that is too long.
+    pub(super) silent_for: Option<Duration>,
     pub(super) expiring: Option<ExpiringCertificate>,
 }
 
@@ -158,6 +162,7 @@ impl Control {
             heartbeat: parts.heartbeat.get(),
             config: parts.config.get(),
             actors: parts.board.actors(),
+            silent_for: parts.board.pulse().silent_for(),
             expiring: expires.and_then(|at| ExpiringCertificate::of(at, now)),
         }
     }
@@ -190,6 +195,7 @@ impl Evidence {
             None => manager.failing_since.is_some(),
         };
         brings_nothing
+            || self.silent_for.is_some()
             || !manager.running
             || manager.pause.is_some()
             || self.connectivity.is_known_down()
@@ -283,7 +289,8 @@ impl Evidence {
 
     /// What needs attention, but for a disk that is full.
     fn first_fault(&self) -> Option<(Timestamp, String)> {
-        self.database_failing()
+        self.silent()
+            .or_else(|| self.database_failing())
             .or_else(|| self.salvaged())
             .or_else(|| self.replaced())
             .or_else(|| self.actor_down())
@@ -299,6 +306,11 @@ impl Evidence {
     pub(super) fn unsettled(&self) -> Option<(Timestamp, String)> {
         let (words, since) = self.manager.unsettled.as_ref()?;
         Some((*since, words::unsettled(words, self.automatic)))
+    }
+
+    fn silent(&self) -> Option<(Timestamp, String)> {
+        let silence = self.silent_for?;
+        Some((Timestamp(self.now.0 - silence), words::silent(silence)))
     }
 
     fn database_failing(&self) -> Option<(Timestamp, String)> {

@@ -46,6 +46,7 @@ fn in_order() -> Evidence {
         },
         heartbeat: HeartbeatStatus::default(),
         config: ConfigStatus::default(),
+        silent_for: None,
         actors: Vec::new(),
         expiring: None,
     }

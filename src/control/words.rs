@@ -2,6 +2,8 @@
 
 mod salvaged;
 
+use std::time::Duration;
+
 pub(super) use self::salvaged::salvaged;
 use crate::{
     domain::{
@@ -96,6 +98,14 @@ pub(super) fn actor_down(actor: &ActorStatus) -> String {
             actor.name
         ),
     }
+}
+
+/// Of the thread that all actors share.
+pub(super) fn silent(silence: Duration) -> String {
+    format!(
+        "The service itself has not moved for {} s: the thread that its parts share hangs, so that nothing is stored or uploaded; the readings in the Sync Database are kept; if that lasts for a minute, the process ends by itself, and whoever supervises it starts it again.",
+        silence.as_secs()
+    )
 }
 
 /// `remedy` is what to do about it, where that is known.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::progress::Progress;
+use super::{progress::Progress, pulse::Pulse};
 use crate::{
     clock::Clock,
     domain::status::{ActorState, ActorStatus},
@@ -19,6 +19,7 @@ pub type RestartListener = Arc<dyn Fn(Cow<'static, str>, &str) + Send + Sync>;
 pub struct Board {
     clock: Clock,
     entries: Arc<Mutex<Vec<Entry>>>,
+    pulse: Pulse,
     listener: RestartListener,
 }
 
@@ -33,8 +34,14 @@ impl Board {
         Self {
             clock,
             entries: Arc::default(),
+            pulse: Pulse::default(),
             listener,
         }
+    }
+
+    /// The signs of life of the thread that all of them share.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// All actors, in the order in which they were started.

@@ -8,4 +8,5 @@ pub mod failure_points;
 pub mod intensity;
 pub mod progress;
 pub mod published;
+pub mod pulse;
 pub mod supervisor;

@@ -107,9 +107,9 @@ fn more_time_is_asked_for_while_the_database_is_being_opened() {
     service.stop();
 }
 
-/// Its thread is that of all actors.
+/// Its thread is that of all actors. The local API has others, which tell of it until the process ends.
 #[test]
-fn nothing_is_fed_while_an_actor_gets_no_further() {
+fn a_thread_that_hangs_is_not_fed_and_told_and_ends_the_process() {
     let (site, listener) = supervised("");
     let mut command = site.command();
     command
@@ -137,7 +137,19 @@ fn nothing_is_fed_while_an_actor_gets_no_further() {
         .take(60)
         .count();
     assert!(fed < 60, "the watchdog is still fed");
-    service.kill();
+    let ask = |path| service.ask("GET", path, None);
+    wait_until("it to be told", || ask("/health/live").status == 503);
+    ask("/health/ready").expect_status(503);
+    let status = service.get("/status");
+    let reason = status["reason"].as_str().expect("a reason");
+    assert_eq!(status["state"], "degraded", "{reason}");
+    assert!(reason.contains("has not moved for"), "{reason}");
+    let (status, log) = service.wait();
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        log.iter()
+            .any(|line| line.contains("has hung for a minute"))
+    );
 }
 
 fn setting(service: &Service, key: &str) -> Option<(String, String)> {
