@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use awc::http::Method;
 use meterit_sync::demo::client_system::FaultAction;
 use serde_json::{Value, json};
 use tokio::{
@@ -10,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::helpers::{Answered, Plan, Site, answered, on_batch};
+use crate::helpers::{Plan, on_batch};
 
 const STEP: Duration = Duration::from_millis(250);
 
@@ -210,94 +209,6 @@ async fn waiting_covers_what_was_committed_before_the_request() {
     site.finish().await;
 }
 
-fn posted(count: usize) -> Value {
-    let reading = |number| {
-        json!({
-            "meter_external_id": "M-posted",
-            "timestamp": "2026-03-01T11:00:00.000Z",
-            "data_point": "energy_total",
-            "value": number,
-        })
-    };
-    (0..count).map(reading).collect()
-}
-
-async fn post_with_key(site: &Site, readings: &Value) -> Answered {
-    let request = site.api().request(Method::POST, "/api/v1/readings");
-    answered(
-        request
-            .insert_header(("Idempotency-Key", "key-1"))
-            .send_json(readings),
-    )
-    .await
-}
-
-#[actix::test]
-async fn readings_are_stored_all_or_none_and_a_repetition_is_harmless() {
-    let site = Plan::default()
-        .setting("enable_auto_sync", "false")
-        .start(0)
-        .await;
-    let first = post_with_key(&site, &posted(3)).await;
-    assert_eq!((first.status, &first.body["stored"]), (201, &json!(3)));
-    let again = post_with_key(&site, &posted(3)).await;
-    assert_eq!((again.status, &again.body["repeated"]), (200, &json!(true)));
-    let other = post_with_key(&site, &posted(4)).await;
-    assert_eq!(other.problem(), "idempotency-key-reused", "{other:?}");
-    let mut bad = posted(3);
-    bad[1]["value"] = json!("a lot");
-    let refused = site
-        .api()
-        .send(Method::POST, "/api/v1/readings", &bad)
-        .await;
-    assert_eq!(
-        (refused.status, refused.problem()),
-        (400, "invalid-readings"),
-        "{refused:?}"
-    );
-    assert_eq!(site.database.pending().await, 3);
-    let listed = site
-        .api()
-        .get("/api/v1/readings?meter=M-posted&hours=24&limit=2")
-        .await;
-    assert_eq!(listed.body["total"], 3, "{listed:?}");
-    assert_eq!(listed.body["items"].as_array().map(Vec::len), Some(2));
-    assert_eq!(
-        site.api().get("/api/v1/readings?meter=nobody").await.body["total"],
-        0
-    );
-    assert_eq!(site.pass().await.delivered, 3);
-    site.finish().await;
-}
-
-#[actix::test]
-async fn lines_of_json_are_stored_as_well() {
-    let site = Plan::default()
-        .setting("enable_auto_sync", "false")
-        .start(0)
-        .await;
-    let lines: String = posted(3)
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|reading| format!("{reading}\n"))
-        .collect();
-    let request = site.api().request(Method::POST, "/api/v1/readings");
-    let stored = answered(
-        request
-            .insert_header(("Content-Type", "application/x-ndjson"))
-            .send_body(lines),
-    )
-    .await;
-    assert_eq!(
-        (stored.status, &stored.body["stored"]),
-        (201, &json!(3)),
-        "{stored:?}"
-    );
-    assert_eq!(site.database.pending().await, 3);
-    site.finish().await;
-}
-
 #[actix::test]
 async fn the_size_of_the_queue_is_exact_within_five_seconds_of_other_programs_changes() {
     let site = Plan::default()
@@ -478,18 +389,17 @@ async fn questions_on_one_connection_are_answered_one_after_the_other() {
         .await
         .unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let rest = [
-        format!("{reading}\r\n0\r\n\r\n"),
-        // Nobody reads what comes along.
-        question(
-            "POST /api/v1/sync/stop",
-            &format!("{json}Content-Length: 2\r\n"),
-        ),
-        "{}".to_owned(),
-        question("GET /health/ready", "Connection: close\r\n"),
-    ]
-    .concat();
-    for piece in rest.as_bytes().chunks(7) {
+    let reading_in_pieces = format!("{reading}\r\n0\r\n\r\n");
+    // Nobody reads what comes along; where it comes later than the answer, that is the last one.
+    let stop = question(
+        "POST /api/v1/sync/stop",
+        &format!("{json}Content-Length: 2\r\n"),
+    );
+    let stop = format!("{stop}{{}}");
+    let last_in_pieces = question("GET /health/ready", "Connection: close\r\n");
+    let pieces = reading_in_pieces.as_bytes().chunks(7);
+    let pieces = pieces.chain([stop.as_bytes()]);
+    for piece in pieces.chain(last_in_pieces.as_bytes().chunks(7)) {
         connection.write_all(piece).await.unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

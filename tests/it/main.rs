@@ -11,6 +11,7 @@ mod connectivity;
 mod events;
 mod helpers;
 mod history;
+mod ingestion;
 mod local_api;
 mod locked;
 mod panics;

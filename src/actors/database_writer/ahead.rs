@@ -139,6 +139,11 @@ impl Ahead {
         }
     }
 
+    /// What was built ahead followed a claim that did not come to be.
+    pub(super) fn forget(&self) {
+        self.drafts.take();
+    }
+
     /// Begins to build batches of the pending readings behind `after`, as many as the claim was for. The mark is that of
     /// the transaction under way. While other programs go on committing, what is built ahead would always be in vain.
     pub(super) fn begin(

@@ -189,7 +189,11 @@ async fn write_in_time(
         return Ok(Changes::default());
     }
     let written = tokio::time::timeout(DATABASE_PATIENCE, write(parts, group)).await;
-    written.unwrap_or(Err(StoreError::Silent))
+    let written = written.unwrap_or(Err(StoreError::Silent));
+    if written.is_err() {
+        parts.ahead.forget();
+    }
+    written
 }
 
 /// What the disk still holds is for emptying the queue.
@@ -206,32 +210,68 @@ fn no_room() -> StoreError {
     StoreError::Full("what room is left is kept for uploading what it holds".to_owned())
 }
 
+/// All at once. Where one fails, all once more, with a savepoint before each: that has the engine keep every page as it was
+/// before, which costs as much as writing it, and is hardly ever needed.
 async fn write(
     parts: &DatabaseWriterParts,
     group: &mut [Box<dyn Pending>],
 ) -> Result<Changes, StoreError> {
-    let alone = group.len() == 1;
+    let is_alone = group.len() == 1;
+    match write_once(parts, group, false).await {
+        Err(Failed::One(_)) if !is_alone => {
+            parts.ahead.forget();
+            let again = write_once(parts, group, true).await;
+            again.map_err(Failed::into_error)
+        }
+        // A lone refusal has nothing to protect; its failure is the group's only if the engine failed.
+        Err(Failed::One(StoreError::KeyReused(_))) => Ok(Changes::default()),
+        result => result.map_err(Failed::into_error),
+    }
+}
+
+/// Why nothing was written.
+enum Failed {
+    /// One of the changes.
+    One(StoreError),
+    /// The transaction.
+    All(StoreError),
+}
+
+impl Failed {
+    fn into_error(self) -> StoreError {
+        match self {
+            Self::One(error) | Self::All(error) => error,
+        }
+    }
+}
+
+async fn write_once(
+    parts: &DatabaseWriterParts,
+    group: &mut [Box<dyn Pending>],
+    with_savepoints: bool,
+) -> Result<Changes, Failed> {
     let waiting = parts.metrics.time_database_wait();
-    let mut transaction = parts.store.begin().await?;
+    let mut transaction = parts.store.begin().await.map_err(Failed::All)?;
     drop(waiting);
     let _transaction = parts.metrics.time_transaction(kind_of(group));
     let mut changes = Changes::default();
     for pending in group {
-        if !alone {
-            transaction.set_savepoint().await?;
+        if with_savepoints {
+            transaction.set_savepoint().await.map_err(Failed::All)?;
         }
         match pending.apply(transaction.as_mut(), parts).await {
             Ok(own) => changes.absorb(own),
-            // A lone refusal has nothing to protect; its failure is the group's only if the engine failed.
-            Err(StoreError::KeyReused(_)) if alone => return Ok(Changes::default()),
-            Err(error) if alone => return Err(error),
-            Err(_) => transaction.return_to_savepoint().await?,
+            Err(_) if with_savepoints => {
+                let returned = transaction.return_to_savepoint().await;
+                returned.map_err(Failed::All)?;
+            }
+            Err(error) => return Err(Failed::One(error)),
         }
         parts.failure_points.pass("database_writer.apply");
     }
     parts.failure_points.pass("database_writer.before_commit");
     let commit = parts.metrics.time_commit();
-    transaction.commit().await?;
+    transaction.commit().await.map_err(Failed::All)?;
     drop(commit);
     parts.failure_points.pass("database_writer.after_commit");
     Ok(changes)
