@@ -9,6 +9,7 @@ mod quick;
 use std::{borrow::Cow, fmt};
 
 use chrono::Datelike;
+use compact_str::CompactString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::Span;
@@ -310,11 +311,11 @@ fn judge_carefully(text: &str) -> Result<Reading, String> {
     ];
     match (timestamp, value, join(problems)) {
         (Some(timestamp), Some(value), None) => Ok(Reading {
-            meter_external_id: incoming.meter_external_id.into_owned(),
+            meter_external_id: incoming.meter_external_id.into(),
             timestamp,
-            data_point: incoming.data_point.into_owned(),
+            data_point: incoming.data_point.into(),
             value,
-            unit: incoming.unit.map(Cow::into_owned),
+            unit: incoming.unit.map(CompactString::from),
         }),
         (_, _, problems) => Err(problems.unwrap_or_default()),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::{CompactString, ToCompactString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,31 +26,34 @@ pub struct Reading {
     /// these, joiners between letters and what chooses a shape (variation selectors) are taken where a script or an emoji
     /// needs them.
     #[schema(
+        value_type = String,
         min_length = 1,
         max_length = 255,
         pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]*[^\\s\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}][^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]*$"
     )]
-    pub meter_external_id: String,
+    pub meter_external_id: CompactString,
     /// When it was measured, with a zone; in the years 1970 to 2100, without leap seconds.
     #[schema(value_type = String, format = DateTime, pattern = r"^(19[7-9]\d|20\d\d|2100)-")]
     pub timestamp: Timestamp,
     /// What was measured; named as the meter is.
     #[schema(
+        value_type = String,
         min_length = 1,
         max_length = 100,
         pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]*[^\\s\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}][^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]*$"
     )]
-    pub data_point: String,
+    pub data_point: CompactString,
     /// The measured value: at most 12 digits before and 3 after the decimal point.
     #[schema(value_type = f64, minimum = -999_999_999_999.999, maximum = 999_999_999_999.999, multiple_of = 0.001)]
     pub value: ReadingValue,
     /// The unit of `value`; left out where there is none, since the Client System refuses `null`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
+        value_type = String,
         max_length = 50,
         pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]*$"
     )]
-    pub unit: Option<String>,
+    pub unit: Option<CompactString>,
 }
 
 /// A cell of the Sync Database, before anyone has judged whether it makes sense.
@@ -62,7 +66,7 @@ pub enum RawCell {
     /// A binary floating point number, possibly infinite.
     Real(f64),
     /// Text, or a decimal in its text form.
-    Text(String),
+    Text(CompactString),
     /// A point in time, where the engine has a type for it.
     Time(Timestamp),
     /// Bytes that are no text.
@@ -76,16 +80,16 @@ impl RawCell {
             Self::Null => None,
             Self::Integer(number) => Some(number.to_string()),
             Self::Real(number) => Some(number.to_string()),
-            Self::Text(text) => Some(text.clone()),
+            Self::Text(text) => Some(text.to_string()),
             Self::Time(time) => Some(time.to_stored()),
             Self::Blob => Some("(binary data)".to_owned()),
         }
     }
 
-    fn into_text(self, column: &'static str) -> Result<String, Unreadable> {
+    fn into_text(self, column: &'static str) -> Result<CompactString, Unreadable> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Integer(number) => Ok(number.to_string()),
+            Self::Integer(number) => Ok(number.to_compact_string()),
             other => Err(Unreadable {
                 column,
                 found: other.to_text(),
@@ -127,11 +131,11 @@ pub struct Unreadable {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ReadingIdentity {
     /// Which meter.
-    pub meter_external_id: String,
+    pub meter_external_id: CompactString,
     /// When it was measured.
     pub timestamp: Timestamp,
     /// What was measured.
-    pub data_point: String,
+    pub data_point: CompactString,
 }
 
 impl ReadingIdentity {

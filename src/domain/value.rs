@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use compact_str::{CompactString, ToCompactString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -15,7 +16,7 @@ const SCALE: i64 = 3;
 /// A finite decimal number, kept as its text, which is always a valid JSON number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, ToSchema)]
 #[schema(value_type = f64, examples(1234.567))]
-pub struct ReadingValue(Box<str>);
+pub struct ReadingValue(CompactString);
 
 impl ReadingValue {
     /// Reads a JSON number, exactly.
@@ -61,7 +62,7 @@ impl ReadingValue {
 
 impl From<i64> for ReadingValue {
     fn from(number: i64) -> Self {
-        Self(number.to_string().into())
+        Self(number.to_compact_string())
     }
 }
 
@@ -89,7 +90,7 @@ impl<'de> Deserialize<'de> for ReadingValue {
 
 /// A number of at most fifteen digits, three of them behind the point, where one is nearest to it: no other of so few digits
 /// is, so that it is the shortest. Looking for the shortest in general costs ten times as much.
-fn in_thousandths(number: f64) -> Option<Box<str>> {
+fn in_thousandths(number: f64) -> Option<CompactString> {
     let thousandths = (number * 1_000.0).round();
     let is_it = thousandths.abs() < 1e15 && thousandths / 1_000.0 == number;
     // A zero may have a sign.

@@ -186,11 +186,11 @@ mod tests {
 
     fn reading(meter: &str, value: &str) -> Reading {
         Reading {
-            meter_external_id: meter.to_owned(),
+            meter_external_id: meter.into(),
             timestamp: Timestamp::parse_zoned("2026-01-01T00:00:00Z").expect("a time"),
-            data_point: "energy \"total\"".to_owned(),
+            data_point: "energy \"total\"".into(),
             value: ReadingValue::parse(value).expect("a number"),
-            unit: Some("kWh".to_owned()),
+            unit: Some("kWh".into()),
         }
     }
 

@@ -79,11 +79,11 @@ mod tests {
                     nanoseconds / 1_000_000 * 1_000_000
                 };
                 Some(Reading {
-                    meter_external_id,
+                    meter_external_id: meter_external_id.into(),
                     timestamp: Timestamp(DateTime::from_timestamp(seconds, nanoseconds)?),
-                    data_point,
+                    data_point: data_point.into(),
                     value: ReadingValue::from_f64(value)?,
-                    unit,
+                    unit: unit.map(Into::into),
                 })
             },
         )

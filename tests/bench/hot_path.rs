@@ -239,11 +239,17 @@ fn rows() -> Vec<RawReading> {
     readings::readings(BATCH)
         .map(|reading| RawReading {
             id: reading.number as i64,
-            meter_external_id: RawCell::Text(reading.meter()),
-            timestamp: RawCell::Text(reading.time().format("%Y-%m-%d %H:%M:%S").to_string()),
-            data_point: RawCell::Text(reading.point().name.to_owned()),
+            meter_external_id: RawCell::Text(reading.meter().into()),
+            timestamp: RawCell::Text(
+                reading
+                    .time()
+                    .format("%Y-%m-%d %H:%M:%S")
+                    .to_string()
+                    .into(),
+            ),
+            data_point: RawCell::Text(reading.point().name.into()),
             value: RawCell::Real(reading.thousandths as f64 / 1000.0),
-            unit: RawCell::Text(reading.point().unit.to_owned()),
+            unit: RawCell::Text(reading.point().unit.into()),
             writer: None,
         })
         .collect()

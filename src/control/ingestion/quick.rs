@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use compact_str::CompactString;
+
 use super::{MOST_READINGS, is_sound_name, is_sound_unit, timestamp_problem, value_problem};
 use crate::domain::{
     json_text::has_to_be_escaped,
@@ -101,9 +103,9 @@ impl<'a> Rest<'a> {
         Some(field)
     }
 
-    fn name(&mut self, longest: usize) -> Option<String> {
+    fn name(&mut self, longest: usize) -> Option<CompactString> {
         let name = self.text()?;
-        is_sound_name(&name, longest).then(|| name.into_owned())
+        is_sound_name(&name, longest).then(|| name.into())
     }
 
     fn time(&mut self) -> Option<Timestamp> {
@@ -111,14 +113,14 @@ impl<'a> Rest<'a> {
         timestamp_problem(time).is_none().then_some(time)
     }
 
-    fn unit(&mut self) -> Option<Option<String>> {
+    fn unit(&mut self) -> Option<Option<CompactString>> {
         self.skip_space();
         if let Some(rest) = self.0.strip_prefix("null") {
             self.0 = rest;
             return Some(None);
         }
         let unit = self.text()?;
-        is_sound_unit(&unit).then(|| Some(unit.into_owned()))
+        is_sound_unit(&unit).then(|| Some(unit.into()))
     }
 
     fn number(&mut self) -> Option<ReadingValue> {

@@ -1,6 +1,7 @@
 //! Reads result cells straight from their binary form: the rows of a batch pass through here one by one.
 
 use chrono::{DateTime, TimeDelta};
+use compact_str::CompactString;
 use sqlx::{Decode, Postgres, Row, Type, ValueRef, postgres::PgRow};
 
 use crate::{
@@ -29,7 +30,7 @@ pub(super) fn text(row: &PgRow, index: usize) -> Result<RawCell, StoreError> {
     Ok(match bytes(row, index)? {
         None => RawCell::Null,
         Some(bytes) => {
-            std::str::from_utf8(bytes).map_or(RawCell::Blob, |text| RawCell::Text(text.to_owned()))
+            std::str::from_utf8(bytes).map_or(RawCell::Blob, |text| RawCell::Text(text.into()))
         }
     })
 }
@@ -44,10 +45,10 @@ pub(super) fn time(row: &PgRow, index: usize) -> Result<RawCell, StoreError> {
         .map(i64::from_be_bytes)
         .map_err(|_| errors::nonsense("a time column"))?;
     Ok(match microseconds {
-        i64::MAX => RawCell::Text("infinity".to_owned()),
-        i64::MIN => RawCell::Text("-infinity".to_owned()),
+        i64::MAX => RawCell::Text("infinity".into()),
+        i64::MIN => RawCell::Text("-infinity".into()),
         microseconds => point_in_time(microseconds).map_or_else(
-            || RawCell::Text(format!("{microseconds} microseconds after 2000-01-01")),
+            || RawCell::Text(format!("{microseconds} microseconds after 2000-01-01").into()),
             RawCell::Time,
         ),
     })
@@ -102,7 +103,7 @@ fn point_in_time(microseconds: i64) -> Option<Timestamp> {
 
 /// Writes out a `numeric` as PostgreSQL sends it: number of digits, weight of the first, sign, decimals to show, and
 /// the digits to the base of 10,000. See `numeric_send` in PostgreSQL's `numeric.c`.
-fn decimal_text(bytes: &[u8]) -> Option<String> {
+fn decimal_text(bytes: &[u8]) -> Option<CompactString> {
     let word = |at: usize| {
         Some(u16::from_be_bytes(
             bytes.get(2 * at..2 * at + 2)?.try_into().ok()?,
@@ -112,9 +113,9 @@ fn decimal_text(bytes: &[u8]) -> Option<String> {
     let sign = match sign {
         0x0000 => "",
         0x4000 => "-",
-        0xC000 => return Some("NaN".to_owned()),
-        0xD000 => return Some("Infinity".to_owned()),
-        0xF000 => return Some("-Infinity".to_owned()),
+        0xC000 => return Some("NaN".into()),
+        0xD000 => return Some("Infinity".into()),
+        0xF000 => return Some("-Infinity".into()),
         _ => return None,
     };
     // The digit that stands for 10,000 to this power.
@@ -124,7 +125,7 @@ fn decimal_text(bytes: &[u8]) -> Option<String> {
             .filter(|at| *at < usize::from(length))
             .map_or(Some(0), |at| word(4 + at))
     };
-    let mut text = String::with_capacity(24);
+    let mut text = CompactString::default();
     text.push_str(sign);
     let highest = i32::from(weight).max(0);
     push_integer(&mut text, digit(highest)?);
@@ -144,7 +145,7 @@ fn decimal_text(bytes: &[u8]) -> Option<String> {
     Some(text)
 }
 
-fn push_integer(text: &mut String, digit: u16) {
+fn push_integer(text: &mut CompactString, digit: u16) {
     let start = [1000, 100, 10]
         .iter()
         .filter(|smallest| digit < **smallest)
@@ -152,16 +153,15 @@ fn push_integer(text: &mut String, digit: u16) {
     push_digits(text, digit, start);
 }
 
-fn push_padded(text: &mut String, digit: u16) {
+fn push_padded(text: &mut CompactString, digit: u16) {
     push_digits(text, digit, 0);
 }
 
 /// The decimal digits of a number below 10,000, without the first `skip` of them.
-fn push_digits(text: &mut String, digit: u16, skip: usize) {
-    let digits = [digit / 1000, digit / 100 % 10, digit / 10 % 10, digit % 10];
-    for digit in &digits[skip..] {
-        text.push(char::from(b'0' + u8::try_from(*digit % 10).unwrap_or(0)));
-    }
+fn push_digits(text: &mut CompactString, digit: u16, skip: usize) {
+    let digits = [digit / 1000, digit / 100, digit / 10, digit];
+    let digits = digits.map(|digit| b'0' + (digit % 10) as u8);
+    text.push_str(std::str::from_utf8(&digits[skip..]).unwrap_or_default());
 }
 
 #[cfg(test)]

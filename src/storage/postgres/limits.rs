@@ -163,9 +163,9 @@ mod tests {
 
     fn reading(meter: &str, value: &str) -> Reading {
         Reading {
-            meter_external_id: meter.to_owned(),
+            meter_external_id: meter.into(),
             timestamp: Timestamp::parse_stored("2026-01-01 00:00:00").expect("a time"),
-            data_point: "power".to_owned(),
+            data_point: "power".into(),
             value: ReadingValue::parse(value).expect("a number"),
             unit: None,
         }

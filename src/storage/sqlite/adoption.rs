@@ -342,7 +342,7 @@ async fn rebuild_readings(
         .await?;
     for attachment in attachments {
         if let RawCell::Text(statement) = cells::cell(&attachment, 0)? {
-            execute(connection, statement).await?;
+            execute(connection, statement.into_string()).await?;
         }
     }
     Ok(())

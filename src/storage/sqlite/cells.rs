@@ -17,9 +17,7 @@ pub(super) fn cell(row: &SqliteRow, index: usize) -> Result<RawCell, StoreError>
     let decoded = match kind.name() {
         "INTEGER" => <i64 as Decode<Sqlite>>::decode(value).map(RawCell::Integer),
         "REAL" => <f64 as Decode<Sqlite>>::decode(value).map(RawCell::Real),
-        "TEXT" => {
-            <&str as Decode<Sqlite>>::decode(value).map(|text| RawCell::Text(text.to_owned()))
-        }
+        "TEXT" => <&str as Decode<Sqlite>>::decode(value).map(|text| RawCell::Text(text.into())),
         _ => Ok(RawCell::Blob),
     };
     // Text that is no UTF-8 is as unreadable as binary data.

@@ -150,14 +150,13 @@ impl<'handle> Statement<'handle> {
     }
 
     fn cell(&self, column: c_int) -> RawCell {
-        self.cell_of(column, |text| RawCell::Text(text.to_owned()))
+        self.cell_of(column, |text| RawCell::Text(text.into()))
     }
 
     /// Times lie there as text, of which no copy is made where they are some.
     fn time(&self, column: c_int) -> RawCell {
         self.cell_of(column, |text| {
-            Timestamp::parse_stored(text)
-                .map_or_else(|| RawCell::Text(text.to_owned()), RawCell::Time)
+            Timestamp::parse_stored(text).map_or_else(|| RawCell::Text(text.into()), RawCell::Time)
         })
     }
 
@@ -186,6 +185,10 @@ impl<'handle> Statement<'handle> {
                 _ => return RawCell::Blob,
             }
         };
+        if bytes.is_ascii() {
+            // SAFETY: ASCII is UTF-8. The general way looks at every byte by itself.
+            return of_text(unsafe { std::str::from_utf8_unchecked(bytes) });
+        }
         std::str::from_utf8(bytes).map_or(RawCell::Blob, of_text)
     }
 }

@@ -237,11 +237,11 @@ pub fn key(text: &str) -> IdempotencyKey {
 
 pub fn reading(value: &str) -> Reading {
     Reading {
-        meter_external_id: "M-1".to_owned(),
+        meter_external_id: "M-1".into(),
         timestamp: time("2026-03-01 11:59:00.125"),
-        data_point: "energy_total".to_owned(),
+        data_point: "energy_total".into(),
         value: ReadingValue::parse(value).expect("a number"),
-        unit: Some("kWh".to_owned()),
+        unit: Some("kWh".into()),
     }
 }
 

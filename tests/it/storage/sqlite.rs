@@ -133,10 +133,10 @@ async fn cells_are_claimed_as_they_lie() {
     .await;
     let mut transaction = database.begin().await.unwrap();
     let rows = transaction.claimable(ClaimOrder::Oldest, 10).await.unwrap();
-    assert_eq!(rows[0].meter_external_id, RawCell::Text("5".to_owned()));
+    assert_eq!(rows[0].meter_external_id, RawCell::Text("5".into()));
     assert_eq!(rows[0].timestamp, RawCell::Integer(1_767_225_600));
     assert_eq!(rows[0].data_point, RawCell::Blob);
-    assert_eq!(rows[0].value, RawCell::Text("n/a".to_owned()));
+    assert_eq!(rows[0].value, RawCell::Text("n/a".into()));
     assert_eq!(rows[0].unit, RawCell::Null);
     assert_eq!(rows[1].value, RawCell::Real(f64::INFINITY));
     assert_eq!(rows[1].unit, RawCell::Blob);

@@ -168,7 +168,9 @@ fn raw(value: &Value) -> RawCell {
         Value::Null => RawCell::Null,
         Value::Integer(number) => RawCell::Integer(*number),
         Value::Real(number) => RawCell::Real(*number),
-        Value::Text(bytes) => String::from_utf8(bytes.clone()).map_or(RawCell::Blob, RawCell::Text),
+        Value::Text(bytes) => {
+            std::str::from_utf8(bytes).map_or(RawCell::Blob, |text| RawCell::Text(text.into()))
+        }
         Value::Blob(_) => RawCell::Blob,
     }
 }

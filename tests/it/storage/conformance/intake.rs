@@ -24,7 +24,7 @@ pub async fn stored_readings_are_claimed_as_they_came(site: &dyn Site) {
     let mut sent = readings(3);
     sent[1].unit = None;
     sent[2].timestamp = time("2026-03-01 11:59:00.123456");
-    sent[2].meter_external_id = "M-\u{e4} 'quoted' \"twice\"".to_owned();
+    sent[2].meter_external_id = "M-\u{e4} 'quoted' \"twice\"".into();
     store(&*database, &sent).await;
     let claimed = oldest(&*database, 10).await;
     let claimed: Vec<_> = claimed
@@ -189,7 +189,7 @@ pub async fn known_meters_learn_of_their_last_reading(site: &dyn Site) {
         .await;
     let mut sent = readings(3);
     sent[1].timestamp = time("2026-03-01 11:59:30");
-    sent[2].meter_external_id = "unknown".to_owned();
+    sent[2].meter_external_id = "unknown".into();
     store(&*database, &sent).await;
     sent.truncate(1);
     store(&*database, &sent).await;

@@ -200,7 +200,7 @@ pub async fn possible_doubles_need_consent(site: &dyn Site) {
 pub async fn filters_choose_entries(site: &dyn Site) {
     let database = site.open().await;
     let mut sent = readings(4);
-    sent[3].meter_external_id = "M-2".to_owned();
+    sent[3].meter_external_id = "M-2".into();
     store(&*database, &sent).await;
     let reasons = [Refused, Unreadable, PossiblyStored, Refused];
     let entries: Vec<_> = (1..)

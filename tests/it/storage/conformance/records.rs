@@ -255,7 +255,7 @@ pub async fn local_readings_are_shown_newest_first(site: &dyn Site) {
     let database = site.open().await;
     let mut sent = readings(5);
     sent[0].timestamp = time("2026-01-01 00:00");
-    sent[4].meter_external_id = "M-2".to_owned();
+    sent[4].meter_external_id = "M-2".into();
     store(&*database, &sent).await;
     site.execute("UPDATE meter_readings SET is_synchronized = TRUE, retry_count = 2 WHERE id = 4")
         .await;

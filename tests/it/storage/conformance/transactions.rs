@@ -29,7 +29,7 @@ pub async fn a_savepoint_protects_its_neighbours(site: &dyn Site) {
     for (meter, undone) in [("M-1", false), ("M-2", true), ("M-3", false), ("M-4", true)] {
         let mut sent = readings(10);
         for reading in &mut sent {
-            reading.meter_external_id = meter.to_owned();
+            reading.meter_external_id = meter.into();
         }
         transaction.set_savepoint().await.unwrap();
         transaction
