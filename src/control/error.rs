@@ -48,6 +48,8 @@ pub enum ProblemKind {
     PartSilent,
     /// So many watch the events already that nobody else is served.
     TooManyWatchers,
+    /// So many ask the Sync Database already that nobody else is served.
+    TooManyQuestions,
     /// The Sync Database is locked by another program.
     DatabaseBusy,
     /// The Sync Database cannot be used.
@@ -80,7 +82,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::PassAlreadyRunning,
         Self::SynchronisationStopped,
         Self::PassInterrupted,
@@ -95,6 +97,7 @@ impl ProblemKind {
         Self::PartRestarting,
         Self::PartSilent,
         Self::TooManyWatchers,
+        Self::TooManyQuestions,
         Self::DatabaseBusy,
         Self::DatabaseUnavailable,
         Self::DiskFull,
@@ -150,6 +153,9 @@ impl ProblemKind {
             Self::PartSilent => "ask again; if it lasts, restart the service",
             Self::TooManyWatchers => {
                 "end one of them, or come back after `Retry-After`; `GET /status` tells how things stand meanwhile"
+            }
+            Self::TooManyQuestions => {
+                "ask again in a moment and less often; `GET /status` asks nobody else"
             }
             Self::DatabaseBusy => "ask again; end the program that keeps it locked",
             Self::DatabaseUnavailable => "`detail` says why; it is tried again by itself",
@@ -217,6 +223,10 @@ impl ProblemKind {
             ),
             Self::PartSilent => ("part-silent", "A part of the service does not answer"),
             Self::TooManyWatchers => ("too-many-watchers", "Too many watch the events already"),
+            Self::TooManyQuestions => (
+                "too-many-questions",
+                "Too many ask the Sync Database already",
+            ),
             Self::DatabaseBusy => ("database-busy", "The Sync Database is locked"),
             Self::DatabaseUnavailable => {
                 ("database-unavailable", "The Sync Database cannot be used")
@@ -296,6 +306,11 @@ pub enum ControlError {
         "{0} watch the events already and more would take too much from the uploading, so this one is not served; end one of them (a dashboard in a forgotten window is one), or ask for /status now and then"
     )]
     TooManyWatchers(usize),
+    /// So many questions wait for the Sync Database as may.
+    #[error(
+        "{0} questions wait for the Sync Database already, which uploading needs as well, so this one is not asked; ask again in a moment, and less often"
+    )]
+    TooManyQuestions(usize),
     /// The Sync Database did not do what was asked.
     #[error("{}{}", .0, store_advice(.0))]
     Store(#[from] StoreError),
@@ -310,8 +325,9 @@ pub enum ControlError {
     Invalid(String),
     /// Some readings make no sense, so that none was stored.
     #[error(
-        "{} of the readings are not valid, so none was stored; correct what `errors` names by index, or leave those out, and send the request again",
-        count((problems.len() + more) as u64)
+        "{} of the readings are not valid, so none was stored; correct what `errors` names by index, or leave those out, and send the request again{}",
+        count((problems.len() + more) as u64),
+        unnamed(*more)
     )]
     InvalidReadings {
         /// The first of them.
@@ -352,6 +368,7 @@ impl ControlError {
             },
             Self::Unavailable(_) => ProblemKind::PartRestarting,
             Self::TooManyWatchers(_) => ProblemKind::TooManyWatchers,
+            Self::TooManyQuestions(_) => ProblemKind::TooManyQuestions,
             Self::Store(error) => store_kind(error),
             Self::Call(failure) => call_kind(failure),
             Self::NotFound(_) => ProblemKind::NotFound,
@@ -372,11 +389,23 @@ impl ControlError {
             _ => match self.kind() {
                 ProblemKind::PartRestarting
                 | ProblemKind::PartSilent
+                | ProblemKind::TooManyQuestions
                 | ProblemKind::DatabaseBusy => Some(Duration::from_secs(1)),
                 ProblemKind::TooManyWatchers => Some(Duration::from_secs(30)),
                 _ => None,
             },
         }
+    }
+}
+
+/// Of readings with faults that are not listed.
+fn unnamed(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(
+            "; {} more are not named, for there is too much to say about all of them",
+            count(more as u64)
+        ),
     }
 }
 

@@ -34,8 +34,9 @@ use crate::{
 pub const MOST_READINGS: usize = 10_000;
 /// The most bytes in one request.
 pub const MOST_BYTES: usize = 10 * 1024 * 1024;
-/// The most readings whose faults are listed.
-const MOST_PROBLEMS: usize = 100;
+/// The most bytes of all that is said about the faults of readings: more than ten thousand take that are refused for one reason
+/// each.
+const MOST_SAID: usize = 2 * 1024 * 1024;
 /// The most characters that are said about one; it may repeat what was sent.
 pub(super) const LONGEST_REASON: usize = 500;
 /// The most characters of an idempotency key.
@@ -232,6 +233,8 @@ fn check_count(count: usize) -> Result<(), ControlError> {
 struct Judged {
     readings: Vec<Reading>,
     problems: Vec<ReadingProblem>,
+    /// Bytes of their reasons.
+    said: usize,
     /// Readings with faults that are not listed.
     more: usize,
 }
@@ -245,11 +248,12 @@ impl Judged {
     }
 
     fn refuse(&mut self, index: usize, reason: &str) {
-        if self.problems.len() == MOST_PROBLEMS {
+        let reason = words::cut(reason, LONGEST_REASON);
+        if self.more > 0 || self.said + reason.len() > MOST_SAID {
             self.more += 1;
             return;
         }
-        let reason = words::cut(reason, LONGEST_REASON);
+        self.said += reason.len();
         self.problems.push(ReadingProblem { index, reason });
     }
 
@@ -258,6 +262,7 @@ impl Judged {
             readings,
             problems,
             more,
+            ..
         } = self;
         if problems.is_empty() {
             Ok(readings)

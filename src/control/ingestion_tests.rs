@@ -128,11 +128,18 @@ fn all_faults_of_a_reading_are_told_at_once() {
 }
 
 #[test]
-fn the_list_of_faults_is_bounded() {
-    let body = format!("[{}]", vec!["{}"; 150].join(","));
-    let (found, more) = problems(json(&body).expect_err("bad"));
-    assert_eq!((found.len(), more), (100, 50));
-    assert_eq!(found[99].index, 99);
+fn all_faults_are_listed_as_far_as_there_is_room() {
+    let body = |reading: &str| format!("[{}]", vec![reading; MOST_READINGS].join(","));
+    let (found, more) = problems(json(&body("{}")).expect_err("bad"));
+    assert_eq!((found.len(), more), (MOST_READINGS, 0));
+    assert_eq!(found[MOST_READINGS - 1].index, MOST_READINGS - 1);
+    let long = format!(r#"{{"{}":1}}"#, "a".repeat(LONGEST_REASON));
+    let error = json(&body(&long)).expect_err("bad");
+    assert!(error.to_string().contains("more are not named"), "{error}");
+    let (found, more) = problems(error);
+    assert_eq!(found.len() + more, MOST_READINGS);
+    let said: usize = found.iter().map(|problem| problem.reason.len()).sum();
+    assert!((MOST_SAID - 2 * LONGEST_REASON..=MOST_SAID).contains(&said));
 }
 
 #[test]

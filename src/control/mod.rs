@@ -58,7 +58,7 @@ use crate::{
     },
 };
 
-use self::standing::Standing;
+use self::{reads::Questions, standing::Standing};
 pub use error::{ControlError, ProblemKind, ReadingProblem};
 pub use health::Health;
 pub use ingestion::{
@@ -163,6 +163,7 @@ pub struct Control {
     /// On the clock that never goes backwards, so that a corrected time of day does not bend the uptime.
     started: Duration,
     watchers: Arc<Semaphore>,
+    questions: Arc<Questions>,
     standing: Arc<Standing>,
     refused_calls: Arc<Mutex<RefusedCalls>>,
 }
@@ -182,6 +183,7 @@ impl Control {
             parts: Arc::new(parts),
             started,
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
+            questions: Arc::default(),
             standing: Arc::default(),
             refused_calls: Arc::default(),
         }

@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use chrono::TimeDelta;
+use tokio::sync::Semaphore;
 
 use super::{Control, ControlError};
 use crate::{
@@ -19,6 +20,25 @@ use crate::{
 
 /// More meters than any site has.
 const MOST_METERS: u32 = 1_000;
+
+/// The most questions that wait for an answer at once.
+const MOST_QUESTIONS: usize = 32;
+
+/// Questions take turns: whoever asks much waits for his own answers, and takes neither the connections nor the processors that
+/// uploading and storing need.
+pub(super) struct Questions {
+    turn: Semaphore,
+    waiting: Semaphore,
+}
+
+impl Default for Questions {
+    fn default() -> Self {
+        Self {
+            turn: Semaphore::new(1),
+            waiting: Semaphore::new(MOST_QUESTIONS),
+        }
+    }
+}
 
 impl Control {
     /// Sums over the operation log of the last hours.
@@ -130,8 +150,14 @@ impl Control {
         &self,
         reading: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, ControlError> {
+        let _waiting = self.questions.waiting.try_acquire();
+        let _waiting = _waiting.map_err(|_| ControlError::TooManyQuestions(MOST_QUESTIONS))?;
+        let in_turn = async {
+            let _turn = self.questions.turn.acquire().await;
+            reading.await
+        };
         let patience: Duration = self.parts.patience.database;
-        match tokio::time::timeout(patience, reading).await {
+        match tokio::time::timeout(patience, in_turn).await {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(AskError::TimedOut.into()),
         }
@@ -146,4 +172,38 @@ fn no_meter(external_id: &str) -> ControlError {
     ControlError::NotFound(format!(
         "no active meter has the external id {external_id:?}; GET /api/v1/meters lists those that are known"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::control::testing::control;
+
+    #[actix_web::test]
+    async fn questions_take_turns_and_no_more_wait_than_may() {
+        let control = control(|_| {});
+        let under_way = Cell::new(0);
+        let question = async || {
+            under_way.set(under_way.get() + 1);
+            tokio::task::yield_now().await;
+            assert_eq!(under_way.replace(0), 1, "one at a time");
+            Ok(())
+        };
+        for _ in 0..2 {
+            let asked = (0..MOST_QUESTIONS + 5).map(|_| control.read(question()));
+            let answers = join_all(asked).await;
+            let is_refused = |answer: &Result<(), ControlError>| {
+                matches!(answer, Err(ControlError::TooManyQuestions(_)))
+            };
+            assert_eq!(
+                answers.iter().filter(|answer| is_refused(answer)).count(),
+                5
+            );
+            assert!(answers[..MOST_QUESTIONS].iter().all(Result::is_ok));
+        }
+    }
 }

@@ -295,6 +295,7 @@ pub(super) fn status_of(kind: ProblemKind) -> StatusCode {
         | ProblemKind::PartRestarting
         | ProblemKind::PartSilent
         | ProblemKind::TooManyWatchers
+        | ProblemKind::TooManyQuestions
         | ProblemKind::DatabaseBusy
         | ProblemKind::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ProblemKind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,

@@ -12,6 +12,7 @@ use super::url::{base_url, host_and_port, is_encrypted, is_of_this_machine};
 
 const URL_ALLOWED: &str = "an address such as https://client.example.com, beginning with http:// or https://, with a host and without user name, query or fragment";
 const UNENCRYPTED: &str = "over plain http, everybody on the way to another machine could read the key and change the readings: write https://, or set client_api_allow_http = true where something else protects the way, such as a VPN";
+const UNENCRYPTED_BY_PROXY: &str = "over plain http, the proxy that HTTPS_PROXY names, and everybody on the way there, could read the key and change the readings: write https://, name the host in NO_PROXY where no proxy is needed, or set client_api_allow_http = true where something else protects the way, such as a VPN";
 const KEY: SecretText = SecretText {
     key: "client_api_key",
     file_key: "client_api_key_file",
@@ -61,8 +62,8 @@ impl ClientSystemSettings {
             && !is_encrypted(url)
             && allows_http == Some(false)
         {
-            // A proxy is on the way to another machine, whatever the address says.
-            return reader.refuse("client_api_url", UNENCRYPTED, URL_ALLOWED);
+            // Whatever machine the address is of.
+            return reader.refuse("client_api_url", UNENCRYPTED_BY_PROXY, URL_ALLOWED);
         }
         Some(Self {
             api_url: api_url?,

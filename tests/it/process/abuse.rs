@@ -2,6 +2,7 @@
 //! without number. Others are served meanwhile, memory stays small, and uploading goes on.
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::TcpStream,
     sync::{
@@ -14,8 +15,9 @@ use std::{
 
 use meterit_sync::clock::Clock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 
-use super::{Site, peak_memory, service::Service, waiting::wait_until};
+use super::{Site, http, peak_memory, service::Service, waiting::wait_until};
 
 /// Readings that are uploaded meanwhile, some at each attack.
 const READINGS_EACH: u32 = 20;
@@ -304,6 +306,52 @@ fn processor_seconds(service: &Service) -> f64 {
         .find_map(|line| line.strip_prefix("process_cpu_seconds_total "));
     told.and_then(|seconds| seconds.parse().ok())
         .expect("the processor's time")
+}
+
+/// What the pages of the Sync Frontend poll.
+#[test]
+fn many_who_only_read_hold_up_neither_uploading_nor_storing() {
+    const READINGS: u32 = 20_000;
+    let site = Site::new();
+    site.client_system.set_down(true);
+    let service = site.start();
+    let port = service.port();
+    site.insert(READINGS);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..40)
+        .map(|_| {
+            let over = Arc::clone(&is_over);
+            thread::spawn(move || {
+                let mut statuses = BTreeSet::new();
+                while !over.load(Ordering::Relaxed) {
+                    let path = "/api/local/readings?hours=876000";
+                    statuses.insert(http::request(port, "GET", path, None).status);
+                }
+                statuses
+            })
+        })
+        .collect();
+    site.client_system.set_down(false);
+    service.post("/api/v1/sync/trigger", None);
+    let posted = json!([{"meter_external_id": "M", "timestamp": "2026-01-01T00:00:00Z", "data_point": "e", "value": 1}]);
+    let clock = Clock::system();
+    service
+        .post("/api/v1/readings", Some(&posted))
+        .expect_status(201);
+    let stored_after = clock.elapsed();
+    site.wait_until_drained(u64::from(READINGS) + 1);
+    is_over.store(true, Ordering::Relaxed);
+    let statuses: BTreeSet<u16> = readers
+        .into_iter()
+        .flat_map(|reader| reader.join().expect("answers"))
+        .collect();
+    assert!(stored_after < TWO_SECONDS, "{stored_after:?}");
+    assert!(
+        statuses.is_subset(&[200, 503].into()),
+        "served or told to come back: {statuses:?}"
+    );
+    service.stop();
+    site.assert_all_delivered_once(u64::from(READINGS) + 1);
 }
 
 #[test]
