@@ -51,6 +51,11 @@ impl Debian {
 
     /// Runs a command in it.
     fn run(&self, words: &[&str]) -> String {
+        self.run_within(&[], words)
+    }
+
+    /// The same, within what another command prepares.
+    fn run_within(&self, outer: &[&str], words: &[&str]) -> String {
         let root = self.path("");
         let environment = [
             "env",
@@ -58,7 +63,8 @@ impl Debian {
             "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL=C",
         ];
-        self.succeeds(&[&["chroot", root.as_str()], environment.as_slice(), words].concat())
+        let inner = [&["chroot", root.as_str()], environment.as_slice(), words];
+        self.succeeds(&[outer, &inner.concat()].concat())
     }
 
     fn install(&self, package: &Path) -> String {
@@ -266,7 +272,17 @@ fn settings_that_were_removed_keep_nobody_from_upgrading() {
     ]);
     assert_eq!(status, "0.1.1-1 installed");
     assert!(!debian.has(SETTINGS));
-    debian.run(&["dpkg", "--purge", "meterit-sync"]);
+    // The folder is a file system of its own, such as a data disk, which nobody can move.
+    let purge = "mkdir -p /var/lib/meterit-sync && mount -t tmpfs disk /var/lib/meterit-sync && \
+                 echo queue > /var/lib/meterit-sync/sync.db && dpkg --purge meterit-sync && cat /var/lib/meterit-sync/sync.db && ! ls -d /var/backups/meterit-sync.*";
+    let said = debian.run_within(&["unshare", "--mount"], &["sh", "-c", purge]);
+    assert!(
+        said.contains("is kept in /var/lib/meterit-sync\n"),
+        "{said}"
+    );
+    assert!(said.contains("\nqueue\n"), "{said}");
+    assert!(!debian.has("etc/meterit-sync"));
+    assert!(!debian.read("etc/passwd").contains("meterit-sync"));
 }
 
 /// As systemd judges it, without a running one.
