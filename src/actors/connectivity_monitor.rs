@@ -52,6 +52,8 @@ pub struct ConnectivityMonitorParts {
     pub api_snapshot: Published<ApiClientSnapshot>,
     /// Where the status is published.
     pub published: Published<ConnectivityStatus>,
+    /// When the outage began in which the process was started; the actor's own restarts know nothing of it.
+    pub earlier_outage: Option<Timestamp>,
     /// What it has in hand.
     pub progress: Progress,
     /// Planned failures.
@@ -75,11 +77,12 @@ struct State {
 
 impl ConnectivityMonitor {
     /// A monitor that knows nothing yet.
-    pub fn new(parts: ConnectivityMonitorParts) -> Self {
-        Self {
-            parts,
-            state: State::default(),
-        }
+    pub fn new(mut parts: ConnectivityMonitorParts) -> Self {
+        let state = State {
+            link: Link::after_outage(parts.earlier_outage.take()),
+            ..State::default()
+        };
+        Self { parts, state }
     }
 
     fn now(&self) -> Timestamp {

@@ -22,7 +22,15 @@ use crate::{
     },
     clock::Clock,
     control::{Control, Parts, Patience},
-    domain::{event::EventKind, schedule::SiteSeed, status::SyncStatus, store::Fact},
+    domain::{
+        event::EventKind,
+        history::{KEPT_MINUTES, minute_of},
+        outage,
+        schedule::SiteSeed,
+        status::SyncStatus,
+        store::Fact,
+        timestamp::Timestamp,
+    },
     messages::{
         api_client::PostHeartbeat,
         database_writer::{DatabaseSnapshot, WriteLastMinute},
@@ -217,6 +225,7 @@ pub(super) async fn wire(
             events: events.clone(),
             api_snapshot: api_snapshot.clone(),
             published: connectivity.clone(),
+            earlier_outage: outage_under_way(store.as_ref(), clock.now().into()).await,
             progress: Progress::new(longest_standstill),
             failure_points: failure_points.clone(),
         }),
@@ -298,6 +307,20 @@ pub(super) async fn wire(
         reloader,
     };
     Ok((wired, escalations))
+}
+
+/// As the last minutes before the start tell; none where they cannot be read.
+async fn outage_under_way(store: &dyn SyncStore, now: Timestamp) -> Option<Timestamp> {
+    let end = minute_of(now) + 1;
+    for minutes in [outage::LONGEST_GAP + 1, KEPT_MINUTES] {
+        let samples = store.samples(end - minutes..end).await.ok()?;
+        // Only where the latest tell of one are all looked through.
+        let began = outage::under_way(&samples, now)?;
+        if minutes == KEPT_MINUTES {
+            return Some(began);
+        }
+    }
+    None
 }
 
 fn board(clock: &Clock, events: &EventBus) -> Board {

@@ -100,19 +100,26 @@ impl Evidence {
         if verdict.state > State::RateLimited {
             return verdict;
         }
-        let other = self
+        let of_the_site = self
             .database_failing_as_well()
             .or_else(|| Some(self.salvaged()?.1))
             .or_else(|| Some(self.replaced()?.1))
             .or_else(|| Some(self.actor_down()?.1))
             .or_else(|| Some(self.unsettled()?.1));
-        match other {
-            Some(other) => Verdict {
-                reason: words::besides(&verdict.reason, &other),
-                ..verdict
-            },
-            None => verdict,
-        }
+        let others = self.unreachable_as_well(&verdict).into_iter();
+        let reason = others
+            .chain(of_the_site)
+            .fold(verdict.reason, |reason, other| {
+                words::besides(&reason, &other)
+            });
+        Verdict { reason, ..verdict }
+    }
+
+    /// Whoever ends what is in the way before it does not find the way open.
+    fn unreachable_as_well(&self, verdict: &Verdict) -> Option<String> {
+        let link = &self.connectivity;
+        (verdict.state < State::Offline && link.is_known_down())
+            .then(|| words::unreachable_as_well(link.last_error.as_deref(), link.since))
     }
 
     fn database_failing_as_well(&self) -> Option<String> {

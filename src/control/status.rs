@@ -122,11 +122,11 @@ impl Control {
     /// The snapshot ages; the times that it counts are brought up to now.
     pub(super) fn with_current_times(&self, status: ConnectivityStatus) -> ConnectivityStatus {
         let now = self.now();
-        // Whatever happened to the time of day since: no state is older than this process.
+        // Whatever happened to the time of day since: no state is older than this process, but an outage that it began in.
         let lasted = status
             .since
             .map_or(0, |since| now.whole_seconds_since(since))
-            .min(self.uptime_seconds());
+            .min(self.uptime_seconds() + status.lasted_before_s);
         let known_down = status.is_known_down();
         ConnectivityStatus {
             uptime: if status.is_connected { lasted } else { 0 },

@@ -469,3 +469,18 @@ fn clocks_that_differ_are_told_whatever_the_state() {
         assert!(reason.contains("timedatectl set-ntp true"), "{reason}");
     }
 }
+
+#[test]
+fn whoever_ends_a_stop_knows_that_the_way_is_closed_as_well() {
+    let mut evidence = in_order();
+    evidence.manager.running = false;
+    OFFLINE(&mut evidence);
+    let told = evidence.explained(evidence.verdict());
+    assert_eq!(told.state, State::Stopped);
+    let besides = "Besides: the Client System cannot be reached since ";
+    assert!(told.reason.contains(besides), "{}", told.reason);
+    let mut offline = in_order();
+    OFFLINE(&mut offline);
+    let told = offline.explained(offline.verdict());
+    assert!(!told.reason.contains("Besides"), "{}", told.reason);
+}

@@ -65,6 +65,8 @@ pub(super) fn unauthorized(end: &PassEnd, queue: &QueueStatus, automatic: bool) 
     )
 }
 
+const NO_CONNECTION: &str = "no connection came about";
+
 pub(super) fn offline(error: Option<&str>, queue: &QueueStatus, automatic: bool) -> String {
     let then = by_itself_or(
         automatic,
@@ -73,8 +75,17 @@ pub(super) fn offline(error: Option<&str>, queue: &QueueStatus, automatic: bool)
     );
     format!(
         "The Client System cannot be reached ({}); {}; {then}.",
-        error.unwrap_or("no connection came about"),
+        error.unwrap_or(NO_CONNECTION),
         kept(queue)
+    )
+}
+
+/// Beside another reason for which nothing is uploaded.
+pub(super) fn unreachable_as_well(error: Option<&str>, since: Option<Timestamp>) -> String {
+    let since = since.map_or_else(String::new, |since| format!(" since {since}"));
+    format!(
+        "the Client System cannot be reached{since} ({}); until it answers, nothing is uploaded in any case.",
+        error.unwrap_or(NO_CONNECTION)
     )
 }
 

@@ -40,6 +40,10 @@ pub enum LinkChange {
 pub struct Link {
     connected: Option<bool>,
     changed_at: Option<Timestamp>,
+    /// When the outage began that the service may have been started in.
+    earlier_outage: Option<Timestamp>,
+    /// How long that had lasted when it was found to last; nothing for any other.
+    lasted_before_s: u64,
     last_check: Option<Timestamp>,
     last_success: Option<Timestamp>,
     last_failure: Option<Timestamp>,
@@ -56,6 +60,14 @@ pub const AUTH: &str = "/sync/auth";
 const TOLD_ELSEWHERE: [&str; 2] = ["/sync/heartbeat", "/sync/config"];
 
 impl Link {
+    /// Nothing is known yet; if it turns out to be down, it has been since then.
+    pub fn after_outage(began: Option<Timestamp>) -> Self {
+        Self {
+            earlier_outage: began,
+            ..Self::default()
+        }
+    }
+
     /// Whether the Client System answered last time; false while nothing is known.
     pub fn is_connected(&self) -> bool {
         self.connected == Some(true)
@@ -138,7 +150,10 @@ impl Link {
             return None;
         }
         self.connected = Some(connected);
-        self.changed_at = Some(now);
+        let earlier = self.earlier_outage.take().filter(|_| !connected);
+        let began = earlier.map_or(now, |began| began.min(now));
+        self.changed_at = Some(began);
+        self.lasted_before_s = now.whole_seconds_since(began);
         Some(if connected {
             LinkChange::Connected
         } else {
@@ -170,6 +185,7 @@ impl Link {
             held_until,
             next_check_time: None,
             since: self.changed_at,
+            lasted_before_s: self.lasted_before_s,
         }
     }
 }
@@ -207,6 +223,9 @@ pub struct ConnectivityStatus {
     /// When the state last changed.
     #[serde(skip)]
     pub since: Option<Timestamp>,
+    /// Seconds that the state had lasted when this process learned of it: of an outage that a restart did not end.
+    #[serde(skip)]
+    pub lasted_before_s: u64,
 }
 
 impl ConnectivityStatus {

@@ -16,6 +16,7 @@ pub mod json_text;
 pub mod link_probe;
 pub mod local_certificate;
 pub mod meter;
+pub mod outage;
 pub mod outcome;
 pub mod pass;
 pub mod quarantine;

@@ -26,6 +26,13 @@ pub fn cut(words: &str, longest: usize) -> String {
     }
 }
 
+/// Whether a terminal shows the character and does nothing else: neither a control character, nor one that turns the direction
+/// of writing.
+pub fn is_plain(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A number with a comma between its thousands: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use meterit_sync::domain::status::State;
 use serde_json::Value;
 
 use crate::helpers::{Plan, Site};
@@ -94,6 +95,32 @@ async fn parts_of_minutes_before_and_after_a_restart_are_told() {
     assert_eq!(samples[0]["uploaded"], 7, "{samples:?}");
     // Nothing was known of the link before it was first tried.
     assert_eq!(samples[0]["offline_s"], 0, "{samples:?}");
+    site.finish().await;
+}
+
+#[actix::test]
+async fn an_outage_began_when_it_began_whatever_was_restarted_in_it() {
+    let mut site = Plan::default().start_settled(0).await;
+    minute(&site, 0).await;
+    site.simulator.set_down(true);
+    drop(site.control().check_connectivity().await);
+    let began = site.status().since;
+    minute(&site, 1).await;
+    minute(&site, 2).await;
+    site.stop_service().await;
+    site.clock.advance(MINUTE * 3);
+    site.start_service().await;
+    drop(site.control().check_connectivity().await);
+    let status = site.status();
+    assert_eq!(status.state, State::Offline);
+    let apart = (status.since.0 - began.0).num_seconds().abs();
+    assert!(apart <= 60, "{} s", apart);
+    assert!(status.connectivity.downtime >= 4 * 60, "{status:?}");
+    site.simulator.set_down(false);
+    drop(site.control().check_connectivity().await);
+    let uptime = site.status().connectivity.uptime;
+    assert!(uptime < 60, "{uptime} s");
+    site.settled().await;
     site.finish().await;
 }
 

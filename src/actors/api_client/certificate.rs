@@ -283,6 +283,11 @@ pub(super) fn certificate_fault(
     let reason = error.get_ref().and_then(|reason| reason.downcast_ref());
     let Some(Error::InvalidCertificate(reason)) = reason else {
         let words = tls_words(error);
+        if error.kind() == io::ErrorKind::TimedOut {
+            // Whatever is there and speaks no TLS says something, or hangs up.
+            let words = format!("{at} takes connections and then says nothing: {words}");
+            return LinkFault::NoAnswer { words };
+        }
         return LinkFault::Tls { at, words };
     };
     match (Refusal::of(reason), certificate) {

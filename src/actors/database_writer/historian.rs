@@ -95,7 +95,10 @@ impl WriteOperation for WriteLastMinute {
         parts: &DatabaseWriterParts,
     ) -> Result<((), Changes), StoreError> {
         let now = now(parts);
-        if let Some(sample) = sample(parts, minute_of(now), now, uploaded(parts)) {
+        let sample = sample(parts, minute_of(now), now, uploaded(parts));
+        // One that has hardly begun tells nothing, least of all that an outage is over.
+        let has_begun = now.seconds_since(beginning_of(minute_of(now))) >= 1.0;
+        if let Some(sample) = sample.filter(|sample| has_begun || sample.uploaded > 0) {
             transaction.record_sample(&sample).await?;
         }
         Ok(((), Changes::default()))
