@@ -94,7 +94,12 @@ impl Answer {
             let beginning = &self.body[..self.body.len().min(LONGEST_PAGE)];
             without_markup(&String::from_utf8_lossy(beginning))
         });
-        let folded = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+        // A terminal would obey some of what is not plain.
+        let folded = plain
+            .split(|character: char| character.is_whitespace() || !words::is_plain(character))
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
         if folded.is_empty() {
             NO_WORDS.to_owned()
         } else {
@@ -227,6 +232,10 @@ mod tests {
         assert_eq!(
             words("<html><body><h1>413</h1>\n too large</body></html>"),
             "413 too large"
+        );
+        assert_eq!(
+            words(r#"{"message":"no\u001b]0;owned\u0007\u001b[2J\n\u202eAll is well"}"#),
+            "no ]0;owned [2J All is well"
         );
         assert_eq!(words(""), "(no words)");
         assert_eq!(words(&"x".repeat(2000)).chars().count(), 501);

@@ -30,7 +30,7 @@ pub(super) use self::{
     failure::Failure,
     output::{note, print},
     status::{StatusAnswer, ask_status},
-    text::counted,
+    text::{counted, in_lines},
 };
 use super::{duration, exit::Exit};
 

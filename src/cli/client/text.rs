@@ -5,6 +5,7 @@ use std::fmt::Display;
 use serde::Serialize;
 
 pub(in crate::cli) use crate::domain::words::counted;
+use crate::domain::words::is_plain;
 
 /// What stands where there is nothing to tell.
 pub(super) const NOTHING: &str = "–";
@@ -16,10 +17,10 @@ pub(super) fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// Control characters, and those that turn the direction of writing.
-fn is_plain(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// As [`one_line`], for a text of several.
+pub(in crate::cli) fn in_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(one_line).collect();
+    lines.join("\n")
 }
 
 /// The value on one line, or a dash; a text that is there but empty can be seen.

@@ -162,7 +162,7 @@ fn in_short(queue: &QueueShape) -> String {
         .oldest_pending_at
         .map_or_else(String::new, |oldest| format!(", the oldest since {oldest}"));
     format!(
-        "{} waiting{oldest}; {} on their way, {} in quarantine",
+        "{} waiting{oldest}; {} under way, {} in quarantine",
         counted(queue.pending, "reading", "readings"),
         counted(batches, "batch", "batches"),
         counted(set_aside, "reading", "readings"),

@@ -48,7 +48,7 @@ async fn diagnose(
     let now = Clock::system().now().into();
     let collected = Collected::gather(&loaded, &arguments.address, config_file).await;
     let findings = collected.findings();
-    let summary = redaction.apply(&summary(&collected, &findings));
+    let summary = client::in_lines(&redaction.apply(&summary(&collected, &findings)));
     client::print(&summary)?;
     let name = name_at(now);
     let output = arguments
