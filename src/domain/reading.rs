@@ -49,7 +49,7 @@ pub struct Reading {
     /// The unit of `value`; left out where there is none, since the Client System refuses `null`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
-        value_type = String,
+        value_type = Option<String>,
         max_length = 50,
         pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]*$"
     )]
