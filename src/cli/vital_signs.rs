@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use sd_notify::NotifyState;
 
-use crate::{app::Operator, clock::Clock, supervision::pulse::Pulse};
+use crate::{app::Operator, clock::Clock};
 
 /// What is new is told, and the watchdog fed, at least this often.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const LOOKS_WITHOUT_A_SIGN: u32 = 6;
 pub(super) fn give(service: Operator) {
     tell_of_readiness();
     let pulse = service.pulse();
-    std::thread::spawn(move || end_when_silent(&pulse));
+    std::thread::spawn(move || end_when_silent(|| pulse.signs()));
     let watchdog = sd_notify::watchdog_enabled();
     let is_supervised = std::env::var_os("NOTIFY_SOCKET").is_some();
     actix::spawn(async move {
@@ -91,11 +91,11 @@ fn tell_systemd(news: &[NotifyState<'_>]) {
 }
 
 /// No part of a process whose thread hangs can be restarted; the process itself can.
-fn end_when_silent(pulse: &Pulse) {
+fn end_when_silent(signs: impl Fn() -> u64) {
     let (mut last, mut looks) = (u64::MAX, 0);
     while looks < LOOKS_WITHOUT_A_SIGN {
         std::thread::sleep(LOOK_EVERY);
-        let now = pulse.signs();
+        let now = signs();
         looks = if now == last { looks + 1 } else { 0 };
         last = now;
     }
