@@ -52,8 +52,6 @@ pub struct ConnectivityMonitorParts {
     pub api_snapshot: Published<ApiClientSnapshot>,
     /// Where the status is published.
     pub published: Published<ConnectivityStatus>,
-    /// When the outage began in which the process was started; the actor's own restarts know nothing of it.
-    pub earlier_outage: Option<Timestamp>,
     /// What it has in hand.
     pub progress: Progress,
     /// Planned failures.
@@ -76,10 +74,11 @@ struct State {
 }
 
 impl ConnectivityMonitor {
-    /// A monitor that knows nothing yet.
-    pub fn new(mut parts: ConnectivityMonitorParts) -> Self {
+    /// A monitor that knows nothing yet but when the outage began in which the process may have been started. Its own restarts
+    /// do not know that either.
+    pub fn new(earlier_outage: Option<Timestamp>, parts: ConnectivityMonitorParts) -> Self {
         let state = State {
-            link: Link::after_outage(parts.earlier_outage.take()),
+            link: Link::after_outage(earlier_outage),
             ..State::default()
         };
         Self { parts, state }

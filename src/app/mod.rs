@@ -12,11 +12,11 @@ mod reloading;
 mod server;
 mod wiring;
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::AbortHandle,
 };
 
 use self::{
@@ -151,11 +151,8 @@ pub struct App {
     escalations: mpsc::UnboundedReceiver<Escalation>,
     stop: watch::Sender<bool>,
     farewell: Duration,
-    /// The tries to open a database that is not there yet.
-    opening: Option<JoinHandle<()>>,
-    /// The looks after the certificate of the local API.
-    keeping: Option<JoinHandle<()>>,
-    beating: JoinHandle<Infallible>,
+    /// What goes on beside the actors.
+    tasks: Vec<AbortHandle>,
 }
 
 /// Ends a running service from elsewhere.
@@ -216,24 +213,23 @@ impl App {
         let address = (settings.local_api.host, settings.local_api.port);
         let listening = Listening::new(address, &wired.control, &metrics, &door)?;
         let port = listening.port().map_err(StartError::Server)?;
-        let beating = actix::spawn(wired.control.pulse().keep());
-        let keeping = door
-            .certificate
-            .map(|certificate| actix::spawn(certificate.keep(clock.clone())));
-        let opening = match database {
-            Database::Open(_) => None,
-            Database::Awaited(awaited) => {
-                let recall = wired.recall.clone();
-                Some(actix::spawn(async move {
-                    awaited.open(clock).await;
-                    recall.recall().await;
-                }))
-            }
-        };
+        let mut tasks = vec![actix::spawn(wired.control.pulse().keep()).abort_handle()];
+        let tls = door.certificate.is_some();
+        if let Some(certificate) = door.certificate {
+            tasks.push(actix::spawn(certificate.keep(clock.clone())).abort_handle());
+        }
+        if let Database::Awaited(awaited) = database {
+            let recall = wired.recall.clone();
+            let opening = actix::spawn(async move {
+                awaited.open(clock).await;
+                recall.recall().await;
+            });
+            tasks.push(opening.abort_handle());
+        }
         tracing::info!(
             address = %settings.local_api.host,
             port,
-            tls = keeping.is_some(),
+            tls,
             client_system = settings.client_system.api_url,
             proxy = settings.client_system.proxy.as_ref().map(tracing::field::display),
             "the service has started"
@@ -246,9 +242,7 @@ impl App {
             escalations,
             stop: watch::Sender::new(false),
             farewell,
-            opening,
-            keeping,
-            beating,
+            tasks,
         })
     }
 
@@ -297,10 +291,9 @@ impl App {
         serving.abort();
         take_leave(&self.wired, &server, &ending, self.farewell).await;
         self.wired.supervisor.end_all();
-        for task in self.opening.iter().chain(&self.keeping) {
+        for task in &self.tasks {
             task.abort();
         }
-        self.beating.abort();
         // The aborted actors let go of the database only when their tasks have been polled once more.
         tokio::task::yield_now().await;
         self.store.close().await;

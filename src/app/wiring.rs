@@ -210,25 +210,28 @@ pub(super) async fn wire(
             failure_points: failure_points.clone(),
         }),
     );
+    let earlier_outage = outage_under_way(store.as_ref(), clock.now().into()).await;
     supervisor.start(
         monitor,
-        ConnectivityMonitor::new(ConnectivityMonitorParts {
-            settings: live.connectivity.clone(),
-            probed_url: format!("{}/health", settings.client_system.api_url),
-            check_patience: call_patience,
-            clock: clock.clone(),
-            api_client: api_address.clone().recipient(),
-            subscribers: vec![
-                manager_address.clone().recipient(),
-                downloader_address.recipient(),
-            ],
-            events: events.clone(),
-            api_snapshot: api_snapshot.clone(),
-            published: connectivity.clone(),
-            earlier_outage: outage_under_way(store.as_ref(), clock.now().into()).await,
-            progress: Progress::new(longest_standstill),
-            failure_points: failure_points.clone(),
-        }),
+        ConnectivityMonitor::new(
+            earlier_outage,
+            ConnectivityMonitorParts {
+                settings: live.connectivity.clone(),
+                probed_url: format!("{}/health", settings.client_system.api_url),
+                check_patience: call_patience,
+                clock: clock.clone(),
+                api_client: api_address.clone().recipient(),
+                subscribers: vec![
+                    manager_address.clone().recipient(),
+                    downloader_address.recipient(),
+                ],
+                events: events.clone(),
+                api_snapshot: api_snapshot.clone(),
+                published: connectivity.clone(),
+                progress: Progress::new(longest_standstill),
+                failure_points: failure_points.clone(),
+            },
+        ),
     );
     supervisor.start(
         manager,
@@ -312,15 +315,13 @@ pub(super) async fn wire(
 /// As the last minutes before the start tell; none where they cannot be read.
 async fn outage_under_way(store: &dyn SyncStore, now: Timestamp) -> Option<Timestamp> {
     let end = minute_of(now) + 1;
-    for minutes in [outage::LONGEST_GAP + 1, KEPT_MINUTES] {
+    let began_within = async |minutes| {
         let samples = store.samples(end - minutes..end).await.ok()?;
-        // Only where the latest tell of one are all looked through.
-        let began = outage::under_way(&samples, now)?;
-        if minutes == KEPT_MINUTES {
-            return Some(began);
-        }
-    }
-    None
+        outage::under_way(&samples, now)
+    };
+    // Only where the latest tell of one are all looked through.
+    began_within(outage::LONGEST_GAP + 1).await?;
+    began_within(KEPT_MINUTES).await
 }
 
 fn board(clock: &Clock, events: &EventBus) -> Board {

@@ -22,7 +22,7 @@ const LOOKS_WITHOUT_A_SIGN: u32 = 6;
 pub(super) fn give(service: Operator) {
     tell_of_readiness();
     let pulse = service.pulse();
-    std::thread::spawn(move || end_when_silent(|| pulse.signs()));
+    std::thread::spawn(move || end_when_silent(|| pulse.last_sign()));
     let watchdog = sd_notify::watchdog_enabled();
     let is_supervised = std::env::var_os("NOTIFY_SOCKET").is_some();
     actix::spawn(async move {
@@ -91,11 +91,11 @@ fn tell_systemd(news: &[NotifyState<'_>]) {
 }
 
 /// No part of a process whose thread hangs can be restarted; the process itself can.
-fn end_when_silent(signs: impl Fn() -> u64) {
+fn end_when_silent(last_sign: impl Fn() -> u64) {
     let (mut last, mut looks) = (u64::MAX, 0);
     while looks < LOOKS_WITHOUT_A_SIGN {
         std::thread::sleep(LOOK_EVERY);
-        let now = signs();
+        let now = last_sign();
         looks = if now == last { looks + 1 } else { 0 };
         last = now;
     }

@@ -24,11 +24,9 @@ pub enum Health {
 impl Control {
     /// Whether the process is alive and its parts move. If not, only a restart of the process helps.
     pub fn liveness(&self) -> Health {
-        if let Some(silence) = self.pulse().silent_for() {
-            return Health::Troubled(vec![words::silent(silence)]);
-        }
         let now = self.now();
-        self.health(|actor| standstill(actor, now))
+        self.silence()
+            .unwrap_or_else(|| self.health(|actor| standstill(actor, now)))
     }
 
     /// The signs of life of the thread that all actors share.
@@ -38,8 +36,8 @@ impl Control {
 
     /// Whether the Sync Database and all parts can be used. Being offline is ready: readings are kept.
     pub fn readiness(&self) -> Health {
-        if let Some(silence) = self.pulse().silent_for() {
-            return Health::Troubled(vec![words::silent(silence)]);
+        if let Some(silent) = self.silence() {
+            return silent;
         }
         let actors = self.health(|actor| match actor.state {
             ActorState::Running => None,
@@ -63,6 +61,12 @@ impl Control {
                 Health::Troubled(troubles)
             }
         }
+    }
+
+    /// What is troubled where the thread of the actors gives no sign of life: whatever they last said.
+    fn silence(&self) -> Option<Health> {
+        let silence = self.pulse().silent_for()?;
+        Some(Health::Troubled(vec![words::silent(silence)]))
     }
 
     fn health(&self, judge: impl Fn(&ActorStatus) -> Option<String>) -> Health {

@@ -5,6 +5,7 @@ mod error;
 mod health;
 mod hindrances;
 mod ingestion;
+mod problem_kind;
 mod quarantine;
 mod reads;
 mod standing;
@@ -59,11 +60,12 @@ use crate::{
 };
 
 use self::{reads::Questions, standing::Standing};
-pub use error::{ControlError, ProblemKind, ReadingProblem};
+pub use error::{ControlError, ReadingProblem};
 pub use health::Health;
 pub use ingestion::{
     BodyFormat, IncomingLines, MOST_BYTES, MOST_READINGS, parse as parse_readings,
 };
+pub use problem_kind::ProblemKind;
 pub use quarantine::{Selection, Target};
 
 /// Each holds a connection and is told everything.

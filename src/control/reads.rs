@@ -150,8 +150,8 @@ impl Control {
         &self,
         reading: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, ControlError> {
-        let _waiting = self.questions.waiting.try_acquire();
-        let _waiting = _waiting.map_err(|_| ControlError::TooManyQuestions(MOST_QUESTIONS))?;
+        let place = self.questions.waiting.try_acquire();
+        let _place = place.map_err(|_| ControlError::TooManyQuestions(MOST_QUESTIONS))?;
         let in_turn = async {
             let _turn = self.questions.turn.acquire().await;
             reading.await

@@ -21,21 +21,15 @@ const SILENT_AFTER: Duration = BEAT.saturating_mul(3);
 pub struct Pulse {
     /// The machine's, for what is watched is the machine's as well. It stands still while the machine is suspended.
     clock: Clock,
-    signs: Arc<Signs>,
-}
-
-#[derive(Debug, Default)]
-struct Signs {
-    count: AtomicU64,
-    /// When the last one was given, in milliseconds by the clock.
-    last_at: AtomicU64,
+    /// When the last sign was given, in milliseconds by the clock; 0 before the first.
+    last_at: Arc<AtomicU64>,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
         Self {
             clock: Clock::system(),
-            signs: Arc::default(),
+            last_at: Arc::default(),
         }
     }
 }
@@ -45,21 +39,21 @@ impl Pulse {
     pub async fn keep(self) -> Infallible {
         loop {
             let now = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.signs.last_at.store(now, Ordering::Relaxed);
-            self.signs.count.fetch_add(1, Ordering::Relaxed);
+            self.last_at.store(now.max(1), Ordering::Relaxed);
             self.clock.sleep(BEAT).await;
         }
     }
 
-    /// How many signs of life there were.
-    pub fn signs(&self) -> u64 {
-        self.signs.count.load(Ordering::Relaxed)
+    /// The time of the last sign of life, in milliseconds: another one with every sign.
+    pub fn last_sign(&self) -> u64 {
+        self.last_at.load(Ordering::Relaxed)
     }
 
     /// For how long there was none, if that is too long; nothing before the first.
     pub fn silent_for(&self) -> Option<Duration> {
-        let last_at = Duration::from_millis(self.signs.last_at.load(Ordering::Relaxed));
-        let silence = self.clock.elapsed().saturating_sub(last_at);
-        (self.signs() > 0 && silence > SILENT_AFTER).then_some(silence)
+        let last_sign = self.last_sign();
+        let elapsed = self.clock.elapsed();
+        let silence = elapsed.saturating_sub(Duration::from_millis(last_sign));
+        (last_sign > 0 && silence > SILENT_AFTER).then_some(silence)
     }
 }
