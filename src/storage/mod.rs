@@ -18,7 +18,7 @@ pub use crate::domain::store::{
     Window,
 };
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, slice};
 
 use async_trait::async_trait;
 
@@ -66,6 +66,26 @@ pub enum RowVersions {
     /// The transactions that wrote them, ascending: whoever touches a row since is another one.
     WrittenBy(Vec<u32>),
 }
+
+/// A batch that the Client System has stored.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredBatch<'a> {
+    /// Its key.
+    pub key: &'a IdempotencyKey,
+    /// The epoch in which it was sent.
+    pub epoch: u32,
+    /// Its readings.
+    pub ids: &'a ReadingIds,
+    /// By what can be told that they are as they were.
+    pub versions: &'a RowVersions,
+    /// They are marked as synchronized instead of deleted.
+    pub is_kept: bool,
+    /// When it was stored.
+    pub now: Timestamp,
+}
+
+/// Takes rows in, and tells whether it wants more.
+pub type TakeRows = Box<dyn FnMut(Vec<RawReading>) -> bool + Send>;
 
 /// What an engine knows of the number of pending readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,14 +149,16 @@ pub trait SyncStore: Send + Sync {
     async fn queue_bounds(&self) -> Result<QueueBounds, StoreError>;
     /// The lowest id of a pending reading above `after`.
     async fn next_pending(&self, after: ReadingId) -> Result<Option<ReadingId>, StoreError>;
-    /// Up to `limit` pending readings with ids above `after`, ascending, as they lie there: what a claim is likely to find.
-    /// None where it is no better to read them now than in the claim.
+    /// Reads pending readings with ids above `after`, ascending, as they lie there: what claims are likely to find. Hands up
+    /// to `limit` at a time to `take`, on the thread that reads, for as long as that wants more and there are so many. Reads
+    /// nothing where it is no better to do so now than in the claim.
     async fn read_ahead(
         &self,
         _after: ReadingId,
         _limit: usize,
-    ) -> Result<Option<Vec<RawReading>>, StoreError> {
-        Ok(None)
+        _take: TakeRows,
+    ) -> Result<(), StoreError> {
+        Ok(())
     }
     /// Pending readings with ids in the stretch. Reads at most the stretch's rows.
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError>;
@@ -260,12 +282,21 @@ pub trait StoreTransaction: Send {
     async fn foreign_mark(&mut self) -> Result<Option<ForeignMark>, StoreError> {
         Ok(None)
     }
-    /// Whether all of these are still pending and no manifest of any instance holds one; asked only where there is a mark.
-    async fn are_claimable(&mut self, _ids: &ReadingIds) -> Result<bool, StoreError> {
+    /// Whether all of these are pending, unless that is known, and no manifest of any instance holds one; asked only where
+    /// there is a mark.
+    async fn are_claimable(
+        &mut self,
+        _ids: &ReadingIds,
+        _are_pending: bool,
+    ) -> Result<bool, StoreError> {
         Ok(false)
     }
+    /// Writes manifests with their bodies.
+    async fn insert_manifests(&mut self, batches: &[Batch]) -> Result<(), StoreError>;
     /// Writes a manifest with its body.
-    async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError>;
+    async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.insert_manifests(slice::from_ref(batch)).await
+    }
     /// Makes the manifests of instances that are gone this instance's own; returns the live ones. Parts and
     /// suspects, of which nothing is stored for certain, are removed instead.
     async fn take_over(&mut self) -> Result<Vec<IdempotencyKey>, StoreError>;
@@ -285,6 +316,15 @@ pub trait StoreTransaction: Send {
         versions: &RowVersions,
         now: Timestamp,
     ) -> Result<u64, StoreError>;
+    /// Settles a batch that is stored, all at once: its readings leave the queue, its manifest goes, the operation log tells.
+    /// False, and nothing done, where its readings are not certainly as they were, and where the engine has no quicker way
+    /// than step by step.
+    ///
+    /// # Errors
+    /// As well where something has kept part of it, or it was settled before: then step by step it is.
+    async fn settle_as_read(&mut self, _batch: &StoredBatch<'_>) -> Result<bool, StoreError> {
+        Ok(false)
+    }
     /// The rows that have these ids now, ascending, whatever they hold and whoever put them there. Nobody else changes them
     /// before this transaction ends.
     async fn lock_rows(&mut self, ids: &ReadingIds) -> Result<Vec<RawReading>, StoreError>;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::{
     Attendance, Flight, ForeignMark, QueueBounds, QueueLength, StoreTransaction, SyncStore,
+    TakeRows,
 };
 use crate::domain::{
     batch::{Batch, IdempotencyKey, Manifest},
@@ -15,7 +16,7 @@ use crate::domain::{
     history::Sample,
     meter::Meter,
     quarantine::{QuarantineFilter, QuarantinedReading},
-    reading::{RawReading, ReadingId, ReadingRow},
+    reading::{ReadingId, ReadingRow},
     store::{Fact, Page, Reserve, Salvage, StoreError, Window},
     sync_log::{SyncLogEntry, SyncStats},
     timestamp::Timestamp,
@@ -90,8 +91,9 @@ impl SyncStore for WaitingStore {
         &self,
         after: ReadingId,
         limit: usize,
-    ) -> Result<Option<Vec<RawReading>>, StoreError> {
-        self.store()?.read_ahead(after, limit).await
+        take: TakeRows,
+    ) -> Result<(), StoreError> {
+        self.store()?.read_ahead(after, limit, take).await
     }
 
     async fn flight(&self) -> Result<Flight, StoreError> {

@@ -1,14 +1,36 @@
 //! Readings in JSON as they are sent, byte for byte what serde makes of them, at a fifth of its instructions: it looks at every
 //! character by itself, and at every number twice.
 
-use crate::domain::{json_text::has_to_be_escaped, reading::Reading};
+use std::ops::Range;
+
+use crate::domain::{json_text::has_to_be_escaped, reading::Reading, timestamp::Timestamp};
 
 /// A reading in JSON is about as long.
 const LIKELY_BYTES: usize = 144;
 
 /// The body that carries these readings, in their order.
 pub(super) fn write(readings: &[Reading]) -> Vec<u8> {
-    write_each(readings, write_reading)
+    let mut last = LastTime::default();
+    write_each(readings, |json, reading| {
+        write_reading(json, reading, &mut last)
+    })
+}
+
+/// Readings that were taken together mostly come together: where in the body the time of the one before was written.
+#[derive(Default)]
+struct LastTime(Option<(Timestamp, Range<usize>)>);
+
+impl LastTime {
+    fn write(&mut self, json: &mut Vec<u8>, time: Timestamp) {
+        match &self.0 {
+            Some((last, at)) if *last == time => json.extend_from_within(at.clone()),
+            _ => {
+                let start = json.len();
+                time.write_to(json);
+                self.0 = Some((time, start..json.len()));
+            }
+        }
+    }
 }
 
 /// The same of readings in JSON that were taken out of such a body.
@@ -18,7 +40,7 @@ pub(super) fn write_kept(readings: &[&str]) -> Vec<u8> {
     })
 }
 
-fn write_each<T>(readings: &[T], write: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8> {
+fn write_each<T>(readings: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
     let mut json = Vec::with_capacity(readings.len() * LIKELY_BYTES);
     json.extend_from_slice(b"{\"readings\":[");
     for (index, reading) in readings.iter().enumerate() {
@@ -31,11 +53,11 @@ fn write_each<T>(readings: &[T], write: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8> {
     json
 }
 
-fn write_reading(json: &mut Vec<u8>, reading: &Reading) {
+fn write_reading(json: &mut Vec<u8>, reading: &Reading, last: &mut LastTime) {
     json.extend_from_slice(b"{\"meter_external_id\":");
     write_text(json, &reading.meter_external_id);
     json.extend_from_slice(b",\"timestamp\":\"");
-    reading.timestamp.write_to(json);
+    last.write(json, reading.timestamp);
     json.extend_from_slice(b"\",\"data_point\":");
     write_text(json, &reading.data_point);
     json.extend_from_slice(b",\"value\":");
@@ -64,10 +86,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{timestamp::Timestamp, value::ReadingValue};
+    use crate::domain::value::ReadingValue;
 
     fn reading() -> impl Strategy<Value = Reading> {
         let time = (-70_000_000_000_i64..260_000_000_000, 0..1_000_000_000_u32);
+        // Readings that were taken together lie side by side.
+        let time = prop_oneof![time, Just((1_767_225_600, 0))];
         let parts = (any::<String>(), time, "[a-z\"\\\\é\n ]{0,9}", any::<f64>());
         (parts, proptest::option::of(any::<String>())).prop_filter_map(
             "a time and a number",

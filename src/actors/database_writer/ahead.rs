@@ -4,7 +4,8 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    sync::Arc,
+    ops::RangeInclusive,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -118,6 +119,9 @@ pub struct Ahead {
 #[derive(Debug)]
 struct Drafts {
     limit: usize,
+    after: ReadingId,
+    /// Something with such ids was taken out of the queue since.
+    is_touched: bool,
     /// Nothing that was read has changed for as long as this has not.
     mark: ForeignMark,
     work: JoinHandle<Vec<Built>>,
@@ -136,6 +140,15 @@ impl Ahead {
         self.is_disturbed.set(is_disturbed);
         if is_disturbed {
             self.disturbed_at.set(Some(now));
+        }
+    }
+
+    /// These were taken out of the queue by this instance, which moves no mark.
+    pub(super) fn note_removed(&self, removed: &[ReadingIds]) {
+        if let Some(drafts) = self.drafts.borrow_mut().as_mut() {
+            let is_behind = |run: &RangeInclusive<ReadingId>| *run.end() > drafts.after;
+            let mut runs = removed.iter().filter_map(|ids| ids.runs().last());
+            drafts.is_touched |= runs.any(is_behind);
         }
     }
 
@@ -160,6 +173,8 @@ impl Ahead {
         let work = build_on(parts.store.clone(), parts.compression(), after, limit, most);
         self.drafts.replace(Some(Drafts {
             limit,
+            after,
+            is_touched: false,
             mark,
             work: actix::spawn(work),
         }));
@@ -179,6 +194,7 @@ impl Ahead {
         let Some(drafts) = drafts.filter(is_apt) else {
             return Ok(Vec::new());
         };
+        let is_pending = !drafts.is_touched;
         // What went wrong ahead of time is met again by the claim itself.
         let mut built = drafts.work.await.unwrap_or_default();
         built.truncate(claim.most);
@@ -186,8 +202,9 @@ impl Ahead {
             return Ok(built);
         }
         let ids = built.iter().flat_map(|built| built.reading_ids.iter());
-        // What this instance did itself moves no mark.
-        let is_left = transaction.are_claimable(&ids.collect()).await?;
+        let is_left = transaction
+            .are_claimable(&ids.collect(), is_pending)
+            .await?;
         Ok(if is_left { built } else { Vec::new() })
     }
 }
@@ -196,23 +213,20 @@ impl Ahead {
 async fn build_on(
     store: Arc<dyn SyncStore>,
     compression: Compression,
-    mut after: ReadingId,
+    after: ReadingId,
     limit: usize,
     most: usize,
 ) -> Vec<Built> {
-    let mut all = Vec::with_capacity(most);
-    while all.len() < most {
-        let Ok(Some(rows)) = store.read_ahead(after, limit).await else {
-            break;
-        };
-        match (rows.len() == limit, rows.last().map(|row| row.id)) {
-            (true, Some(last)) => after = last,
-            _ => break,
-        }
-        match build(rows, compression).await {
-            Ok(built) if built.unreadable.is_empty() => all.push(built),
-            _ => break,
-        }
-    }
-    all
+    let (tell, told) = mpsc::channel();
+    let mut wanted = most;
+    let take = move |rows| {
+        let built = build_here(rows, compression);
+        wanted -= 1;
+        let is_readable = built.unreadable.is_empty();
+        // Whoever asked may have gone.
+        is_readable && tell.send(built).is_ok() && wanted > 0
+    };
+    // What went wrong is met again by the claim itself.
+    let _ = store.read_ahead(after, limit, Box::new(take)).await;
+    told.try_iter().collect()
 }

@@ -2,17 +2,17 @@
 //! and lets its ids begin anew gives them to other readings while a batch is on its way. What became of the batch says nothing
 //! about these, and they stay. A reading whose value is corrected meanwhile is still the same one, and counts as sent.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use crate::{
     domain::{
-        batch::{Batch, IdempotencyKey},
+        batch::{Batch, IdempotencyKey, Manifest},
         reading::RawReading,
         reading_ids::ReadingIds,
         store::StoreError,
         timestamp::Timestamp,
     },
-    storage::{RowVersions, StoreTransaction},
+    storage::{RowVersions, StoreTransaction, StoredBatch},
     upstream::body,
 };
 
@@ -21,23 +21,31 @@ const MOST: usize = 1_024;
 
 /// By what the engine may tell at once that the rows of a batch are untouched. It lives no longer than the process.
 #[derive(Debug, Default)]
-pub struct AsRead(RefCell<HashMap<IdempotencyKey, RowVersions>>);
+pub struct AsRead(RefCell<HashMap<IdempotencyKey, Rc<Noted>>>);
+
+/// What was noted of a batch when it was claimed.
+#[derive(Debug)]
+struct Noted {
+    ids: ReadingIds,
+    versions: RowVersions,
+}
 
 impl AsRead {
-    pub(super) fn note(&self, key: IdempotencyKey, versions: RowVersions) {
+    pub(super) fn note(&self, manifest: &Manifest, versions: RowVersions) {
         let mut known = self.0.borrow_mut();
         if known.len() >= MOST {
             // Among them are some whose claim never came to be.
             known.clear();
         }
-        known.insert(key, versions);
+        let ids = manifest.reading_ids.clone();
+        let noted = Rc::new(Noted { ids, versions });
+        known.insert(manifest.key.clone(), noted);
     }
 
     /// What was noted about a batch goes for another that is made of its readings.
-    pub(super) fn note_part(&self, whole: &IdempotencyKey, part: &IdempotencyKey) {
-        let versions = self.0.borrow().get(whole).cloned();
-        if let Some(versions) = versions {
-            self.note(part.clone(), versions);
+    pub(super) fn note_part(&self, whole: &IdempotencyKey, part: &Manifest) {
+        if let Some(noted) = self.of(whole) {
+            self.note(part, noted.versions.clone());
         }
     }
 
@@ -45,8 +53,37 @@ impl AsRead {
         self.0.borrow_mut().remove(key);
     }
 
-    fn of(&self, key: &IdempotencyKey) -> Option<RowVersions> {
+    fn of(&self, key: &IdempotencyKey) -> Option<Rc<Noted>> {
         self.0.borrow().get(key).cloned()
+    }
+
+    /// Settles a batch that is stored without a look at it, where its rows are as they were. The ids of its readings, unless
+    /// it has to be looked at.
+    pub(super) async fn settle(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        key: &IdempotencyKey,
+        epoch: u32,
+        is_kept: bool,
+        now: Timestamp,
+    ) -> Result<Option<ReadingIds>, StoreError> {
+        let Some(noted) = self.of(key) else {
+            return Ok(None);
+        };
+        let batch = StoredBatch {
+            key,
+            epoch,
+            ids: &noted.ids,
+            versions: &noted.versions,
+            is_kept,
+            now,
+        };
+        let settled = transaction.settle_as_read(&batch).await;
+        if !matches!(settled, Ok(false)) {
+            // After a failure the next try looks more closely.
+            self.forget(key);
+        }
+        Ok(settled?.then(|| noted.ids.clone()))
     }
 
     /// Takes the readings of a batch that is stored out of the queue: deletes them, or marks them as synchronized `at` a time.
@@ -58,10 +95,11 @@ impl AsRead {
         at: Option<Timestamp>,
     ) -> Result<ReadingIds, StoreError> {
         let ids = &batch.manifest.reading_ids;
-        if let Some(versions) = self.of(&batch.manifest.key) {
+        if let Some(noted) = self.of(&batch.manifest.key) {
+            let versions = &noted.versions;
             let taken_out = match at {
-                None => transaction.delete_as_read(ids, &versions).await?,
-                Some(now) => transaction.mark_as_read(ids, &versions, now).await?,
+                None => transaction.delete_as_read(ids, versions).await?,
+                Some(now) => transaction.mark_as_read(ids, versions, now).await?,
             };
             if taken_out == ids.len() as u64 {
                 return Ok(ids.clone());

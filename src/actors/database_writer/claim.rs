@@ -11,6 +11,7 @@ use super::{
 use crate::{
     domain::{
         batch::{Batch, ClaimOrder, Manifest, ManifestState},
+        reading_ids::ReadingIds,
         store::StoreError,
     },
     messages::database_writer::{ClaimBatches, Claimed},
@@ -55,10 +56,7 @@ impl WriteOperation for ClaimBatches {
             read_on(self, last, mark, parts);
         }
         note_last_readings(self, &mut built, transaction, parts).await?;
-        let mut batches = Vec::with_capacity(built.len());
-        for built in built {
-            batches.push(claim.write(built, transaction, parts).await?);
-        }
+        let batches = claim.write(built, transaction, parts).await?;
         let claimed = Claimed {
             batches,
             unreadable: claim.unreadable,
@@ -133,36 +131,48 @@ impl Claim {
 
     async fn write(
         &mut self,
-        built: Built,
+        built: Vec<Built>,
         transaction: &mut dyn StoreTransaction,
         parts: &DatabaseWriterParts,
-    ) -> Result<Batch, StoreError> {
-        let key = new_key();
-        let manifest = Manifest {
-            root: key.clone(),
-            key,
-            reading_ids: built.reading_ids,
-            // The manifest is durable before the first byte is sent, so from here on it may have been.
-            attempts: 1,
-            failed_passes: 0,
-            state: ManifestState::Live,
-            last_error: None,
-            last_status: None,
-            claimed_at: now(parts),
-            epoch: 0,
-        };
-        let batch = Batch {
-            manifest,
-            body: built.body,
-        };
-        transaction.insert_manifest(&batch).await?;
-        let marked = self.mark.map(RowVersions::AllAt);
-        if let Some(versions) = marked.or(built.writers.map(RowVersions::WrittenBy)) {
-            parts.as_read.note(batch.manifest.key.clone(), versions);
+    ) -> Result<Vec<Batch>, StoreError> {
+        let (mut batches, mut versions) = (Vec::new(), Vec::new());
+        for built in built {
+            let marked = self.mark.map(RowVersions::AllAt);
+            versions.push(marked.or(built.writers.map(RowVersions::WrittenBy)));
+            batches.push(Batch {
+                manifest: manifest(built.reading_ids, parts),
+                body: built.body,
+            });
         }
+        let Some(last) = batches.last() else {
+            return Ok(batches);
+        };
         self.changes.bookkeeping = true;
-        self.changes.claimed_through = batch.manifest.reading_ids.iter().last();
-        Ok(batch)
+        self.changes.claimed_through = last.manifest.reading_ids.iter().last();
+        transaction.insert_manifests(&batches).await?;
+        for (batch, versions) in batches.iter().zip(versions) {
+            if let Some(versions) = versions {
+                parts.as_read.note(&batch.manifest, versions);
+            }
+        }
+        Ok(batches)
+    }
+}
+
+fn manifest(reading_ids: ReadingIds, parts: &DatabaseWriterParts) -> Manifest {
+    let key = new_key();
+    Manifest {
+        root: key.clone(),
+        key,
+        reading_ids,
+        // The manifest is durable before the first byte is sent, so from here on it may have been.
+        attempts: 1,
+        failed_passes: 0,
+        state: ManifestState::Live,
+        last_error: None,
+        last_status: None,
+        claimed_at: now(parts),
+        epoch: 0,
     }
 }
 

@@ -260,7 +260,10 @@ async fn write_once(
             transaction.set_savepoint().await.map_err(Failed::All)?;
         }
         match pending.apply(transaction.as_mut(), parts).await {
-            Ok(own) => changes.absorb(own),
+            Ok(own) => {
+                parts.ahead.note_removed(&own.removed);
+                changes.absorb(own);
+            }
             Err(_) if with_savepoints => {
                 let returned = transaction.return_to_savepoint().await;
                 returned.map_err(Failed::All)?;

@@ -37,8 +37,12 @@ impl WriteOperation for SettleBatch {
         parts: &DatabaseWriterParts,
     ) -> Result<(Settled, Changes), StoreError> {
         parts.failure_points.pass("database_writer.settle");
-        let batch = if self.settlement == Settlement::Stored {
-            // The usual outcome, and the only one that needs nothing more of the manifest than its readings.
+        let is_stored = self.settlement == Settlement::Stored;
+        if is_stored && let Some(done) = self.settle_as_read(transaction, parts).await? {
+            return Ok(done);
+        }
+        let batch = if is_stored {
+            // Nothing more of the manifest is needed than its readings.
             transaction.take_batch(&self.key, self.epoch).await?
         } else {
             let batch = transaction.batch(&self.key).await?;
@@ -59,6 +63,35 @@ impl WriteOperation for SettleBatch {
         settling.carry_out(&self.settlement).await?;
         settling.changes.delivered = settling.settled.delivered;
         Ok((settling.settled, settling.changes))
+    }
+}
+
+impl SettleBatch {
+    /// The usual outcome, and usually nobody has touched the readings meanwhile.
+    async fn settle_as_read(
+        &self,
+        transaction: &mut dyn StoreTransaction,
+        parts: &DatabaseWriterParts,
+    ) -> Result<Option<(Settled, Changes)>, StoreError> {
+        let is_kept = parts.settings.keep_synchronized;
+        let settled = parts
+            .as_read
+            .settle(transaction, &self.key, self.epoch, is_kept, now(parts));
+        let Some(ids) = settled.await? else {
+            return Ok(None);
+        };
+        let delivered = ids.len() as u64;
+        let settled = Settled {
+            delivered,
+            ..Settled::default()
+        };
+        let changes = Changes {
+            removed: vec![ids],
+            bookkeeping: true,
+            delivered,
+            ..Changes::default()
+        };
+        Ok(Some((settled, changes)))
     }
 }
 
@@ -181,7 +214,7 @@ impl Settling<'_> {
 
     async fn insert_part(&mut self, manifest: Manifest, json: &[u8]) -> Result<(), StoreError> {
         let as_read = &self.parts.as_read;
-        as_read.note_part(&self.batch.manifest.key, &manifest.key);
+        as_read.note_part(&self.batch.manifest.key, &manifest);
         let body = body::compress(json, self.parts.compression()).into();
         self.transaction
             .insert_manifest(&Batch { manifest, body })
@@ -349,7 +382,7 @@ impl WriteOperation for JudgeSuspects {
     ) -> Result<(Settled, Changes), StoreError> {
         match self {
             Self::Condemn(root) => condemn(transaction, parts, root.as_ref()).await,
-            Self::Release { except } => release(transaction, except).await,
+            Self::Release { except } => release(transaction, parts, except).await,
         }
     }
 }
@@ -416,6 +449,7 @@ fn entries_of(suspect: &Manifest, present: &ReadingIds) -> Vec<QuarantineEntry> 
 
 async fn release(
     transaction: &mut dyn StoreTransaction,
+    parts: &DatabaseWriterParts,
     except: &[IdempotencyKey],
 ) -> Result<(Settled, Changes), StoreError> {
     let mut changes = Changes::default();
@@ -424,6 +458,7 @@ async fn release(
             if state == ManifestState::Suspect && except.contains(&manifest.root) {
                 continue;
             }
+            parts.as_read.forget(&manifest.key);
             transaction.remove_manifest(&manifest.key).await?;
             changes.bookkeeping = true;
         }

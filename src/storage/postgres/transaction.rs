@@ -164,11 +164,14 @@ impl StoreTransaction for PostgresTransaction {
         self.noted(result)
     }
 
-    async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    async fn insert_manifests(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
         let instance = Arc::clone(&self.instance);
-        let result = manifests::insert(self.connection()?, &instance, batch).await;
         self.has_claimed = true;
-        self.noted(result)
+        for batch in batches {
+            let result = manifests::insert(self.connection()?, &instance, batch).await;
+            self.noted(result)?;
+        }
+        Ok(())
     }
 
     async fn take_over(&mut self) -> Result<Vec<IdempotencyKey>, StoreError> {

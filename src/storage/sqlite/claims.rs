@@ -14,7 +14,7 @@ use crate::{
         reading_ids::ReadingIds,
     },
     storage::{
-        ForeignMark, StoreError, errors,
+        ForeignMark, StoreError, TakeRows, errors,
         holding::{HeldIds, PendingRows},
         workbench::at_workbench,
     },
@@ -51,12 +51,20 @@ async fn held_ids(connection: &mut SqliteConnection) -> Result<HeldIds, StoreErr
     Ok(HeldIds::new(&held))
 }
 
-/// Whether all of these are pending and no manifest holds one. Those that lie scattered are not looked at.
+/// Whether all of these are pending, unless that is known, and no manifest holds one. Those that lie scattered are not
+/// looked at.
 pub(super) async fn are_claimable(
     connection: &mut SqliteConnection,
     ids: &ReadingIds,
+    are_pending: bool,
 ) -> Result<bool, StoreError> {
-    if ids.runs().len() > MOST_RUNS || held_ids(connection).await?.has_any_of(ids) {
+    if held_ids(connection).await?.has_any_of(ids) {
+        return Ok(false);
+    }
+    if are_pending {
+        return Ok(true);
+    }
+    if ids.runs().len() > MOST_RUNS {
         return Ok(false);
     }
     let mut pending = 0;
@@ -96,14 +104,29 @@ pub(super) async fn foreign_mark(
     })
 }
 
-/// Up to `limit` pending rows with ids above `after`, ascending.
+/// Hands pending rows with ids above `after` to `take`, ascending and `limit` at a time, until it wants no more or there are
+/// fewer. What it does with them is done on the thread that read them: to change threads costs as much as to read dozens.
 pub(super) async fn pending_after(
-    reader: PoolConnection<Sqlite>,
-    after: ReadingId,
+    mut reader: PoolConnection<Sqlite>,
+    mut after: ReadingId,
     limit: usize,
-) -> Result<Vec<RawReading>, StoreError> {
-    let question = Question::PendingAfter(after, limit);
-    read_aside(reader, question).await?.1
+    mut take: TakeRows,
+) -> Result<(), StoreError> {
+    let runtime = Handle::current();
+    at_workbench(move || {
+        loop {
+            let rows = runtime.block_on(plain_rows::pending_nearby(&mut reader, after, limit))?;
+            let Some(last) = rows.last().filter(|_| rows.len() == limit) else {
+                break;
+            };
+            after = last.id;
+            if !take(rows) {
+                break;
+            }
+        }
+        Ok(())
+    })
+    .await?
 }
 
 struct Queue<'a>(&'a mut Option<Transaction<'static, Sqlite>>);

@@ -1,6 +1,12 @@
 //! The table `upload_manifests`.
 
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use std::sync::{Arc, LazyLock};
+
+use sqlx::{
+    Row, Sqlite, SqliteConnection,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 use super::cells;
 use crate::{
@@ -14,13 +20,42 @@ use crate::{
 /// One process serves the queue, so no manifest ever changes hands.
 pub(super) const EPOCH: u32 = 0;
 
-/// Writes a manifest with its body.
+/// Rows per statement, as many as a claim mostly brings.
+const CHUNKS: [usize; 2] = [8, 1];
+
+static INSERTS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    CHUNKS.map(|rows| {
+        let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        format!(
+            "{}{}",
+            include_str!("queries/insert_manifests.sql"),
+            vec![row; rows].join(",")
+        )
+    })
+});
+
+/// Writes manifests with their bodies.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
-    batch: &Batch,
+    batches: &[Batch],
 ) -> Result<(), StoreError> {
+    let mut rest = batches;
+    for (size, statement) in CHUNKS.into_iter().zip(INSERTS.iter()) {
+        while let Some((chunk, remaining)) = rest.split_at_checked(size) {
+            let query = sqlx::query(statement.as_str());
+            let query = chunk.iter().fold(query, bind);
+            query.execute(&mut *connection).await?;
+            rest = remaining;
+        }
+    }
+    Ok(())
+}
+
+type Insert = Query<'static, Sqlite, SqliteArguments>;
+
+fn bind(query: Insert, batch: &Batch) -> Insert {
     let manifest = &batch.manifest;
-    sqlx::query(include_str!("queries/insert_manifest.sql"))
+    query
         .bind(manifest.key.0.clone())
         .bind(manifest.root.0.clone())
         .bind(manifest.state.name())
@@ -31,10 +66,7 @@ pub(super) async fn insert(
         .bind(manifest.claimed_at.to_stored())
         .bind(i64::try_from(batch.len()).unwrap_or(i64::MAX))
         .bind(manifest.reading_ids.encode())
-        .bind(batch.body.to_vec())
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(Arc::clone(&batch.body))
 }
 
 /// All of them, oldest first, without bodies.

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::queue;
 use crate::{
     domain::{reading::ReadingId, reading_ids::ReadingIds, timestamp::Timestamp},
-    storage::{StoreError, errors},
+    storage::{StoreError, StoredBatch, errors},
 };
 
 /// From this length on a run is worth a statement of its own.
@@ -31,6 +31,42 @@ const COUNT_RETRY: Action = Action {
     on_run: include_str!("queries/retry_reading_run.sql"),
     on_list: include_str!("queries/retry_reading_list.sql"),
 };
+
+/// Settles a batch whose readings lie in one run, all in one go, since every statement takes two changes of threads. False, and
+/// nothing done, where they do not.
+///
+/// # Errors
+/// Where not exactly its manifest and its readings went, which leaves what is to be done to those who look more closely.
+pub(super) async fn settle(
+    connection: &mut SqliteConnection,
+    batch: &StoredBatch<'_>,
+) -> Result<bool, StoreError> {
+    let [run] = batch.ids.runs() else {
+        return Ok(false);
+    };
+    let statements = if batch.is_kept {
+        include_str!("queries/settle_by_marking.sql")
+    } else {
+        include_str!("queries/settle_by_deleting.sql")
+    };
+    let size = batch.ids.len();
+    let rows = sqlx::query(statements)
+        .bind(batch.key.0.clone())
+        .bind(*run.start())
+        .bind(*run.end())
+        .bind(i64::try_from(size).unwrap_or(i64::MAX))
+        .bind(batch.now.to_stored())
+        .execute(connection)
+        .await?
+        .rows_affected();
+    // Besides the readings the manifest's, and that of the operation log.
+    if rows == size as u64 + 2 {
+        return Ok(true);
+    }
+    Err(StoreError::Failed(format!(
+        "of a batch with {size} readings {rows} rows were touched, which would leave some of it behind"
+    )))
+}
 
 /// Deletes readings.
 pub(super) async fn delete_readings(

@@ -15,13 +15,13 @@ use crate::{
         history::Sample,
         meter::Meter,
         quarantine::{QuarantineFilter, QuarantinedReading},
-        reading::{RawReading, ReadingId, ReadingRow},
+        reading::{ReadingId, ReadingRow},
         sync_log::{SyncLogEntry, SyncStats},
         timestamp::Timestamp,
     },
     storage::{
         Attendance, Fact, Flight, ForeignMark, Page, QueueBounds, QueueLength, Reserve, Salvage,
-        StoreError, StoreTransaction, SyncStore, Window,
+        StoreError, StoreTransaction, SyncStore, TakeRows, Window,
     },
 };
 
@@ -94,9 +94,10 @@ impl SyncStore for SqliteStore {
         &self,
         after: ReadingId,
         limit: usize,
-    ) -> Result<Option<Vec<RawReading>>, StoreError> {
-        let answer = claims::pending_after(self.reader().await?, after, limit).await;
-        self.damage.note(answer).map(Some)
+        take: TakeRows,
+    ) -> Result<(), StoreError> {
+        let answer = claims::pending_after(self.reader().await?, after, limit, take).await;
+        self.damage.note(answer)
     }
 
     async fn count_pending(&self, stretch: Stretch) -> Result<u64, StoreError> {

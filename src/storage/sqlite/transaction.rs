@@ -21,7 +21,7 @@ use crate::{
     },
     storage::{
         Fact, ForeignMark, Ingested, QuarantineActionResult, QuarantineEntry, RowVersions,
-        StoreError, StoreTransaction,
+        StoreError, StoreTransaction, StoredBatch,
     },
 };
 
@@ -157,8 +157,12 @@ impl StoreTransaction for SqliteTransaction {
         Ok(self.mark)
     }
 
-    async fn are_claimable(&mut self, ids: &ReadingIds) -> Result<bool, StoreError> {
-        let done = claims::are_claimable(self.connection()?, ids).await;
+    async fn are_claimable(
+        &mut self,
+        ids: &ReadingIds,
+        are_pending: bool,
+    ) -> Result<bool, StoreError> {
+        let done = claims::are_claimable(self.connection()?, ids, are_pending).await;
         self.damage.note(done)
     }
 
@@ -193,8 +197,16 @@ impl StoreTransaction for SqliteTransaction {
         self.damage.note(done)
     }
 
-    async fn insert_manifest(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let done = manifests::insert(self.connection()?, batch).await;
+    async fn insert_manifests(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
+        let done = manifests::insert(self.connection()?, batches).await;
+        self.damage.note(done)
+    }
+
+    async fn settle_as_read(&mut self, batch: &StoredBatch<'_>) -> Result<bool, StoreError> {
+        if batch.epoch != manifests::EPOCH || !self.is_as_at(batch.versions).await? {
+            return Ok(false);
+        }
+        let done = settlement::settle(self.connection()?, batch).await;
         self.damage.note(done)
     }
 

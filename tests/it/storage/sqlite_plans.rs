@@ -33,6 +33,10 @@ async fn the_queue_is_never_scanned() {
         claim,
         ["SEARCH meter_readings USING INDEX meter_readings_pending (id>?)"]
     );
+    // Of which a bounded stretch is read.
+    let ahead = plan(&site, query!("read_ahead")).await;
+    let along = "SEARCH meter_readings USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    assert_eq!(ahead, [along]);
     let count = plan(&site, query!("count_pending")).await;
     assert_eq!(
         count,

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Batches that are claimed at once when half as many are left: what shares a commit costs less.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 struct Upload {
     attempt: Attempt,

@@ -50,6 +50,7 @@ macro_rules! conformance_suite {
             quarantine::discarded_readings_leave_an_audit,
             quarantine::thousands_return_at_once,
             records::manifests_survive_a_restart,
+            records::many_manifests_are_written_at_once,
             records::what_is_on_its_way_is_known,
             records::manifests_are_found_by_state_and_root,
             records::facts_are_remembered_and_forgotten,

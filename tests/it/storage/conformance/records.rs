@@ -52,6 +52,34 @@ pub async fn manifests_survive_a_restart(site: &dyn Site) {
     assert!(database.batch(&key("a")).await.unwrap().is_none());
 }
 
+pub async fn many_manifests_are_written_at_once(site: &dyn Site) {
+    let database = site.open().await;
+    let numbers = 1..=19_i64;
+    let batches: Vec<_> = numbers
+        .map(|number| {
+            batch(
+                &format!("batch {number}"),
+                &number.to_string(),
+                ManifestState::Live,
+            )
+        })
+        .collect();
+    let mut transaction = database.begin().await.unwrap();
+    transaction.insert_manifests(&[]).await.unwrap();
+    transaction.insert_manifests(&batches).await.unwrap();
+    transaction.commit().await.unwrap();
+    let manifests = database.manifests().await.unwrap();
+    let written: Vec<_> = batches.iter().map(|batch| &batch.manifest.key).collect();
+    let found: Vec<_> = manifests.iter().map(|manifest| &manifest.key).collect();
+    assert_eq!(found, written);
+    for batch in &batches {
+        let found = database.batch(&batch.manifest.key).await.unwrap();
+        let found = found.expect("a batch");
+        assert_eq!(found.manifest.reading_ids, batch.manifest.reading_ids);
+        assert_eq!(found.body, batch.body);
+    }
+}
+
 pub async fn what_is_on_its_way_is_known(site: &dyn Site) {
     let database = site.open().await;
     assert_eq!(database.flight().await.unwrap(), Flight::default());
