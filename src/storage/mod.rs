@@ -282,14 +282,14 @@ pub trait StoreTransaction: Send {
     async fn foreign_mark(&mut self) -> Result<Option<ForeignMark>, StoreError> {
         Ok(None)
     }
-    /// Whether all of these are pending, unless that is known, and no manifest of any instance holds one; asked only where
-    /// there is a mark.
-    async fn are_claimable(
+    /// How many of these batches, from the first one on, could be claimed as they are: all of their readings are pending,
+    /// which is not looked at where it is known, and no manifest of any instance holds one. Asked only where there is a mark.
+    async fn claimable_of(
         &mut self,
-        _ids: &ReadingIds,
+        _batches: &[&ReadingIds],
         _are_pending: bool,
-    ) -> Result<bool, StoreError> {
-        Ok(false)
+    ) -> Result<usize, StoreError> {
+        Ok(0)
     }
     /// Writes manifests with their bodies.
     async fn insert_manifests(&mut self, batches: &[Batch]) -> Result<(), StoreError>;

@@ -201,11 +201,10 @@ impl Ahead {
         if built.is_empty() {
             return Ok(built);
         }
-        let ids = built.iter().flat_map(|built| built.reading_ids.iter());
-        let is_left = transaction
-            .are_claimable(&ids.collect(), is_pending)
-            .await?;
-        Ok(if is_left { built } else { Vec::new() })
+        let ids: Vec<_> = built.iter().map(|built| &built.reading_ids).collect();
+        let left = transaction.claimable_of(&ids, is_pending).await?;
+        built.truncate(left);
+        Ok(built)
     }
 }
 

@@ -121,6 +121,12 @@ impl PassKit {
             .await;
     }
 
+    /// Whether the Client System says how many requests it allows.
+    pub(super) fn requests_are_limited(&self) -> bool {
+        self.api_snapshot
+            .read(|snapshot| snapshot.requests_limit.is_some())
+    }
+
     /// Whether few requests are left, so that large batches are worth more than quick ones.
     pub(super) fn requests_are_scarce(&self) -> bool {
         self.api_snapshot

@@ -51,19 +51,28 @@ async fn held_ids(connection: &mut SqliteConnection) -> Result<HeldIds, StoreErr
     Ok(HeldIds::new(&held))
 }
 
-/// Whether all of these are pending, unless that is known, and no manifest holds one. Those that lie scattered are not
-/// looked at.
-pub(super) async fn are_claimable(
+/// How many of these batches, from the first one on, could be claimed: no manifest holds any of their readings, and all are
+/// pending, which is not looked at where it is known. Those that lie scattered are not looked at either.
+pub(super) async fn claimable_of(
+    connection: &mut SqliteConnection,
+    batches: &[&ReadingIds],
+    are_pending: bool,
+) -> Result<usize, StoreError> {
+    let held = held_ids(connection).await?;
+    let mut count = 0;
+    for ids in batches {
+        if held.has_any_of(ids) || !(are_pending || is_pending(connection, ids).await?) {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+async fn is_pending(
     connection: &mut SqliteConnection,
     ids: &ReadingIds,
-    are_pending: bool,
 ) -> Result<bool, StoreError> {
-    if held_ids(connection).await?.has_any_of(ids) {
-        return Ok(false);
-    }
-    if are_pending {
-        return Ok(true);
-    }
     if ids.runs().len() > MOST_RUNS {
         return Ok(false);
     }

@@ -22,7 +22,7 @@ const READERS: u32 = 2;
 /// Negative: KiB of pages that the writer keeps.
 const WRITER_CACHE: &str = "-2048";
 /// Negative: KiB of pages that each reader keeps.
-const READER_CACHE: &str = "-512";
+const READER_CACHE: &str = "-256";
 /// What the write-ahead log may keep of the disk after a burst, in bytes.
 pub(super) const JOURNAL_SIZE_LIMIT: u64 = 64 << 20;
 /// Rows that the engine's thread may run ahead by; handing rows over one by one is what reading costs.

@@ -157,12 +157,12 @@ impl StoreTransaction for SqliteTransaction {
         Ok(self.mark)
     }
 
-    async fn are_claimable(
+    async fn claimable_of(
         &mut self,
-        ids: &ReadingIds,
+        batches: &[&ReadingIds],
         are_pending: bool,
-    ) -> Result<bool, StoreError> {
-        let done = claims::are_claimable(self.connection()?, ids, are_pending).await;
+    ) -> Result<usize, StoreError> {
+        let done = claims::claimable_of(self.connection()?, batches, are_pending).await;
         self.damage.note(done)
     }
 

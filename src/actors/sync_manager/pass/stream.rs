@@ -20,6 +20,8 @@ use crate::{
 
 /// Batches that are claimed at once when half as many are left: what shares a commit costs less.
 const AHEAD: usize = 8;
+/// The same where the Client System limits requests: they may get scarce at any time, and what is claimed by then is small.
+const AHEAD_OF_SCARCITY: usize = 4;
 
 struct Upload {
     attempt: Attempt,
@@ -239,7 +241,12 @@ impl Pass {
         if stream.claim.is_some() || stream.is_exhausted || is_full {
             0
         } else if self.window.is_tried() {
-            if waiting <= AHEAD / 2 { AHEAD } else { 0 }
+            let ahead = if self.kit.requests_are_limited() {
+                AHEAD_OF_SCARCITY
+            } else {
+                AHEAD
+            };
+            if waiting <= ahead / 2 { ahead } else { 0 }
         } else {
             usize::from(waiting == 0 && stream.begun.is_empty())
         }
