@@ -70,6 +70,8 @@ impl Service {
             .env_clear()
             .envs(env::var_os("PATH").map(|path| ("PATH", path)))
             .current_dir(conditions.folder)
+            // As in settings/systemd/meterit-sync.service.
+            .env("MALLOC_ARENA_MAX", "2")
             .env("CLIENT_API_URL", &conditions.client_system)
             .env("CLIENT_API_KEY", "bench")
             .env("DATABASE_URL", &conditions.database)
