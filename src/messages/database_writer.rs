@@ -68,6 +68,8 @@ pub struct SettleBatch {
     pub key: IdempotencyKey,
     /// The epoch in which it was sent; the outcome of an earlier one changes nothing.
     pub epoch: u32,
+    /// How many readings it has.
+    pub readings: usize,
     /// What its outcome means.
     pub settlement: Settlement,
 }

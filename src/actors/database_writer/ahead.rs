@@ -124,7 +124,23 @@ struct Drafts {
     is_touched: bool,
     /// Nothing that was read has changed for as long as this has not.
     mark: ForeignMark,
-    work: JoinHandle<Vec<Built>>,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    UnderWay(JoinHandle<Vec<Built>>),
+    Done(Vec<Built>),
+}
+
+impl Work {
+    async fn done(self) -> Vec<Built> {
+        match self {
+            // What went wrong ahead of time is met again by the claim itself.
+            Self::UnderWay(work) => work.await.unwrap_or_default(),
+            Self::Done(built) => built,
+        }
+    }
 }
 
 impl Ahead {
@@ -152,6 +168,15 @@ impl Ahead {
         }
     }
 
+    /// Waits until what is being built is there. Within a transaction others would wait as well.
+    pub(super) async fn ready(&self) {
+        let Some(drafts) = self.drafts.take() else {
+            return;
+        };
+        let work = Work::Done(drafts.work.done().await);
+        self.drafts.replace(Some(Drafts { work, ..drafts }));
+    }
+
     /// What was built ahead followed a claim that did not come to be.
     pub(super) fn forget(&self) {
         self.drafts.take();
@@ -176,7 +201,7 @@ impl Ahead {
             after,
             is_touched: false,
             mark,
-            work: actix::spawn(work),
+            work: Work::UnderWay(actix::spawn(work)),
         }));
     }
 
@@ -195,8 +220,7 @@ impl Ahead {
             return Ok(Vec::new());
         };
         let is_pending = !drafts.is_touched;
-        // What went wrong ahead of time is met again by the claim itself.
-        let mut built = drafts.work.await.unwrap_or_default();
+        let mut built = drafts.work.done().await;
         built.truncate(claim.most);
         if built.is_empty() {
             return Ok(built);

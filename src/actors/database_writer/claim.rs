@@ -18,6 +18,9 @@ use crate::{
     storage::{ForeignMark, QuarantineEntry, RowVersions, StoreTransaction},
 };
 
+/// What a claim is called among the changes of a group.
+pub(super) const KIND: &str = "claim";
+
 #[async_trait(?Send)]
 impl WriteOperation for ClaimBatches {
     type Reply = Claimed;
@@ -27,7 +30,7 @@ impl WriteOperation for ClaimBatches {
     }
 
     fn kind(&self) -> &'static str {
-        "claim"
+        KIND
     }
 
     async fn apply(

@@ -4,7 +4,8 @@
 use async_trait::async_trait;
 
 use super::{
-    AFTER_FAILURE, Asker, DATABASE_PATIENCE, DatabaseWriterParts, Slot, operations::WriteOperation,
+    AFTER_FAILURE, Asker, DATABASE_PATIENCE, DatabaseWriterParts, Slot, claim,
+    operations::WriteOperation,
 };
 use crate::{
     domain::{reading::ReadingId, reading_ids::ReadingIds, store::StoreError},
@@ -250,6 +251,9 @@ async fn write_once(
     group: &mut [Box<dyn Pending>],
     with_savepoints: bool,
 ) -> Result<Changes, Failed> {
+    if group.iter().any(|pending| pending.kind() == claim::KIND) {
+        parts.ahead.ready().await;
+    }
     let waiting = parts.metrics.time_database_wait();
     let mut transaction = parts.store.begin().await.map_err(Failed::All)?;
     drop(waiting);

@@ -23,9 +23,19 @@ use crate::{
     upstream::body,
 };
 
+/// So many rows are taken out in the time in which one is written.
+const ROWS_TAKEN_OUT_PER_ROW: usize = 4;
+
 #[async_trait(?Send)]
 impl WriteOperation for SettleBatch {
     type Reply = Settled;
+
+    fn weight(&self) -> usize {
+        match self.settlement {
+            Settlement::Stored => self.readings / ROWS_TAKEN_OUT_PER_ROW,
+            _ => self.readings,
+        }
+    }
 
     fn kind(&self) -> &'static str {
         "settle"

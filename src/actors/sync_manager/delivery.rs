@@ -151,6 +151,7 @@ impl DeliveryLine {
         decide: impl FnOnce(&UploadOutcome) -> Decision,
     ) -> Result<Delivered, String> {
         let (key, patience) = (upload.key.clone(), upload.timeout + UPLOAD_MARGIN);
+        let readings = upload.readings;
         let begun = self.clock.elapsed();
         let outcome = ask_within(&self.upload, upload, patience)
             .await
@@ -159,7 +160,7 @@ impl DeliveryLine {
         self.failure_points.pass("sync_manager.delivery");
         let decision = decide(&outcome);
         let settled = match &decision.settlement {
-            Some(settlement) => self.settle(key, epoch, settlement).await,
+            Some(settlement) => self.settle(key, epoch, readings, settlement).await,
             None => Ok(Settled::default()),
         };
         Ok(Delivered {
@@ -180,7 +181,8 @@ impl DeliveryLine {
         if let Some(settlement) = &delivered.decision.settlement {
             let manifest = &attempt.batch.manifest;
             let (key, epoch) = (manifest.key.clone(), manifest.epoch);
-            delivered.settled = self.settle(key, epoch, settlement).await;
+            let readings = attempt.batch.len();
+            delivered.settled = self.settle(key, epoch, readings, settlement).await;
         }
         (attempt, delivered)
     }
@@ -193,6 +195,7 @@ impl DeliveryLine {
         &self,
         key: IdempotencyKey,
         epoch: u32,
+        readings: usize,
         settlement: &Settlement,
     ) -> Result<Settled, String> {
         let (mut last, mut refusals) = (String::new(), 0);
@@ -200,6 +203,7 @@ impl DeliveryLine {
             let message = SettleBatch {
                 key: key.clone(),
                 epoch,
+                readings,
                 settlement: settlement.clone(),
             };
             match ask_within(&self.settle, message, WRITE_PATIENCE).await {

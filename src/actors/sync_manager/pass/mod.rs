@@ -313,7 +313,12 @@ impl Pass {
         let settled = self
             .kit
             .line
-            .settle(manifest.key.clone(), manifest.epoch, settlement)
+            .settle(
+                manifest.key.clone(),
+                manifest.epoch,
+                batch.len(),
+                settlement,
+            )
             .await;
         settled.map(drop).map_err(Broken::Delivery)
     }

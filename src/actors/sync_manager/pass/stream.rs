@@ -22,6 +22,8 @@ use crate::{
 const AHEAD: usize = 8;
 /// The same where the Client System limits requests: they may get scarce at any time, and what is claimed by then is small.
 const AHEAD_OF_SCARCITY: usize = 4;
+/// Readings that are claimed at once, where batches hold many: what is built ahead lies in memory.
+const READINGS_AHEAD: usize = 16_000;
 
 struct Upload {
     attempt: Attempt,
@@ -241,15 +243,21 @@ impl Pass {
         if stream.claim.is_some() || stream.is_exhausted || is_full {
             0
         } else if self.window.is_tried() {
-            let ahead = if self.kit.requests_are_limited() {
-                AHEAD_OF_SCARCITY
-            } else {
-                AHEAD
-            };
+            let ahead = self.ahead();
             if waiting <= ahead / 2 { ahead } else { 0 }
         } else {
             usize::from(waiting == 0 && stream.begun.is_empty())
         }
+    }
+
+    fn ahead(&self) -> usize {
+        let most = if self.kit.requests_are_limited() {
+            AHEAD_OF_SCARCITY
+        } else {
+            AHEAD
+        };
+        let size = self.size.limit(self.kit.requests_are_scarce());
+        (READINGS_AHEAD / size.max(1)).clamp(2, most)
     }
 
     fn take_next(

@@ -426,6 +426,7 @@ impl Desk {
                 SettleBatch {
                     key: IdempotencyKey(key),
                     epoch,
+                    readings: 10,
                     settlement: settlement.spelled_out(),
                 },
                 settled,
