@@ -150,12 +150,17 @@ impl Ahead {
         seen.is_some_and(|at| now.saturating_sub(at) < LATELY)
     }
 
+    /// Other programs were seen to commit something.
+    pub(super) fn note_others(&self, now: Duration) {
+        self.disturbed_at.set(Some(now));
+    }
+
     fn note(&self, mark: ForeignMark, now: Duration) {
         let before = self.mark.replace(Some(mark));
         let is_disturbed = before.is_some_and(|before| before != mark);
         self.is_disturbed.set(is_disturbed);
         if is_disturbed {
-            self.disturbed_at.set(Some(now));
+            self.note_others(now);
         }
     }
 

@@ -219,6 +219,9 @@ impl CensusTaker {
         self.try_writing().await?;
         let (before, began) = (self.count.total(), self.parts.clock.now().into());
         let look = self.count.look(self.taken_at).await?;
+        if look.is_foreign {
+            self.parts.ahead.note_others(self.taken_at);
+        }
         if self.has_counted {
             let after = self.count.total();
             self.drain_rate.changed(self.taken_at, before, after);

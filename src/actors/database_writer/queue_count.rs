@@ -59,6 +59,8 @@ pub(super) struct Look {
     pub(super) is_same: bool,
     /// Readings came in since the look before.
     pub(super) has_fresh_readings: bool,
+    /// Another program has committed something since the look before.
+    pub(super) is_foreign: bool,
 }
 
 impl QueueCount {
@@ -118,14 +120,15 @@ impl QueueCount {
                 is_complete: true,
                 is_same: true,
                 has_fresh_readings: false,
+                is_foreign: false,
             });
         }
         let bounds = self.store.queue_bounds().await?;
         let highest = bounds.highest;
-        let is_complete = match length {
+        let (is_complete, is_foreign) = match length {
             QueueLength::Kept(kept) => {
                 self.kept = Some(kept);
-                true
+                (true, false)
             }
             QueueLength::ToBeCounted { version } => self.count(version, highest, now).await?,
         };
@@ -140,6 +143,7 @@ impl QueueCount {
             is_complete,
             is_same: false,
             has_fresh_readings,
+            is_foreign,
         })
     }
 
@@ -157,12 +161,13 @@ impl QueueCount {
         self.version.filter(|_| is_at_rest)
     }
 
+    /// Whether everything is counted, and whether somebody else has committed something since the last look.
     async fn count(
         &mut self,
         version: i64,
         highest: Option<ReadingId>,
         now: Duration,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(bool, bool), StoreError> {
         let is_foreign = self.is_foreign(version).await?;
         self.verify_again |= is_foreign;
         let before = self.census.counted_through();
@@ -175,7 +180,7 @@ impl QueueCount {
         self.verify_again |= verified.is_err();
         verified?;
         self.version = Some(version);
-        Ok(is_complete)
+        Ok((is_complete, is_foreign))
     }
 
     /// Whether somebody else has committed something since the last look, behind whose back something was counted.
