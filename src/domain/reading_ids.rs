@@ -29,6 +29,11 @@ impl ReadingIds {
         self.runs.iter().flat_map(Clone::clone)
     }
 
+    /// The highest id.
+    pub fn last(&self) -> Option<ReadingId> {
+        self.runs.last().map(|run| *run.end())
+    }
+
     /// The runs of neighbouring ids, ascending.
     pub fn runs(&self) -> &[RangeInclusive<ReadingId>] {
         &self.runs

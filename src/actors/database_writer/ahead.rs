@@ -4,7 +4,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    ops::RangeInclusive,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -119,6 +118,7 @@ pub struct Ahead {
 #[derive(Debug)]
 struct Drafts {
     limit: usize,
+    /// Their ids are higher.
     after: ReadingId,
     /// Something with such ids was taken out of the queue since.
     is_touched: bool,
@@ -167,9 +167,8 @@ impl Ahead {
     /// These were taken out of the queue by this instance, which moves no mark.
     pub(super) fn note_removed(&self, removed: &[ReadingIds]) {
         if let Some(drafts) = self.drafts.borrow_mut().as_mut() {
-            let is_behind = |run: &RangeInclusive<ReadingId>| *run.end() > drafts.after;
-            let mut runs = removed.iter().filter_map(|ids| ids.runs().last());
-            drafts.is_touched |= runs.any(is_behind);
+            let after = Some(drafts.after);
+            drafts.is_touched |= removed.iter().any(|ids| ids.last() > after);
         }
     }
 
@@ -210,7 +209,7 @@ impl Ahead {
         }));
     }
 
-    /// The batches that were built for such a claim, if they are still what it would find; none otherwise.
+    /// The batches that were built for such a claim, as far as they are still what it would find.
     pub(super) async fn take(
         &self,
         transaction: &mut dyn StoreTransaction,

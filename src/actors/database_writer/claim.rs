@@ -18,9 +18,6 @@ use crate::{
     storage::{ForeignMark, QuarantineEntry, RowVersions, StoreTransaction},
 };
 
-/// What a claim is called among the changes of a group.
-pub(super) const KIND: &str = "claim";
-
 #[async_trait(?Send)]
 impl WriteOperation for ClaimBatches {
     type Reply = Claimed;
@@ -30,7 +27,11 @@ impl WriteOperation for ClaimBatches {
     }
 
     fn kind(&self) -> &'static str {
-        KIND
+        "claim"
+    }
+
+    async fn prepare(&self, parts: &DatabaseWriterParts) {
+        parts.ahead.ready().await;
     }
 
     async fn apply(
@@ -151,7 +152,7 @@ impl Claim {
             return Ok(batches);
         };
         self.changes.bookkeeping = true;
-        self.changes.claimed_through = last.manifest.reading_ids.iter().last();
+        self.changes.claimed_through = last.manifest.reading_ids.last();
         transaction.insert_manifests(&batches).await?;
         for (batch, versions) in batches.iter().zip(versions) {
             if let Some(versions) = versions {
@@ -201,7 +202,7 @@ async fn note_last_readings(
 /// A full batch is followed by others, most likely.
 fn read_on(message: &ClaimBatches, last: &Built, mark: ForeignMark, parts: &DatabaseWriterParts) {
     if last.rows == message.limit
-        && let Some(last) = last.reading_ids.iter().last()
+        && let Some(last) = last.reading_ids.last()
     {
         parts.ahead.begin(parts, message, last, mark);
     }

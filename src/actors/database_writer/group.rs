@@ -4,8 +4,7 @@
 use async_trait::async_trait;
 
 use super::{
-    AFTER_FAILURE, Asker, DATABASE_PATIENCE, DatabaseWriterParts, Slot, claim,
-    operations::WriteOperation,
+    AFTER_FAILURE, Asker, DATABASE_PATIENCE, DatabaseWriterParts, Slot, operations::WriteOperation,
 };
 use crate::{
     domain::{reading::ReadingId, reading_ids::ReadingIds, store::StoreError},
@@ -63,6 +62,8 @@ pub(super) trait Pending {
     fn adds(&self) -> bool;
     /// What it writes, in a word.
     fn kind(&self) -> &'static str;
+    /// Waits for what is under way elsewhere, before the transaction begins and others wait as well.
+    async fn prepare(&self, parts: &DatabaseWriterParts);
     /// Carries it out within the transaction and keeps the reply.
     async fn apply(
         &mut self,
@@ -110,6 +111,10 @@ impl<M: WriteOperation> Pending for Work<M> {
 
     fn kind(&self) -> &'static str {
         self.message.kind()
+    }
+
+    async fn prepare(&self, parts: &DatabaseWriterParts) {
+        self.message.prepare(parts).await;
     }
 
     async fn apply(
@@ -251,8 +256,8 @@ async fn write_once(
     group: &mut [Box<dyn Pending>],
     with_savepoints: bool,
 ) -> Result<Changes, Failed> {
-    if group.iter().any(|pending| pending.kind() == claim::KIND) {
-        parts.ahead.ready().await;
+    for pending in group.iter() {
+        pending.prepare(parts).await;
     }
     let waiting = parts.metrics.time_database_wait();
     let mut transaction = parts.store.begin().await.map_err(Failed::All)?;

@@ -45,6 +45,9 @@ pub trait WriteOperation: 'static {
         "other"
     }
 
+    /// Waits for what is under way elsewhere, before the transaction begins and others wait as well.
+    async fn prepare(&self, _parts: &DatabaseWriterParts) {}
+
     /// Carries the change out within a transaction that others may share.
     async fn apply(
         &self,

@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use sqlx::SqliteConnection;
 
-use super::cells;
+use super::{
+    cells,
+    pieces::{Insert, pieces},
+};
 use crate::{
     domain::{
         reading::{Reading, newest_by_meter},
@@ -17,7 +20,7 @@ use crate::{
     storage::{Ingested, StoreError, fingerprint::fingerprint},
 };
 
-/// Rows per statement. A few sizes, so that every statement is prepared once and kept; round ones, as clients choose theirs.
+/// Rows per statement: round numbers, as clients choose theirs.
 const CHUNKS: [usize; 5] = [500, 100, 20, 5, 1];
 /// Parameters of one row; the one that all rows share comes last.
 const ROW_PARAMETERS: usize = 5;
@@ -67,24 +70,17 @@ async fn insert_all(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut texts = SharedTexts::default();
-    let mut rest = readings;
-    for (size, statement) in CHUNKS.into_iter().zip(INSERTS.iter()) {
-        while let Some((chunk, remaining)) = rest.split_at_checked(size) {
-            let mut query = sqlx::query(statement.as_str());
-            for reading in chunk {
-                query = bind(query, reading, &mut texts);
-            }
-            query
-                .bind(now.to_stored())
-                .execute(&mut *connection)
-                .await?;
-            rest = remaining;
+    for (mut query, piece) in pieces(CHUNKS, &INSERTS, readings) {
+        for reading in piece {
+            query = bind(query, reading, &mut texts);
         }
+        query
+            .bind(now.to_stored())
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
-
-type Insert = Query<'static, Sqlite, SqliteArguments>;
 
 fn bind<'r>(query: Insert, reading: &'r Reading, texts: &mut SharedTexts<'r>) -> Insert {
     let query = query

@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use sqlx::{
-    Row, Sqlite, SqliteConnection,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::cells;
+use super::{
+    cells,
+    pieces::{Insert, pieces},
+};
 use crate::{
     domain::{
         batch::{Batch, IdempotencyKey, Manifest, ManifestState},
@@ -39,19 +38,12 @@ pub(super) async fn insert(
     connection: &mut SqliteConnection,
     batches: &[Batch],
 ) -> Result<(), StoreError> {
-    let mut rest = batches;
-    for (size, statement) in CHUNKS.into_iter().zip(INSERTS.iter()) {
-        while let Some((chunk, remaining)) = rest.split_at_checked(size) {
-            let query = sqlx::query(statement.as_str());
-            let query = chunk.iter().fold(query, bind);
-            query.execute(&mut *connection).await?;
-            rest = remaining;
-        }
+    for (query, piece) in pieces(CHUNKS, &INSERTS, batches) {
+        let query = piece.iter().fold(query, bind);
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
-
-type Insert = Query<'static, Sqlite, SqliteArguments>;
 
 fn bind(query: Insert, batch: &Batch) -> Insert {
     let manifest = &batch.manifest;

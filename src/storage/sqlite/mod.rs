@@ -24,6 +24,7 @@ mod migrations;
 mod operation_log;
 mod options;
 mod paging;
+mod pieces;
 mod place;
 mod plain_rows;
 mod quarantine;

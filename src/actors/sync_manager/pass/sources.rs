@@ -239,7 +239,7 @@ impl Pass {
                 .batches
                 .last()
                 .map(|batch| &batch.manifest.reading_ids);
-            self.fresh.claimed(ids.and_then(|ids| ids.iter().last()));
+            self.fresh.claimed(ids.and_then(|ids| ids.last()));
         }
         self.claimed.extend(claimed.batches);
     }
