@@ -167,8 +167,7 @@ async fn a_stop_lets_them_arrive_and_takes_back_what_was_not_sent() {
     assert_eq!((report.end, report.delivered), (PassEnd::Stopped, arrived));
     assert!((20..100).contains(&arrived), "{arrived}");
     let unsent = "upload_manifests WHERE attempts = 0 AND state = 'live'";
-    // What one claim brings, and the half that was left of the one before.
-    assert!((1..=12).contains(&site.database.count(unsent).await));
+    assert!((1..=6).contains(&site.database.count(unsent).await));
     assert_eq!(
         site.database.count("upload_manifests").await,
         site.database.count(unsent).await

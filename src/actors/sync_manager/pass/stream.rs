@@ -18,10 +18,11 @@ use crate::{
     messages::database_writer::Claimed,
 };
 
-/// Batches that are claimed at once when half as many are left: what shares a commit costs less.
-const AHEAD: usize = 8;
-/// The same where the Client System limits requests: they may get scarce at any time, and what is claimed by then is small.
-const AHEAD_OF_SCARCITY: usize = 4;
+/// Batches that are claimed at once when half as many are left, at most: what shares a commit costs less.
+const MOST_AHEAD: usize = 8;
+/// The same where few may be under way, and where the Client System limits requests: they may get scarce at any time, and
+/// what is claimed by then is small.
+const FEWEST_AHEAD: usize = 4;
 /// Readings that are claimed at once, where batches hold many: what is built ahead lies in memory.
 const READINGS_AHEAD: usize = 16_000;
 
@@ -252,9 +253,9 @@ impl Pass {
 
     fn ahead(&self) -> usize {
         let most = if self.kit.requests_are_limited() {
-            AHEAD_OF_SCARCITY
+            FEWEST_AHEAD
         } else {
-            AHEAD
+            self.kit.most_in_flight().clamp(FEWEST_AHEAD, MOST_AHEAD)
         };
         let size = self.size.limit(self.kit.requests_are_scarce());
         (READINGS_AHEAD / size.max(1)).clamp(2, most)
