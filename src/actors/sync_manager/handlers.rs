@@ -85,6 +85,7 @@ impl Handler<TriggerSyncAndWait> for SyncManager {
             Err(TriggerRefusal::AlreadyRunning) => self.state.waiting.push(sender),
             Err(refusal) => return Box::pin(std::future::ready(Err(refusal))),
         }
+        self.note_waiters();
         Box::pin(async move { receiver.await.unwrap_or(Err(TriggerRefusal::Restarted)) })
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct PassKit {
     pub(super) interruption: watch::Receiver<Interruption>,
     /// Changes while the pass runs, which may be for hours.
     pub(super) limits: Rc<Cell<Limits>>,
+    /// Whether somebody waits for the pass to end.
+    pub(super) is_awaited: Rc<Cell<bool>>,
     /// What the Client System allows.
     pub(super) api_snapshot: Published<ApiClientSnapshot>,
     /// Whether uploads are spaced to take no more than so many bytes per second.

@@ -20,7 +20,7 @@ use tracing::Span;
 pub use self::delivery::DeliveryLine;
 use self::{
     kit::{Interruption, Limits, PassKit, Progress as PassProgress, longest_step},
-    pass::Pass,
+    pass::{Finished, Pass},
     unsettled::Unsettled,
 };
 use super::{after, after_instead, when_done};
@@ -129,6 +129,8 @@ struct State {
     wishes: ApplyWishes,
     /// What passes keep to; the one under way as well.
     limits: Rc<Cell<Limits>>,
+    /// Whether somebody waits for the pass under way to end; it looks at this when it claims.
+    is_awaited: Rc<Cell<bool>>,
 }
 
 impl State {
@@ -154,6 +156,7 @@ impl State {
             fresh_since_start: false,
             wishes: parts.wishes,
             limits: Rc::default(),
+            is_awaited: Rc::default(),
         }
     }
 }
@@ -285,6 +288,7 @@ impl SyncManager {
             line: self.parts.line.clone(),
             interruption: self.state.interruption.subscribe(),
             limits: self.state.limits.clone(),
+            is_awaited: self.state.is_awaited.clone(),
             api_snapshot: self.parts.api_snapshot.clone(),
             spares_bytes: settings.max_bytes_per_second.is_some(),
             timeout: self.parts.upload_timeout,
@@ -301,12 +305,17 @@ impl SyncManager {
         }
     }
 
-    fn finish_pass(report: PassReport, manager: &mut Self, context: &mut Context<Self>) {
+    fn finish_pass(finished: Finished, manager: &mut Self, context: &mut Context<Self>) {
+        let Finished {
+            report,
+            has_left_newer,
+        } = finished;
         manager
             .parts
             .failure_points
             .pass("sync_manager.finish_pass");
         manager.state.pass = None;
+        manager.state.fresh_since_start |= has_left_newer;
         manager.log_end(&report);
         manager.publish_end(&report);
         manager
@@ -318,6 +327,13 @@ impl SyncManager {
         let answer = carried.map_or_else(|| report.clone(), |before| report.including(&before));
         answer_all(&mut manager.state.joined, &Ok(answer));
         manager.follow(&report, context);
+        manager.note_waiters();
+    }
+
+    fn note_waiters(&self) {
+        let state = &self.state;
+        let is_awaited = !state.joined.is_empty() || !state.waiting.is_empty();
+        state.is_awaited.set(is_awaited);
     }
 
     fn log_end(&self, report: &PassReport) {

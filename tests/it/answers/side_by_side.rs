@@ -197,3 +197,31 @@ async fn what_another_program_changes_while_a_batch_is_read_ahead_is_sent_as_it_
     no_reading_was_sent_twice(&site, 19).await;
     site.finish().await;
 }
+
+/// A control panel waits for the answer.
+#[actix::test]
+async fn whoever_waits_for_a_pass_is_answered_though_readings_come_in_faster_than_they_leave() {
+    let site = far_away().setting("max_in_flight", "2").start(40).await;
+    site.eventually("the first batch is under way", || under_way(&site) == 1)
+        .await;
+    let control = site.control();
+    let waiting = actix::spawn(async move { control.trigger_sync_and_wait().await });
+    let mut readings = 40;
+    for _ in 0..1_500 {
+        if waiting.is_finished() {
+            break;
+        }
+        site.database.insert(readings..readings + 1).await;
+        readings += 1;
+        site.clock.advance(10 * STEP);
+        tokio::time::sleep(STEP).await;
+    }
+    assert!(waiting.is_finished(), "with {readings} readings");
+    let report = waiting.await.expect("it ends").expect("an outcome");
+    assert_eq!(report.end, PassEnd::Drained);
+    assert!(report.delivered >= 40, "{report:?}");
+    assert!(report.delivered < readings, "not all that came in since");
+    site.advance_until_drained(25 * STEP).await;
+    no_reading_was_sent_twice(&site, readings).await;
+    site.finish().await;
+}

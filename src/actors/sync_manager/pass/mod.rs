@@ -3,6 +3,7 @@
 //! A pass keeps nothing that matters in memory. Cut off at any point, the next one finds the manifests in the
 //! Sync Database and goes on under the old keys.
 
+mod cover;
 mod sending;
 mod setbacks;
 mod sources;
@@ -12,7 +13,7 @@ mod window;
 
 use std::{cell::RefCell, collections::VecDeque, time::Duration};
 
-use self::{setbacks::Setbacks, troubles::Troubles, window::Window};
+use self::{cover::Cover, setbacks::Setbacks, troubles::Troubles, window::Window};
 use super::{
     fitting_size::{Bounds, FittingSize},
     fresh_turns::FreshTurns,
@@ -68,6 +69,13 @@ impl Attempt {
     }
 }
 
+/// A pass that has ended.
+pub(super) struct Finished {
+    pub(super) report: PassReport,
+    /// It ended for whoever waited, and what came in since that was asked is still pending.
+    pub(super) has_left_newer: bool,
+}
+
 pub(super) struct Pass {
     kit: PassKit,
     progress: RefCell<Progress>,
@@ -88,6 +96,7 @@ pub(super) struct Pass {
     fresh: FreshTurns,
     size: FittingSize,
     window: Window,
+    cover: Cover,
     /// What was last said of a batch that was given up.
     given_up: Option<String>,
 }
@@ -110,16 +119,17 @@ impl Pass {
             setbacks: RefCell::default(),
             take_over_at: now + TAKE_OVER_EVERY,
             part_is_next: true,
+            cover: Cover::default(),
             fresh: FreshTurns::new(i64::MAX, now),
             given_up: None,
         }
     }
 
     /// Runs the pass to its end.
-    pub(super) async fn run(mut self) -> PassReport {
+    pub(super) async fn run(mut self) -> Finished {
         let end = self.work().await.unwrap_or_else(PassEnd::from);
         let progress = *self.progress.borrow();
-        PassReport {
+        let report = PassReport {
             id: self.kit.id,
             trigger: self.kit.trigger,
             started_at: self.started_at,
@@ -129,6 +139,10 @@ impl Pass {
             failed: progress.failed,
             requests: progress.requests,
             end,
+        };
+        Finished {
+            report,
+            has_left_newer: self.cover.is_complete(),
         }
     }
 
@@ -280,7 +294,8 @@ impl Pass {
             (PassEnd::Drained, Some(words)) => PassEnd::DatabaseFailed { words },
             (end, _) => end,
         };
-        let is_empty = end == PassEnd::Drained && !self.isolation.has_parts();
+        let is_empty =
+            end == PassEnd::Drained && !self.isolation.has_parts() && !self.cover.is_complete();
         if is_empty && self.isolation.forget() {
             self.kit.line.remember(Fact::PartlyTaken, None).await??;
         }
@@ -335,7 +350,7 @@ impl Pass {
             || !self.parked.is_empty()
             || !self.claimed.is_empty()
             || self.isolation.has_parts()
-            || self.kit.store.queue_bounds().await?.highest.is_some();
+            || !self.cover.is_complete() && self.kit.store.queue_bounds().await?.highest.is_some();
         if has_work {
             Ok(self.wait(wait).await)
         } else {

@@ -174,6 +174,15 @@ impl Pass {
     /// What was claimed ahead waits for what is fresh.
     async fn claim(&mut self) -> Result<Option<Batch>, Broken> {
         loop {
+            if self.cover.is_complete() {
+                if let Some(batch) = self.claimed.pop_front() {
+                    return Ok(Some(batch));
+                }
+                let bounds = self.kit.store.queue_bounds().await?;
+                if !self.cover.look_back(bounds.lowest_pending) {
+                    return Ok(None);
+                }
+            }
             let message = self.next_claim(1).await?;
             let is_last = message.order == ClaimOrder::Oldest;
             if is_last && let Some(batch) = self.claimed.pop_front() {
@@ -200,6 +209,10 @@ impl Pass {
 
     /// What to claim next, in so many batches at most.
     pub(super) async fn next_claim(&mut self, most: usize) -> Result<ClaimBatches, Broken> {
+        if self.kit.is_awaited.get() && !self.cover.is_asked() {
+            let bounds = self.kit.store.queue_bounds().await?;
+            self.cover.ask(bounds.highest);
+        }
         let now = self.kit.clock.elapsed();
         if self.fresh.is_due(now) {
             let backlog_end = self.backlog_end().await?;
@@ -234,7 +247,11 @@ impl Pass {
     /// Takes in what a claim brought.
     pub(super) fn take_claimed(&mut self, order: ClaimOrder, claimed: Claimed) {
         self.count(|progress| progress.quarantined += claimed.unreadable);
-        if order != ClaimOrder::Oldest {
+        if order == ClaimOrder::Oldest {
+            let first = claimed.batches.first();
+            let oldest = first.and_then(|batch| batch.manifest.reading_ids.iter().next());
+            self.cover.claimed(oldest);
+        } else {
             let ids = claimed
                 .batches
                 .last()

@@ -241,7 +241,8 @@ impl Pass {
     fn wanted_ahead(&self, stream: &Stream) -> usize {
         let waiting = self.claimed.len();
         let is_full = self.kit.unsettled.is_full_with(stream.repeated());
-        if stream.claim.is_some() || stream.is_exhausted || is_full {
+        let is_over = stream.is_exhausted || self.cover.is_complete();
+        if stream.claim.is_some() || is_over || is_full {
             0
         } else if self.window.is_tried() {
             let ahead = self.ahead();
