@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     actors::{
-        api_client::{ApiClient, ApiClientParts, Exchanges, ServerKnowledge},
+        api_client::{ApiClient, ApiClientParts, Exchanges, ServerKnowledge, about_codings},
         config_downloader::{ConfigDownloader, ConfigDownloaderParts},
         connectivity_monitor::{ConnectivityMonitor, ConnectivityMonitorParts},
         database_writer::{DatabaseWriter, DatabaseWriterParts},
@@ -101,6 +101,10 @@ pub(super) async fn wire(
         store: store.clone(),
         clock: clock.clone(),
         knowledge: Rc::default(),
+        about_codings: about_codings(
+            &settings.client_system.api_url,
+            settings.sync.upload_compression,
+        ),
         wishes: manager_address.clone().recipient(),
     };
     // Before any actor runs, so that the first call already keeps to a pause that is not over.
@@ -360,6 +364,8 @@ pub(super) struct Recall {
     store: Arc<dyn SyncStore>,
     clock: Clock,
     knowledge: Rc<ServerKnowledge>,
+    /// What the verdicts on codings have to be about.
+    about_codings: String,
     wishes: Recipient<ApplyWishes>,
 }
 
@@ -376,7 +382,7 @@ impl Recall {
     async fn read(&self) -> Option<ApplyWishes> {
         let store = self.store.as_ref();
         self.knowledge
-            .recall(store, self.clock.now().into())
+            .recall(store, &self.about_codings, self.clock.now().into())
             .await
             .ok()?;
         let remembered = store.fact(Fact::Configuration).await.ok()?;

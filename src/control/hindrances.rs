@@ -11,6 +11,7 @@ use crate::domain::{
     store::StoreError,
     timestamp::Timestamp,
 };
+use crate::messages::api_client::RefusedCoding;
 
 /// A batch that fails for longer than this needs attention: the first repetitions come after 2, 4, 8 and 16 s.
 const SETBACK_SECONDS: f64 = 30.0;
@@ -39,7 +40,14 @@ impl Evidence {
             heartbeat: self.failing_heartbeat().map(|(heartbeat, _)| heartbeat),
             config: self.failing_config(),
             upload,
+            refused_coding: self.refused_coding(),
         }
+    }
+
+    /// A refusal whose time is over says nothing, though no upload has come since.
+    fn refused_coding(&self) -> Option<&RefusedCoding> {
+        let refused = self.api_client.refused_coding.as_ref();
+        refused.filter(|refused| refused.until > self.now)
     }
 
     /// Since when passes fail, and why. A lock that is gone is no reason any more, though no pass has come since.

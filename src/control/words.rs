@@ -1,22 +1,23 @@
 //! The sentences in which `/status` explains a state: what happened, what it means, what will fix it.
 
+mod ok;
 mod salvaged;
 
 use std::time::Duration;
 
-pub(super) use self::salvaged::salvaged;
+pub(super) use self::{
+    ok::{Blemishes, ok},
+    salvaged::salvaged,
+};
 use crate::{
     domain::{
-        connectivity::ConnectivityStatus,
         finding::Finding,
         link_probe::LinkFault,
         local_certificate::ExpiringCertificate,
         pass::PassEnd,
-        status::{
-            ActorState, ActorStatus, ConfigStatus, HeartbeatStatus, QueueStatus, UploadTrouble,
-        },
+        status::{ActorState, ActorStatus, HeartbeatStatus, QueueStatus, UploadTrouble},
         timestamp::Timestamp,
-        words::{SET_THE_RIGHT_KEY, START_A_PASS, by_itself_or, count, counted, readings_are},
+        words::{SET_THE_RIGHT_KEY, START_A_PASS, by_itself_or, count, counted},
     },
     messages::sync_manager::{CurrentPass, Setback},
 };
@@ -357,94 +358,6 @@ fn goes_on(setback: &Setback, now: Timestamp, automatic: bool) -> String {
             "its readings are kept: after this pass, ",
         ),
     }
-}
-
-/// What is not quite well where all is well.
-pub(super) struct Blemishes<'a> {
-    /// The heartbeat where it has not been accepted lately.
-    pub(super) heartbeat: Option<&'a HeartbeatStatus>,
-    /// The configuration where the last download failed.
-    pub(super) config: Option<&'a ConfigStatus>,
-    /// Why the last pass brought nothing.
-    pub(super) upload: Option<&'a UploadTrouble>,
-}
-
-pub(super) fn ok(
-    queue: &QueueStatus,
-    link: &ConnectivityStatus,
-    blemishes: &Blemishes<'_>,
-    automatic: bool,
-) -> String {
-    let waiting = match (queue.pending, automatic) {
-        _ if queue.uncounted => {
-            "How many readings wait is not known yet: the queue is being counted".to_owned()
-        }
-        (0, _) => "All readings are uploaded".to_owned(),
-        (count, true) => format!(
-            "{} for the next pass",
-            counted(count, "reading waits", "readings wait")
-        ),
-        (count, false) => format!(
-            "{} for a trigger, for ENABLE_AUTO_SYNC is false",
-            counted(count, "reading waits", "readings wait")
-        ),
-    };
-    format!(
-        "{waiting}{}{}{}{}{}.",
-        not_taken(blemishes.upload),
-        answers(link, blemishes),
-        unheard_lately(blemishes.heartbeat),
-        outdated(blemishes.config),
-        set_aside(queue)
-    )
-}
-
-fn not_taken(trouble: Option<&UploadTrouble>) -> String {
-    trouble.map_or_else(String::new, |trouble| {
-        format!("; the last pass brought nothing ({})", trouble.words)
-    })
-}
-
-fn answers(link: &ConnectivityStatus, blemishes: &Blemishes<'_>) -> String {
-    // What was answered to a heartbeat or a download is told once.
-    let is_told_elsewhere = |trouble: &str| {
-        blemishes.heartbeat.is_some() && trouble.contains("/heartbeat")
-            || blemishes.config.is_some() && trouble.contains("/sync/config")
-    };
-    match &link.trouble {
-        Some(trouble) if !is_told_elsewhere(trouble) => {
-            format!("; the Client System answers, but {trouble}")
-        }
-        None if !link.is_connected => {
-            "; whether the Client System answers is not known yet".to_owned()
-        }
-        _ => String::new(),
-    }
-}
-
-fn unheard_lately(heartbeat: Option<&HeartbeatStatus>) -> String {
-    let error = heartbeat.and_then(|heartbeat| heartbeat.last_error.as_deref());
-    error.map_or_else(String::new, |error| {
-        format!("; the last heartbeat was not accepted ({error})")
-    })
-}
-
-fn outdated(config: Option<&ConfigStatus>) -> String {
-    let error = config.and_then(|config| config.last_error.as_deref());
-    error.map_or_else(String::new, |error| {
-        format!(
-            "; the last download of the configuration failed ({error}), so the last good one stays in force: the next one comes by itself, `meterit-sync config download` tries at once, and if it is the Client System that goes on failing, tell whoever runs it"
-        )
-    })
-}
-
-fn set_aside(queue: &QueueStatus) -> String {
-    let Some((are, them)) = readings_are(queue.quarantined) else {
-        return String::new();
-    };
-    format!(
-        "; {are} in quarantine until somebody corrects, re-queues or discards {them} (GET /api/v1/quarantine)"
-    )
 }
 
 /// As the beginning of a sentence.

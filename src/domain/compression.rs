@@ -63,6 +63,12 @@ impl UploadCompression {
         ("none", Self::Off),
     ];
 
+    /// The name that people know it by.
+    pub fn name(self) -> &'static str {
+        let named = Self::NAMES.iter().find(|(_, wish)| *wish == self);
+        named.map_or("", |(name, _)| name)
+    }
+
     /// How to compress a body; `takes_zstd` is what the Client System has let know, if anything.
     pub fn for_keeping(self, takes_zstd: Option<bool>) -> Compression {
         match (self, takes_zstd) {

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod backoff;
 pub mod batch;
 pub mod census;
+pub mod coding_verdict;
 pub mod compression;
 pub mod connectivity;
 pub mod event;

@@ -180,9 +180,9 @@ pub struct QuarantineActionResult {
 pub enum Fact {
     /// Until when all calls wait (RFC 3339).
     HeldUntil,
-    /// Whether requests go out without compression ("true").
+    /// That the Client System refused compressed requests (a coding verdict).
     PlainRequests,
-    /// Whether the Client System takes requests in Zstandard ("true" or "false").
+    /// Whether the Client System takes requests in Zstandard (a coding verdict).
     TakesZstd,
     /// The largest batch that the Client System takes.
     BatchSizeThatFits,

@@ -7,6 +7,7 @@ use tracing::Span;
 
 use crate::domain::{
     batch::IdempotencyKey,
+    compression::Coding,
     meter::SiteConfiguration,
     outcome::{CallFailure, UploadOutcome},
     status::State,
@@ -80,6 +81,17 @@ pub struct ApiClientSnapshot {
     pub requests_are_scarce: bool,
     /// Whether it takes requests in Zstandard; none before it has let know.
     pub takes_zstd: Option<bool>,
+    /// How it refuses to be sent compressed requests, though it should be.
+    pub refused_coding: Option<RefusedCoding>,
     /// When the next upload may begin, on the clock that never goes back.
     pub next_upload_at: Duration,
+}
+
+/// A coding in which the Client System took no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedCoding {
+    /// Which one; that it refuses gzip stands for all.
+    pub coding: Coding,
+    /// Until when it is not tried again.
+    pub until: Timestamp,
 }

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     domain::{
+        coding_verdict::CodingVerdict,
         request_budget::RequestBudget,
         store::{Fact, StoreError},
         timestamp::Timestamp,
@@ -21,10 +22,10 @@ use crate::{
 pub struct ServerKnowledge {
     /// Until when all calls wait.
     pub(super) held_until: Cell<Option<Timestamp>>,
-    /// Whether it refuses compressed requests.
-    pub(super) plain_requests: Cell<bool>,
+    /// Whether it takes compressed requests at all; none before it has refused one.
+    pub(super) takes_compression: Cell<Option<CodingVerdict>>,
     /// Whether it takes requests in Zstandard; none before it has let know.
-    pub(super) takes_zstd: Cell<Option<bool>>,
+    pub(super) takes_zstd: Cell<Option<CodingVerdict>>,
     /// Whether it keeps the other rows of a request when one fails in its database.
     pub(super) keeps_rows_on_failure: Cell<Option<bool>>,
     /// What is left of the requests that it allows.
@@ -36,11 +37,16 @@ pub struct ServerKnowledge {
 }
 
 impl ServerKnowledge {
-    /// Takes over what an earlier process has remembered.
+    /// Takes over what an earlier process has remembered; of codings, what it has remembered `about_codings`.
     ///
     /// # Errors
     /// When the Sync Database cannot be read; then everything stays as it is.
-    pub async fn recall(&self, store: &dyn SyncStore, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn recall(
+        &self,
+        store: &dyn SyncStore,
+        about_codings: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let held_until = store.fact(Fact::HeldUntil).await?;
         let plain_requests = store.fact(Fact::PlainRequests).await?;
         let takes_zstd = store.fact(Fact::TakesZstd).await?;
@@ -53,10 +59,9 @@ impl ServerKnowledge {
                 .map(|until| until.min(latest))
                 .filter(|until| *until > now),
         );
-        self.plain_requests
-            .set(plain_requests.as_deref() == Some("true"));
-        self.takes_zstd
-            .set(takes_zstd.map(|takes_zstd| takes_zstd == "true"));
+        let verdict = |kept: Option<String>| CodingVerdict::decode(&kept?, about_codings);
+        self.takes_compression.set(verdict(plain_requests));
+        self.takes_zstd.set(verdict(takes_zstd));
         self.keeps_rows_on_failure
             .set(mode.map(|mode| mode == "keeps"));
         Ok(())

@@ -2,6 +2,7 @@
 //! server asks for, and lets at most one exchange per batch be under way.
 
 mod certificate;
+mod codings;
 mod exchanges;
 mod knowledge;
 mod probe;
@@ -19,7 +20,9 @@ use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture, Supervi
 use actix_web::web::Bytes;
 use secrecy::SecretString;
 
-pub use self::{exchanges::Exchanges, knowledge::ServerKnowledge, probe::probe};
+pub use self::{
+    codings::about_codings, exchanges::Exchanges, knowledge::ServerKnowledge, probe::probe,
+};
 use self::{
     upload::Uploader,
     wire::{Call, NoAnswer, Wire},
@@ -270,24 +273,6 @@ impl Line {
         }
     }
 
-    /// The server takes requests in Zstandard, or refuses them.
-    fn note_zstd(&self, takes: bool) {
-        tracing::info!(
-            takes,
-            "whether the client system takes requests in zstandard"
-        );
-        self.parts.knowledge.takes_zstd.set(Some(takes));
-        self.publish_zstd();
-        self.remember(Fact::TakesZstd, takes.to_string());
-    }
-
-    fn publish_zstd(&self) {
-        let (published, known) = (&self.parts.published, &self.parts.knowledge.takes_zstd);
-        if published.read(|snapshot| snapshot.takes_zstd) != known.get() {
-            published.update(|snapshot| snapshot.takes_zstd = known.get());
-        }
-    }
-
     /// Finds out when the next upload may begin, after one of so many bytes.
     fn space_uploads(&self, bytes: usize) {
         let (parts, now) = (&self.parts, self.parts.clock.elapsed());
@@ -384,7 +369,7 @@ impl Actor for ApiClient {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
-        self.line.publish_zstd();
+        self.line.publish_codings();
         let now = self.line.now();
         if let Some(until) = self.line.hold() {
             self.line.publish_hold(until, now);

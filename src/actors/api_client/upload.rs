@@ -85,16 +85,16 @@ impl Uploader {
         points.pass("api_client.exchange");
         points.hang_if_armed("api_client.exchange").await;
         // What was remembered may have been read only after the start.
-        self.line.publish_zstd();
+        self.line.publish_codings();
         let mut outcome = UploadOutcome::EncodingRefused;
         // Each refusal leaves less to try.
         for _ in 0..CODINGS {
-            let coding = self.coding();
+            let coding = self.line.coding(Coding::of(&self.message.body));
             outcome = self.send(coding).await;
             if outcome != UploadOutcome::EncodingRefused || coding == Coding::Identity {
                 break;
             }
-            self.remember_refused(coding);
+            self.line.note_refused(coding);
         }
         match outcome {
             UploadOutcome::EncodingRefused => UploadOutcome::Misconfigured {
@@ -103,28 +103,6 @@ impl Uploader {
             },
             other => other,
         }
-    }
-
-    fn coding(&self) -> Coding {
-        let knowledge = &self.line.parts.knowledge;
-        if knowledge.plain_requests.get() {
-            return Coding::Identity;
-        }
-        let kept = Coding::of(&self.message.body);
-        let wish = self.line.parts.compression;
-        wish.on_the_wire(kept, knowledge.takes_zstd.get())
-    }
-
-    fn remember_refused(&self, coding: Coding) {
-        if coding == Coding::Zstd {
-            self.line.note_zstd(false);
-            return;
-        }
-        tracing::info!(
-            "the client system takes no compressed requests; sending plain ones from now on"
-        );
-        self.line.parts.knowledge.plain_requests.set(true);
-        self.line.remember(Fact::PlainRequests, "true".to_owned());
     }
 
     async fn send(&self, coding: Coding) -> UploadOutcome {
@@ -145,7 +123,9 @@ impl Uploader {
         self.line.space_uploads(bytes);
         match result {
             Ok(answer) => {
-                self.note_offer(&answer);
+                if answer.offers_zstd {
+                    self.line.note_zstd_offer();
+                }
                 self.classify(&answer)
             }
             Err(NoAnswer::Unreachable(words)) => UploadOutcome::Unreachable(words),
@@ -157,13 +137,6 @@ impl Uploader {
                 words,
                 timed_out: true,
             },
-        }
-    }
-
-    /// A refusal says more than an offer.
-    fn note_offer(&self, answer: &Answer) {
-        if answer.offers_zstd && self.line.parts.knowledge.takes_zstd.get().is_none() {
-            self.line.note_zstd(true);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod ambiguous;
 mod bad_batches;
+mod codings;
 mod identity;
 mod pacing;
 mod pauses;
