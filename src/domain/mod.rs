@@ -25,6 +25,7 @@ pub mod queue_shape;
 pub mod reading;
 pub mod reading_ids;
 pub mod request_budget;
+pub mod rows_digest;
 pub mod schedule;
 pub mod status;
 pub mod store;

@@ -29,6 +29,11 @@ impl ReadingIds {
         self.runs.iter().flat_map(Clone::clone)
     }
 
+    /// The lowest id.
+    pub fn first(&self) -> Option<ReadingId> {
+        self.runs.first().map(|run| *run.start())
+    }
+
     /// The highest id.
     pub fn last(&self) -> Option<ReadingId> {
         self.runs.last().map(|run| *run.end())

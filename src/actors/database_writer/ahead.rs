@@ -13,10 +13,12 @@ use tokio::task::JoinHandle;
 use super::DatabaseWriterParts;
 use crate::{
     domain::{
+        batch::ClaimOrder,
         compression::Compression,
         quarantine::QuarantineReason,
         reading::{RawReading, ReadingId, newest_by_meter},
         reading_ids::ReadingIds,
+        rows_digest::RowsDigest,
         store::StoreError,
         timestamp::Timestamp,
     },
@@ -32,6 +34,8 @@ pub(super) struct Built {
     pub(super) rows: usize,
     /// The readings in the body.
     pub(super) reading_ids: ReadingIds,
+    /// By what its rows are known again.
+    pub(super) digest: RowsDigest,
     /// The transactions that wrote their rows, ascending; none where the engine does not tell.
     pub(super) writers: Option<Vec<u32>>,
     /// When each meter in it was last measured.
@@ -51,7 +55,7 @@ pub(super) async fn build(
 }
 
 fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
-    let read = rows.len();
+    let (read, digest) = (rows.len(), RowsDigest::of(&rows));
     let (mut reading_ids, mut readings) = (Vec::with_capacity(read), Vec::with_capacity(read));
     let mut writers = Some(Vec::new());
     let mut unreadable = Vec::new();
@@ -74,6 +78,7 @@ fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
     }
     Built {
         rows: read,
+        digest,
         reading_ids: reading_ids.into_iter().collect(),
         writers: writers.map(sorted),
         newest: newest_by_meter(&readings)
@@ -109,8 +114,6 @@ pub struct Ahead {
     drafts: RefCell<Option<Drafts>>,
     /// The mark of the last claim.
     mark: Cell<Option<ForeignMark>>,
-    /// Whether other programs have committed something between the last two claims.
-    is_disturbed: Cell<bool>,
     /// When they were last seen to.
     disturbed_at: Cell<Option<Duration>>,
 }
@@ -157,9 +160,7 @@ impl Ahead {
 
     fn note(&self, mark: ForeignMark, now: Duration) {
         let before = self.mark.replace(Some(mark));
-        let is_disturbed = before.is_some_and(|before| before != mark);
-        self.is_disturbed.set(is_disturbed);
-        if is_disturbed {
+        if before.is_some_and(|before| before != mark) {
             self.note_others(now);
         }
     }
@@ -187,7 +188,7 @@ impl Ahead {
     }
 
     /// Begins to build batches of the pending readings behind `after`, as many as the claim was for. The mark is that of
-    /// the transaction under way. While other programs go on committing, what is built ahead would always be in vain.
+    /// the transaction under way.
     pub(super) fn begin(
         &self,
         parts: &DatabaseWriterParts,
@@ -195,9 +196,6 @@ impl Ahead {
         after: ReadingId,
         mark: ForeignMark,
     ) {
-        if self.is_disturbed.get() {
-            return;
-        }
         let (limit, most) = (claim.limit, claim.most);
         let work = build_on(parts.store.clone(), parts.compression(), after, limit, most);
         self.drafts.replace(Some(Drafts {
@@ -219,13 +217,17 @@ impl Ahead {
     ) -> Result<Vec<Built>, StoreError> {
         self.note(mark, now);
         let drafts = self.drafts.take();
-        let is_apt = |drafts: &Drafts| drafts.limit == claim.limit && drafts.mark == mark;
-        let Some(drafts) = drafts.filter(is_apt) else {
+        let Some(drafts) = drafts.filter(|drafts| drafts.limit == claim.limit) else {
             return Ok(Vec::new());
         };
-        let is_pending = !drafts.is_touched;
+        let has_changed = drafts.mark != mark;
+        let is_pending = !drafts.is_touched && !has_changed;
         let mut built = drafts.work.done().await;
         built.truncate(claim.most);
+        if has_changed {
+            let left = as_they_lie_there(&built, transaction).await?;
+            built.truncate(left);
+        }
         if built.is_empty() {
             return Ok(built);
         }
@@ -234,6 +236,35 @@ impl Ahead {
         built.truncate(left);
         Ok(built)
     }
+}
+
+/// Rows that are read again in one transaction, at most: other programs wait for its end.
+const MOST_COMPARED: usize = 4_000;
+
+/// How many of the batches, from the first one on, are of the rows that lie there now, and of the first that nobody has claimed:
+/// other programs have committed something since they were read, most likely new readings.
+async fn as_they_lie_there(
+    built: &[Built],
+    transaction: &mut dyn StoreTransaction,
+) -> Result<usize, StoreError> {
+    let oldest = transaction.claimable(ClaimOrder::Oldest, 1).await?;
+    let oldest = oldest.first().map(|row| row.id);
+    if oldest.is_none() || built.first().and_then(|first| first.reading_ids.first()) != oldest {
+        return Ok(0);
+    }
+    let (mut count, mut compared) = (0, 0);
+    for built in built {
+        compared += built.rows;
+        if count > 0 && compared > MOST_COMPARED {
+            break;
+        }
+        let rows = transaction.lock_rows(&built.reading_ids).await?;
+        if RowsDigest::of(&rows) != built.digest {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// Full batches of readable rows; ends where there is no such.

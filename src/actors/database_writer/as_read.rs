@@ -9,6 +9,7 @@ use crate::{
         batch::{Batch, IdempotencyKey, Manifest},
         reading::RawReading,
         reading_ids::ReadingIds,
+        rows_digest::RowsDigest,
         store::StoreError,
         timestamp::Timestamp,
     },
@@ -28,24 +29,35 @@ pub struct AsRead(RefCell<HashMap<IdempotencyKey, Rc<Noted>>>);
 struct Noted {
     ids: ReadingIds,
     versions: RowVersions,
+    /// Of all rows with these ids; none of a part of a batch.
+    digest: Option<RowsDigest>,
 }
 
 impl AsRead {
-    pub(super) fn note(&self, manifest: &Manifest, versions: RowVersions) {
+    pub(super) fn note(
+        &self,
+        manifest: &Manifest,
+        versions: RowVersions,
+        digest: Option<RowsDigest>,
+    ) {
         let mut known = self.0.borrow_mut();
         if known.len() >= MOST {
             // Among them are some whose claim never came to be.
             known.clear();
         }
         let ids = manifest.reading_ids.clone();
-        let noted = Rc::new(Noted { ids, versions });
+        let noted = Rc::new(Noted {
+            ids,
+            versions,
+            digest,
+        });
         known.insert(manifest.key.clone(), noted);
     }
 
     /// What was noted about a batch goes for another that is made of its readings.
     pub(super) fn note_part(&self, whole: &IdempotencyKey, part: &Manifest) {
         if let Some(noted) = self.of(whole) {
-            self.note(part, noted.versions.clone());
+            self.note(part, noted.versions.clone(), None);
         }
     }
 
@@ -55,6 +67,16 @@ impl AsRead {
 
     fn of(&self, key: &IdempotencyKey) -> Option<Rc<Noted>> {
         self.0.borrow().get(key).cloned()
+    }
+
+    fn renew(&self, key: &IdempotencyKey, noted: &Noted, versions: RowVersions) -> Rc<Noted> {
+        let renewed = Rc::new(Noted {
+            ids: noted.ids.clone(),
+            versions,
+            digest: noted.digest,
+        });
+        self.0.borrow_mut().insert(key.clone(), renewed.clone());
+        renewed
     }
 
     /// Settles a batch that is stored without a look at it, where its rows are as they were. The ids of its readings, unless
@@ -69,6 +91,10 @@ impl AsRead {
     ) -> Result<Option<ReadingIds>, StoreError> {
         let Some(noted) = self.of(key) else {
             return Ok(None);
+        };
+        let noted = match known_again(transaction, &noted).await? {
+            Some(versions) => self.renew(key, &noted, versions),
+            None => noted,
         };
         let batch = StoredBatch {
             key,
@@ -112,6 +138,22 @@ impl AsRead {
         }
         Ok(present)
     }
+}
+
+/// Other programs have committed something since, most likely new readings: where the rows are as they were nevertheless, by
+/// what the engine tells that from now on.
+async fn known_again(
+    transaction: &mut dyn StoreTransaction,
+    noted: &Noted,
+) -> Result<Option<RowVersions>, StoreError> {
+    let (RowVersions::AllAt(then), Some(digest)) = (&noted.versions, noted.digest) else {
+        return Ok(None);
+    };
+    let Some(mark) = transaction.foreign_mark().await?.filter(|now| now != then) else {
+        return Ok(None);
+    };
+    let rows = transaction.lock_rows(&noted.ids).await?;
+    Ok((RowsDigest::of(&rows) == digest).then_some(RowVersions::AllAt(mark)))
 }
 
 /// Those readings of the batch that are in the queue; nobody else changes them before the transaction ends.

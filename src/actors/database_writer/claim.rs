@@ -142,7 +142,8 @@ impl Claim {
         let (mut batches, mut versions) = (Vec::new(), Vec::new());
         for built in built {
             let marked = self.mark.map(RowVersions::AllAt);
-            versions.push(marked.or(built.writers.map(RowVersions::WrittenBy)));
+            let known = marked.or(built.writers.map(RowVersions::WrittenBy));
+            versions.push(known.map(|versions| (versions, built.digest)));
             batches.push(Batch {
                 manifest: manifest(built.reading_ids, parts),
                 body: built.body,
@@ -155,8 +156,8 @@ impl Claim {
         self.changes.claimed_through = last.manifest.reading_ids.last();
         transaction.insert_manifests(&batches).await?;
         for (batch, versions) in batches.iter().zip(versions) {
-            if let Some(versions) = versions {
-                parts.as_read.note(&batch.manifest, versions);
+            if let Some((versions, digest)) = versions {
+                parts.as_read.note(&batch.manifest, versions, Some(digest));
             }
         }
         Ok(batches)

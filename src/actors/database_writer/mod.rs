@@ -232,11 +232,19 @@ fn take_group(parts: &DatabaseWriterParts, desk: &Desk) -> Option<Vec<Box<dyn Pe
     /// between our commits.
     const MOST_CHANGES: usize = 16;
     const MOST_ROWS: usize = 4_000;
+    /// Where other programs write, what they may have changed is read again, and they wait for the end of it.
+    const MOST_ROWS_BESIDE_OTHERS: usize = 2_000;
+    let others_write = parts.ahead.others_write(parts.clock.elapsed());
+    let most_rows = if others_write {
+        MOST_ROWS_BESIDE_OTHERS
+    } else {
+        MOST_ROWS
+    };
     let mut waiting = desk.waiting.borrow_mut();
     waiting.retain(|pending| !pending.is_abandoned());
     let (mut group, mut rows) = (Vec::new(), 0);
     while let Some(next) = waiting.front() {
-        let is_full = group.len() == MOST_CHANGES || rows + next.weight() > MOST_ROWS;
+        let is_full = group.len() == MOST_CHANGES || rows + next.weight() > most_rows;
         if !group.is_empty() && is_full {
             break;
         }

@@ -249,7 +249,7 @@ impl Pass {
         self.count(|progress| progress.quarantined += claimed.unreadable);
         if order == ClaimOrder::Oldest {
             let first = claimed.batches.first();
-            let oldest = first.and_then(|batch| batch.manifest.reading_ids.iter().next());
+            let oldest = first.and_then(|batch| batch.manifest.reading_ids.first());
             self.cover.claimed(oldest);
         } else {
             let ids = claimed
