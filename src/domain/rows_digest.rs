@@ -21,29 +21,43 @@ impl RowsDigest {
     pub fn of(rows: &[RawReading]) -> Self {
         let mut hasher = SEED.build_hasher();
         for row in rows {
-            row.id.hash(&mut hasher);
-            for cell in [
-                &row.meter_external_id,
-                &row.timestamp,
-                &row.data_point,
-                &row.value,
-                &row.unit,
-            ] {
-                hash(cell, &mut hasher);
-            }
+            hash(row, &mut hasher);
         }
         Self(hasher.finish())
     }
 }
 
-fn hash(cell: &RawCell, hasher: &mut impl Hasher) {
-    std::mem::discriminant(cell).hash(hasher);
-    match cell {
-        RawCell::Null | RawCell::Blob => {}
-        RawCell::Integer(number) => number.hash(hasher),
-        RawCell::Real(number) => number.to_bits().hash(hasher),
-        RawCell::Text(text) => text.hash(hasher),
-        RawCell::Time(time) => time.hash(hasher),
+/// The kind of every cell and the length of every text come before it, so that what follows can mean nothing else.
+fn hash(row: &RawReading, hasher: &mut impl Hasher) {
+    hasher.write_i64(row.id);
+    for cell in [
+        &row.meter_external_id,
+        &row.timestamp,
+        &row.data_point,
+        &row.value,
+        &row.unit,
+    ] {
+        match cell {
+            RawCell::Null => hasher.write_u8(0),
+            RawCell::Blob => hasher.write_u8(1),
+            RawCell::Integer(number) => {
+                hasher.write_u8(2);
+                hasher.write_i64(*number);
+            }
+            RawCell::Real(number) => {
+                hasher.write_u8(3);
+                hasher.write_u64(number.to_bits());
+            }
+            RawCell::Time(time) => {
+                hasher.write_u8(4);
+                time.hash(hasher);
+            }
+            RawCell::Text(text) => {
+                hasher.write_u8(5);
+                hasher.write_usize(text.len());
+                hasher.write(text.as_bytes());
+            }
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use crate::engines::EngineName;
 /// What `--help` prints.
 pub const HELP: &str = "\
 Arguments, after `cargo bench --profile distribution --bench drain --`:
-  --only PARTS       some of drain,ingestion,status,idle,scaling,latency; else all of these. Besides, instructions:
-                     those of a whole drain, counted by valgrind and compared with their bound
+  --only PARTS       some of drain,ingestion,status,idle,scaling,latency,neighbours; else all of these. Besides,
+                     instructions: those of a whole drain, counted by valgrind and compared with their bound
   --engine NAME      sqlite, postgresql or both (the default)
   --readings N       readings in a queue and in an ingestion; 1000000 unless given
   --runs N           how often each figure is taken, the median counts; 3 unless given
@@ -25,16 +25,18 @@ pub enum Part {
     Idle,
     Scaling,
     Latency,
+    Neighbours,
     Instructions,
 }
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("drain", Part::Drain),
     ("ingestion", Part::Ingestion),
     ("status", Part::Status),
     ("idle", Part::Idle),
     ("scaling", Part::Scaling),
     ("latency", Part::Latency),
+    ("neighbours", Part::Neighbours),
     ("instructions", Part::Instructions),
 ];
 

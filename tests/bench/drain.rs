@@ -100,6 +100,7 @@ fn measure(arguments: Arguments) -> ExitCode {
             Part::Status => vec![scenarios::status::table(&bench, &mut engines)],
             Part::Idle => vec![scenarios::idle::table(&bench, &mut engines)],
             Part::Scaling => vec![scenarios::scaling::table(&bench, &mut engines)],
+            Part::Neighbours => vec![scenarios::neighbours::table(&bench, &mut engines)],
             Part::Latency => vec![scenarios::latency::table(&bench, &mut engines)],
             Part::Instructions => vec![scenarios::instructions::table(&bench, &mut engines)],
         };

@@ -1,6 +1,14 @@
 //! One drain of a queue, from a service that knows the whole queue to one that has emptied it.
 
-use std::time::Duration;
+use std::{
+    any::Any,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
 
 use meterit_sync::clock::Clock;
 
@@ -9,6 +17,7 @@ use crate::{
     engines::{Engine, Queue},
     figures::Figures,
     measure,
+    readings::{Reading, readings},
     service::{Conditions, Refusal, Service, Setting},
     sink::{Account, Sink},
 };
@@ -22,6 +31,8 @@ pub struct Plan<'a> {
     pub accept_encoding: &'a str,
     /// Settings besides those of production.
     pub settings: &'a [Setting],
+    /// Another program puts a reading in this often meanwhile.
+    pub neighbour_every: Option<Duration>,
     /// What runs the service, where it does not run by itself.
     pub under: &'a [&'a str],
 }
@@ -36,6 +47,7 @@ impl Default for Plan<'_> {
             latency: Duration::ZERO,
             accept_encoding: "",
             settings: &[],
+            neighbour_every: None,
             under: &[],
         }
     }
@@ -48,6 +60,7 @@ pub struct Ready {
     sink: Sink,
     queue: Box<dyn Queue>,
     readings: usize,
+    neighbour_every: Option<Duration>,
 }
 
 /// What a drain took, and how its bodies were compressed.
@@ -80,26 +93,48 @@ pub fn prepare(bench: &Bench, engine: &mut dyn Engine, plan: &Plan<'_>) -> Resul
         sink,
         queue,
         readings: plan.readings,
+        neighbour_every: plan.neighbour_every,
     })
 }
 
+/// Readings that another program puts in during a drain, at most.
+const MOST_INSERTED: usize = 10_000;
+
 impl Ready {
+    /// The service, and what has to outlive it.
+    pub fn into_service(self) -> (Service, Box<dyn Any>) {
+        (self.service, Box::new((self.sink, self.queue)))
+    }
+
+    fn pass(&self) {
+        let answer = self.service.post("/api/v1/sync/trigger?wait=true");
+        let words = String::from_utf8_lossy(&answer.body);
+        let log = self.service.said();
+        assert_eq!(answer.status, 200, "the pass failed: {words}\n{log}");
+    }
+
     /// Drains the queue, and fails unless every reading arrived once and none is left.
     pub fn drain(&self) -> Drained {
         let process = self.service.id();
         let server_before = self.queue.server_cpu();
         let before = measure::cpu_seconds(process);
         let clock = Clock::system();
-        let answer = self.service.post("/api/v1/sync/trigger?wait=true");
-        let wall = clock.elapsed().as_secs_f64();
-        let cpu = measure::cpu_seconds(process) - before;
-        let words = String::from_utf8_lossy(&answer.body);
-        let log = self.service.said();
-        assert_eq!(answer.status, 200, "the pass failed: {words}\n{log}");
+        let neighbour = Neighbour::new(self.readings, self.neighbour_every);
+        let (wall, cpu) = neighbour.beside(self.queue.as_ref(), || {
+            self.pass();
+            let cpu = measure::cpu_seconds(process) - before;
+            (clock.elapsed().as_secs_f64(), cpu)
+        });
+        let readings = self.readings + neighbour.inserted();
+        if readings > self.readings {
+            // What came in last was no part of what was there.
+            self.pass();
+        }
         // Cleaning up behind a drain is a part of its price.
         self.queue.sweep();
         let server_cpu = self.queue.server_cpu().zip(server_before);
-        let account = self.sink.check(self.readings);
+        let account = self.sink.check(readings);
+        let log = self.service.said();
         assert_eq!(self.queue.count(), 0, "the queue is not empty\n{log}");
         let figures = Figures {
             readings: self.readings,
@@ -110,6 +145,48 @@ impl Ready {
             bytes: account.bytes as f64,
         };
         Drained { figures, account }
+    }
+}
+
+/// Another program on the same database.
+struct Neighbour {
+    /// The first one is the next after those in the queue.
+    readings: Vec<Reading>,
+    every: Duration,
+    inserted: AtomicUsize,
+}
+
+impl Neighbour {
+    fn new(waiting: usize, every: Option<Duration>) -> Self {
+        let most = if every.is_some() { MOST_INSERTED } else { 0 };
+        Self {
+            readings: readings(waiting + most).skip(waiting).collect(),
+            every: every.unwrap_or_default(),
+            inserted: AtomicUsize::default(),
+        }
+    }
+
+    fn inserted(&self) -> usize {
+        self.inserted.load(Ordering::Relaxed)
+    }
+
+    fn beside<T>(&self, queue: &dyn Queue, work: impl FnOnce() -> T) -> T {
+        thread::scope(|scope| {
+            let (done, is_done) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                for reading in &self.readings {
+                    // Nothing is ever sent: the sender goes with the work.
+                    if is_done.recv_timeout(self.every) != Err(RecvTimeoutError::Timeout) {
+                        break;
+                    }
+                    queue.insert(std::slice::from_ref(reading));
+                    self.inserted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let result = work();
+            drop(done);
+            result
+        })
     }
 }
 

@@ -52,9 +52,11 @@ impl Figures {
     }
 }
 
-/// The middle one; of an even number the lower of the two.
+/// The middle one; of an even number what lies halfway between the two.
 pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
-    let middle = numbers.len().saturating_sub(1) / 2;
-    numbers.get(middle).copied().unwrap_or(f64::NAN)
+    let upper = numbers.len() / 2;
+    let lower = numbers.len().saturating_sub(1) / 2;
+    let at = |middle: usize| numbers.get(middle).copied().unwrap_or(f64::NAN);
+    f64::midpoint(at(lower), at(upper))
 }

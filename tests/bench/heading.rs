@@ -12,11 +12,14 @@ pub fn heading(arguments: &Arguments, engines: &[Box<dyn Engine>]) -> String {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let engines: Vec<String> = engines.iter().map(|engine| engine.name()).collect();
     format!(
-        "{date}, {cores} cores ({}), {}, {}; medians of {} runs",
+        "{date}, {cores} cores ({}), {}, {}; {}",
         processor().unwrap_or_else(|| "unknown processor".to_owned()),
         version(arguments),
         engines.join(", "),
-        arguments.runs
+        match arguments.runs {
+            1 => "one run".to_owned(),
+            runs => format!("medians of {runs} runs, but for idling, which is one"),
+        }
     )
 }
 

@@ -37,6 +37,8 @@ use meterit_sync::{
         compression::Compression,
         reading::{RawCell, RawReading, Reading},
         reading_ids::ReadingIds,
+        rows_digest::RowsDigest,
+        timestamp::Timestamp,
     },
     upstream::{answer::Answer, body, classify::says_all_stored},
 };
@@ -51,8 +53,10 @@ struct Step {
 }
 
 /// Recorded with rustc 1.95 on x86-64, profile `release`.
-const STEPS: [Step; 8] = [
-    step("judge-rows", 909.0, judge_rows),
+const STEPS: [Step; 10] = [
+    step("read-times", 225.0, read_times),
+    step("judge-rows", 687.0, judge_rows),
+    step("digest", 389.3, digest),
     step("serialise", 511.5, serialise),
     step("compress", 4467.0, compress),
     step("compress-zstd", 974.7, compress_zstd),
@@ -153,6 +157,27 @@ fn instructions(step: &str, repetitions: usize) -> f64 {
     collected(&said)
 }
 
+/// What lies in SQLite as text; mostly the one before is the same, which is found without this.
+fn read_times(repetitions: usize) {
+    let times = readings::readings(BATCH).map(|reading| reading.time());
+    let texts: Vec<String> = times
+        .map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string())
+        .collect();
+    for _ in 0..repetitions {
+        for text in black_box(&texts) {
+            black_box(Timestamp::parse_stored(text));
+        }
+    }
+}
+
+/// By what rows are known again that nobody has touched.
+fn digest(repetitions: usize) {
+    let rows = rows();
+    for _ in 0..repetitions {
+        black_box(RowsDigest::of(black_box(&rows)));
+    }
+}
+
 /// From cells of the Sync Database to readings; making the cells is a part of it.
 fn judge_rows(repetitions: usize) {
     let rows = rows();
@@ -234,19 +259,13 @@ fn take_in_as(format: BodyFormat, request: &str, repetitions: usize) {
     }
 }
 
-/// What another program has left in SQLite.
+/// What another program has left in SQLite, as it is read.
 fn rows() -> Vec<RawReading> {
     readings::readings(BATCH)
         .map(|reading| RawReading {
             id: reading.number as i64,
             meter_external_id: RawCell::Text(reading.meter().into()),
-            timestamp: RawCell::Text(
-                reading
-                    .time()
-                    .format("%Y-%m-%d %H:%M:%S")
-                    .to_string()
-                    .into(),
-            ),
+            timestamp: RawCell::Time(reading.time().into()),
             data_point: RawCell::Text(reading.point().name.into()),
             value: RawCell::Real(reading.thousandths as f64 / 1000.0),
             unit: RawCell::Text(reading.point().unit.into()),

@@ -34,8 +34,8 @@ pub(super) struct Built {
     pub(super) rows: usize,
     /// The readings in the body.
     pub(super) reading_ids: ReadingIds,
-    /// By what its rows are known again.
-    pub(super) digest: RowsDigest,
+    /// By what its rows are known again; none where that was not to be expected to be of use.
+    pub(super) digest: Option<RowsDigest>,
     /// The transactions that wrote their rows, ascending; none where the engine does not tell.
     pub(super) writers: Option<Vec<u32>>,
     /// When each meter in it was last measured.
@@ -46,16 +46,32 @@ pub(super) struct Built {
     pub(super) unreadable: Vec<QuarantineEntry>,
 }
 
-/// Builds a batch on a thread that serves nobody else meanwhile.
-pub(super) async fn build(
-    rows: Vec<RawReading>,
+/// How to build a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
     compression: Compression,
-) -> Result<Built, StoreError> {
-    at_workbench(move || build_here(rows, compression)).await
+    /// Whether other programs write, so that its rows have to be known again.
+    others_write: bool,
 }
 
-fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
-    let (read, digest) = (rows.len(), RowsDigest::of(&rows));
+impl Manner {
+    /// As it is called for now.
+    pub(super) fn now(parts: &DatabaseWriterParts) -> Self {
+        Self {
+            compression: parts.compression(),
+            others_write: parts.ahead.others_write(parts.clock.elapsed()),
+        }
+    }
+}
+
+/// Builds a batch on a thread that serves nobody else meanwhile.
+pub(super) async fn build(rows: Vec<RawReading>, manner: Manner) -> Result<Built, StoreError> {
+    at_workbench(move || build_here(rows, manner)).await
+}
+
+fn build_here(rows: Vec<RawReading>, manner: Manner) -> Built {
+    let read = rows.len();
+    let digest = manner.others_write.then(|| RowsDigest::of(&rows));
     let (mut reading_ids, mut readings) = (Vec::with_capacity(read), Vec::with_capacity(read));
     let mut writers = Some(Vec::new());
     let mut unreadable = Vec::new();
@@ -85,7 +101,7 @@ fn build_here(rows: Vec<RawReading>, compression: Compression) -> Built {
             .into_iter()
             .map(|(meter, time)| (meter.to_owned(), time))
             .collect(),
-        body: body::compress(&body::encode(&readings), compression).into(),
+        body: body::compress(&body::encode(&readings), manner.compression).into(),
         unreadable,
     }
 }
@@ -197,7 +213,7 @@ impl Ahead {
         mark: ForeignMark,
     ) {
         let (limit, most) = (claim.limit, claim.most);
-        let work = build_on(parts.store.clone(), parts.compression(), after, limit, most);
+        let work = build_on(parts.store.clone(), Manner::now(parts), after, limit, most);
         self.drafts.replace(Some(Drafts {
             limit,
             after,
@@ -255,11 +271,14 @@ async fn as_they_lie_there(
     let (mut count, mut compared) = (0, 0);
     for built in built {
         compared += built.rows;
+        let Some(digest) = built.digest else {
+            break;
+        };
         if count > 0 && compared > MOST_COMPARED {
             break;
         }
         let rows = transaction.lock_rows(&built.reading_ids).await?;
-        if RowsDigest::of(&rows) != built.digest {
+        if RowsDigest::of(&rows) != digest {
             break;
         }
         count += 1;
@@ -270,7 +289,7 @@ async fn as_they_lie_there(
 /// Full batches of readable rows; ends where there is no such.
 async fn build_on(
     store: Arc<dyn SyncStore>,
-    compression: Compression,
+    manner: Manner,
     after: ReadingId,
     limit: usize,
     most: usize,
@@ -278,7 +297,7 @@ async fn build_on(
     let (tell, told) = mpsc::channel();
     let mut wanted = most;
     let take = move |rows| {
-        let built = build_here(rows, compression);
+        let built = build_here(rows, manner);
         wanted -= 1;
         let is_readable = built.unreadable.is_empty();
         // Whoever asked may have gone.

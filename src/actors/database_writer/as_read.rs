@@ -29,7 +29,7 @@ pub struct AsRead(RefCell<HashMap<IdempotencyKey, Rc<Noted>>>);
 struct Noted {
     ids: ReadingIds,
     versions: RowVersions,
-    /// Of all rows with these ids; none of a part of a batch.
+    /// Of all rows with these ids; none of a part of a batch, or where nobody else wrote when it was read.
     digest: Option<RowsDigest>,
 }
 

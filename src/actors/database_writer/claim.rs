@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     DatabaseWriterParts,
-    ahead::{Built, build},
+    ahead::{Built, Manner, build},
     group::Changes,
     operations::{WriteOperation, new_key, now},
 };
@@ -90,7 +90,7 @@ impl Claim {
             let Some(last) = rows.last().map(|row| row.id) else {
                 return Ok(None);
             };
-            let built = build(rows, parts.compression()).await?;
+            let built = build(rows, Manner::now(parts)).await?;
             if !built.unreadable.is_empty() {
                 self.set_aside(&built.unreadable, transaction, parts)
                     .await?;
@@ -157,7 +157,7 @@ impl Claim {
         transaction.insert_manifests(&batches).await?;
         for (batch, versions) in batches.iter().zip(versions) {
             if let Some((versions, digest)) = versions {
-                parts.as_read.note(&batch.manifest, versions, Some(digest));
+                parts.as_read.note(&batch.manifest, versions, digest);
             }
         }
         Ok(batches)

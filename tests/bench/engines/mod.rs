@@ -5,6 +5,8 @@ mod sqlite;
 
 use std::{future::Future, path::Path};
 
+use crate::readings::Reading;
+
 /// One of the engines.
 #[derive(Clone, Copy, Debug)]
 pub enum EngineName {
@@ -33,9 +35,11 @@ pub trait Engine {
 }
 
 /// A queue of its own; gone when it is dropped.
-pub trait Queue {
+pub trait Queue: Sync {
     /// Where it is, as the service is told.
     fn address(&self) -> String;
+    /// Puts readings in, as a program does that comes for that alone.
+    fn insert(&self, readings: &[Reading]);
     /// The readings in it.
     fn count(&self) -> usize;
     /// CPU seconds of the server so far; none without one, or where it is on another machine.

@@ -40,7 +40,7 @@ struct Server {
     /// Its first process, where it is on this machine.
     process: Option<u32>,
     /// Where it lives, if it is ours; stops with the last one who holds it.
-    _folder: Option<std::rc::Rc<Folder>>,
+    _folder: Option<std::sync::Arc<Folder>>,
 }
 
 impl Postgres {
@@ -89,7 +89,7 @@ impl Postgres {
             eprintln!("PostgreSQL: putting {count} readings into a database");
         }
         database.execute(DEPLOYED_TABLES);
-        wait_for(insert(&self.server.url(&database.name), count));
+        wait_for(fill(&database.address(), count));
         // On a site the server has long done so.
         database.execute("VACUUM ANALYZE meter_readings");
         self.filled.insert(count, database);
@@ -134,6 +134,14 @@ impl Database {
 impl Queue for Database {
     fn address(&self) -> String {
         self.server.url(&self.name)
+    }
+
+    fn insert(&self, readings: &[Reading]) {
+        wait_for(async {
+            let mut connection = PgConnection::connect(&self.address()).await?;
+            insert(&mut connection, readings).await?;
+            connection.close().await
+        });
     }
 
     fn count(&self) -> usize {
@@ -219,20 +227,25 @@ fn start_in(folder: &Folder) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-async fn insert(url: &str, count: usize) -> Result<(), sqlx::Error> {
+async fn fill(url: &str, count: usize) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
     let mut readings = readings(count).peekable();
     while readings.peek().is_some() {
         let rows: Vec<Reading> = readings.by_ref().take(ROWS_PER_STATEMENT).collect();
-        let column = |cell: fn(&Reading) -> String| rows.iter().map(cell).collect::<Vec<_>>();
-        sqlx::query(INSERT)
-            .bind(column(|reading| reading.meter()))
-            .bind(column(|reading| reading.time().naive_utc().to_string()))
-            .bind(column(|reading| reading.point().name.to_owned()))
-            .bind(column(|reading| reading.value()))
-            .bind(column(|reading| reading.point().unit.to_owned()))
-            .execute(&mut connection)
-            .await?;
+        insert(&mut connection, &rows).await?;
     }
     connection.close().await
+}
+
+async fn insert(connection: &mut PgConnection, readings: &[Reading]) -> Result<(), sqlx::Error> {
+    let column = |cell: fn(&Reading) -> String| readings.iter().map(cell).collect::<Vec<_>>();
+    sqlx::query(INSERT)
+        .bind(column(|reading| reading.meter()))
+        .bind(column(|reading| reading.time().naive_utc().to_string()))
+        .bind(column(|reading| reading.point().name.to_owned()))
+        .bind(column(|reading| reading.value()))
+        .bind(column(|reading| reading.point().unit.to_owned()))
+        .execute(connection)
+        .await?;
+    Ok(())
 }

@@ -81,6 +81,14 @@ impl Queue for SqliteQueue {
         format!("sqlite:{}", self.file.display())
     }
 
+    fn insert(&self, readings: &[Reading]) {
+        wait_for(async {
+            let mut connection = open(&self.file).await?;
+            insert(&mut connection, readings.iter().copied()).await?;
+            connection.close().await
+        });
+    }
+
     fn count(&self) -> usize {
         let count: i64 = wait_for(async {
             let mut connection = open(&self.file).await?;
@@ -124,17 +132,23 @@ async fn fill(file: &Path, count: usize) -> Result<(), sqlx::Error> {
         .await?;
     let mut readings = readings(count).peekable();
     while readings.peek().is_some() {
-        let rows = rows(readings.by_ref().take(ROWS_PER_STATEMENT));
-        sqlx::query(INSERT)
-            .bind(rows)
-            .execute(&mut connection)
-            .await?;
+        let some = readings.by_ref().take(ROWS_PER_STATEMENT);
+        insert(&mut connection, some).await?;
     }
     // A file that is copied must not have its end in another one.
     sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE);")
         .execute(&mut connection)
         .await?;
     connection.close().await
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    readings: impl Iterator<Item = Reading>,
+) -> Result<(), sqlx::Error> {
+    let rows = rows(readings);
+    sqlx::query(INSERT).bind(rows).execute(connection).await?;
+    Ok(())
 }
 
 /// Readings as an array of arrays, the form in which SQLite takes many rows as one parameter.

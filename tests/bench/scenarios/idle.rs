@@ -1,14 +1,15 @@
 //! What the service takes while there is nothing to do, with a Client System and without one.
 
-use std::{fs, thread::sleep, time::Duration};
+use std::{any::Any, fs, thread::sleep, time::Duration};
 
 use crate::{
     Bench,
+    draining::{self, Plan},
     engines::{Engine, Queue},
     measure,
     service::{Conditions, Service},
     sink::Sink,
-    table::Table,
+    table::{Table, grouped},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,8 +20,7 @@ struct Idler {
     what: String,
     service: Service,
     // Dropped after the service, which would complain about losing them.
-    _sink: Option<Sink>,
-    _queue: Box<dyn Queue>,
+    _others: Box<dyn Any>,
 }
 
 /// All of them idle through the same minutes: they are not in each other's way.
@@ -41,6 +41,7 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
             let sink = (link == "online").then(|| Sink::start(Duration::ZERO));
             idlers.push(start(bench, what, engine.empty(), sink));
         }
+        idlers.push(start_and_drain(bench, engine.as_mut()));
     }
     let cpu = |idlers: &[Idler]| -> Vec<f64> {
         let seconds = |idler: &Idler| measure::cpu_seconds(idler.service.id());
@@ -92,7 +93,26 @@ fn start(bench: &Bench, what: String, queue: Box<dyn Queue>, sink: Option<Sink>)
     Idler {
         what,
         service,
-        _sink: sink,
-        _queue: queue,
+        _others: Box::new((sink, queue)),
+    }
+}
+
+/// One that has had much to do before.
+fn start_and_drain(bench: &Bench, engine: &mut dyn Engine) -> Idler {
+    let readings = bench.arguments.readings;
+    let plan = Plan {
+        readings,
+        ..Plan::default()
+    };
+    let Ok(ready) = draining::prepare(bench, engine, &plan) else {
+        panic!("the service refuses settings that nobody has made");
+    };
+    ready.drain();
+    let (service, others) = ready.into_service();
+    let count = grouped(readings as f64);
+    Idler {
+        what: format!("{}, online, after {count} readings", engine.name()),
+        service,
+        _others: others,
     }
 }

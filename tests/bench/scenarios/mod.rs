@@ -5,5 +5,6 @@ pub mod idle;
 pub mod ingestion;
 pub mod instructions;
 pub mod latency;
+pub mod neighbours;
 pub mod scaling;
 pub mod status;
