@@ -91,12 +91,8 @@ pub(super) async fn lock_rows(
     transaction: &mut Option<Transaction<'static, Sqlite>>,
     ids: &ReadingIds,
 ) -> Result<Vec<RawReading>, StoreError> {
-    let mut rows = Vec::with_capacity(ids.len());
-    for stretch in ids.stretches(GAP) {
-        let all = within(transaction, Question::Between(stretch)).await?;
-        let meant = |row: &RawReading| ids.run_containing(row.id).is_some();
-        rows.extend(all.into_iter().filter(meant));
-    }
+    let mut rows = within(transaction, Question::Between(ids.stretches(GAP))).await?;
+    rows.retain(|row| ids.run_containing(row.id).is_some());
     Ok(rows)
 }
 
@@ -123,17 +119,20 @@ pub(super) async fn pending_after(
 ) -> Result<(), StoreError> {
     let runtime = Handle::current();
     at_workbench(move || {
-        loop {
-            let rows = runtime.block_on(plain_rows::pending_nearby(&mut reader, after, limit))?;
-            let Some(last) = rows.last().filter(|_| rows.len() == limit) else {
-                break;
-            };
-            after = last.id;
-            if !take(rows) {
-                break;
+        let read = plain_rows::read_directly(&mut reader, |direct| {
+            loop {
+                let rows = direct.pending_nearby(after, limit)?;
+                let Some(last) = rows.last().filter(|_| rows.len() == limit) else {
+                    break;
+                };
+                after = last.id;
+                if !take(rows) {
+                    break;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        });
+        runtime.block_on(read)
     })
     .await?
 }
@@ -155,8 +154,8 @@ impl PendingRows for Queue<'_> {
 enum Question {
     /// So many pending ones with ids above this.
     PendingAfter(ReadingId, usize),
-    /// All with ids in the stretch.
-    Between(RangeInclusive<ReadingId>),
+    /// All with ids in one of the stretches.
+    Between(Vec<RangeInclusive<ReadingId>>),
 }
 
 /// Within the transaction, which is gone where that fails.
@@ -180,14 +179,17 @@ where
 {
     let runtime = Handle::current();
     at_workbench(move || {
-        let rows = runtime.block_on(async {
-            match question {
-                Question::PendingAfter(after, limit) => {
-                    plain_rows::pending(&mut connection, after, limit).await
+        let read = plain_rows::read_directly(&mut connection, |direct| match question {
+            Question::PendingAfter(after, limit) => direct.pending(after, limit),
+            Question::Between(stretches) => {
+                let mut rows = Vec::new();
+                for ids in stretches {
+                    rows.append(&mut direct.between(ids)?);
                 }
-                Question::Between(ids) => plain_rows::between(&mut connection, ids).await,
+                Ok(rows)
             }
         });
+        let rows = runtime.block_on(read);
         (connection, rows)
     })
     .await

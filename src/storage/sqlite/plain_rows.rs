@@ -24,7 +24,7 @@ use libsqlite3_sys::{
     sqlite3_column_text, sqlite3_column_type, sqlite3_errmsg, sqlite3_extended_errcode,
     sqlite3_finalize, sqlite3_prepare_v2, sqlite3_step, sqlite3_stmt,
 };
-use sqlx::{SqliteConnection, sqlite::LockedSqliteHandle};
+use sqlx::{Connection, SqliteConnection, sqlite::LockedSqliteHandle};
 
 use super::result_codes;
 use crate::{
@@ -35,64 +35,84 @@ use crate::{
     storage::StoreError,
 };
 
-/// Up to `limit` pending rows with ids above `after`, ascending. Blocks while SQLite reads.
-pub(super) async fn pending(
+/// Reads on this thread, while the connection's own keeps away from it. Blocks while SQLite reads.
+///
+/// To take the connection away sends a word to its thread, which may come to read it only after the connection was given back
+/// and taken away once more. So many unread words fill the way to it; then whoever holds the connection waits to send another
+/// one, and the thread waits for the connection, for ever. Hence the answer of the thread is waited for at the end.
+pub(super) async fn read_directly<T>(
     connection: &mut SqliteConnection,
-    after: ReadingId,
-    limit: usize,
-) -> Result<Vec<RawReading>, StoreError> {
-    let query = include_str!("queries/claim.sql");
-    read(connection, query, [after, integer(limit)]).await
+    work: impl FnOnce(&mut DirectRows<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let result = work(&mut DirectRows(connection.lock_handle().await?));
+    let answered = connection.ping().await;
+    let result = result?;
+    answered?;
+    Ok(result)
 }
 
-/// The same, at less cost; fewer where many others lie between them.
-pub(super) async fn pending_nearby(
-    connection: &mut SqliteConnection,
-    after: ReadingId,
-    limit: usize,
-) -> Result<Vec<RawReading>, StoreError> {
-    let query = include_str!("queries/read_ahead.sql");
-    read(connection, query, [after, integer(limit)]).await
+/// The rows of a connection that is ours alone.
+pub(super) struct DirectRows<'connection>(LockedSqliteHandle<'connection>);
+
+impl DirectRows<'_> {
+    /// Up to `limit` pending rows with ids above `after`, ascending.
+    pub(super) fn pending(
+        &mut self,
+        after: ReadingId,
+        limit: usize,
+    ) -> Result<Vec<RawReading>, StoreError> {
+        let query = include_str!("queries/claim.sql");
+        self.read(query, [after, integer(limit)])
+    }
+
+    /// The same, at less cost; fewer where many others lie between them.
+    pub(super) fn pending_nearby(
+        &mut self,
+        after: ReadingId,
+        limit: usize,
+    ) -> Result<Vec<RawReading>, StoreError> {
+        let query = include_str!("queries/read_ahead.sql");
+        self.read(query, [after, integer(limit)])
+    }
+
+    /// All rows with these ids, ascending.
+    pub(super) fn between(
+        &mut self,
+        ids: RangeInclusive<ReadingId>,
+    ) -> Result<Vec<RawReading>, StoreError> {
+        let query = include_str!("queries/readings_between.sql");
+        self.read(query, [*ids.start(), *ids.end()])
+    }
+
+    /// Rows whose columns are the id and the reading's five fields.
+    fn read(
+        &mut self,
+        query: &'static str,
+        parameters: [i64; 2],
+    ) -> Result<Vec<RawReading>, StoreError> {
+        let mut statement = Statement::prepare(&mut self.0, query)?;
+        for (parameter, value) in (1..).zip(parameters) {
+            statement.bind(parameter, value)?;
+        }
+        let mut rows = Vec::with_capacity(LIKELY_ROWS);
+        let mut last_time = None;
+        while statement.step()? {
+            rows.push(RawReading {
+                id: statement.integer(0),
+                meter_external_id: statement.cell(1),
+                timestamp: statement.time(2, &mut last_time),
+                data_point: statement.cell(3),
+                value: statement.cell(4),
+                unit: statement.cell(5),
+                writer: None,
+            });
+        }
+        Ok(rows)
+    }
 }
 
 fn integer(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// All rows with these ids, ascending. Blocks while SQLite reads.
-pub(super) async fn between(
-    connection: &mut SqliteConnection,
-    ids: RangeInclusive<ReadingId>,
-) -> Result<Vec<RawReading>, StoreError> {
-    let query = include_str!("queries/readings_between.sql");
-    read(connection, query, [*ids.start(), *ids.end()]).await
-}
-
-/// Rows whose columns are the id and the reading's five fields.
-async fn read(
-    connection: &mut SqliteConnection,
-    query: &'static str,
-    parameters: [i64; 2],
-) -> Result<Vec<RawReading>, StoreError> {
-    let mut handle = connection.lock_handle().await?;
-    let mut statement = Statement::prepare(&mut handle, query)?;
-    for (parameter, value) in (1..).zip(parameters) {
-        statement.bind(parameter, value)?;
-    }
-    let mut rows = Vec::with_capacity(LIKELY_ROWS);
-    let mut last_time = None;
-    while statement.step()? {
-        rows.push(RawReading {
-            id: statement.integer(0),
-            meter_external_id: statement.cell(1),
-            timestamp: statement.time(2, &mut last_time),
-            data_point: statement.cell(3),
-            value: statement.cell(4),
-            unit: statement.cell(5),
-            writer: None,
-        });
-    }
-    Ok(rows)
 }
 
 /// Room is made for so many rows at once.

@@ -6,6 +6,7 @@ mod import;
 mod model;
 mod postgres;
 mod postgres_server;
+mod read_directly;
 mod settled_at_once;
 pub mod site;
 mod sqlite;
