@@ -64,15 +64,17 @@ impl Limits {
         self.ratio(figures, "plain")
     }
 
-    /// Compared with the mode that compresses as the service did: in this encoding, and as quickly as this setting says.
+    /// Compared with the mode that compresses as the service did: in this encoding, and as quickly as this setting says. And
+    /// with the one that does not compress.
     pub fn ratio_of_drain(&self, figures: &Figures, setting: &str, encoding: &str) -> String {
         let counterpart = match (encoding, setting) {
             ("gzip", "gzip-fast") => "gzip 1",
             ("gzip", _) => "gzip 4",
             ("zstd", _) => "zstd 1",
-            _ => "plain",
+            _ => return self.ratio_to_plain(figures),
         };
-        self.ratio(figures, counterpart)
+        let ratio = self.ratio(figures, counterpart);
+        format!("{ratio}, {}", self.ratio_to_plain(figures))
     }
 
     fn ratio(&self, figures: &Figures, counterpart: &str) -> String {
