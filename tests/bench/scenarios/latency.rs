@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::add_drain;
 use crate::{
     Bench,
-    draining::{self, Plan},
+    draining::Plan,
     engines::Engine,
-    service::Refusal,
-    table::{Table, columns, moved},
+    table::{Table, columns},
 };
 
 /// Milliseconds before an answer, and what is drained then: one request at a time, and several.
@@ -33,20 +33,7 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                     settings,
                     ..Plan::default()
                 };
-                let progress = format!("latency, {what}");
-                match draining::repeat(bench, engine.as_mut(), &plan, &progress) {
-                    Ok((figures, encoding)) => {
-                        let ratio = bench
-                            .limits()
-                            .ratio_of_drain(&figures, "default", &encoding);
-                        table.row(&what, moved(&figures, ratio));
-                    }
-                    Err(Refusal(why)) => {
-                        table.refusal(&what, &why);
-                        return false;
-                    }
-                }
-                true
+                add_drain(&mut table, "latency", &what, bench, engine.as_mut(), &plan)
             };
             // Without that setting there is one request at a time anyway.
             let is_known = row("MAX_IN_FLIGHT=1", &one, few);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::add_drain;
 use crate::{
     Bench,
-    draining::{self, Plan},
+    draining::Plan,
     engines::Engine,
-    table::{Table, columns, grouped, moved},
+    table::{Table, columns, grouped},
 };
 
 /// Commits of the other program in a second.
@@ -27,20 +28,14 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                 neighbour_every: Some(Duration::from_secs(1) / rate),
                 ..Plan::default()
             };
-            match draining::repeat(
+            add_drain(
+                &mut table,
+                "neighbours",
+                &what,
                 bench,
                 engine.as_mut(),
                 &plan,
-                &format!("neighbours, {what}"),
-            ) {
-                Ok((figures, encoding)) => {
-                    let ratio = bench
-                        .limits()
-                        .ratio_of_drain(&figures, "default", &encoding);
-                    table.row(&what, moved(&figures, ratio));
-                }
-                Err(refusal) => table.refusal(&what, &refusal.0),
-            }
+            );
         }
     }
     table

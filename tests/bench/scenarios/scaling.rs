@@ -1,10 +1,11 @@
 //! Whether a long queue costs more per reading than a short one, or more memory.
 
+use super::add_drain;
 use crate::{
     Bench,
-    draining::{self, Plan},
+    draining::Plan,
     engines::Engine,
-    table::{Table, columns, grouped, moved},
+    table::{Table, columns, grouped},
 };
 
 const LENGTHS: [usize; 2] = [100_000, 1_000_000];
@@ -24,15 +25,7 @@ pub fn table(bench: &Bench, engines: &mut [Box<dyn Engine>]) -> Table {
                 readings,
                 ..Plan::default()
             };
-            match draining::repeat(bench, engine.as_mut(), &plan, &format!("scaling, {what}")) {
-                Ok((figures, encoding)) => {
-                    let ratio = bench
-                        .limits()
-                        .ratio_of_drain(&figures, "default", &encoding);
-                    table.row(&what, moved(&figures, ratio));
-                }
-                Err(refusal) => table.refusal(&what, &refusal.0),
-            }
+            add_drain(&mut table, "scaling", &what, bench, engine.as_mut(), &plan);
         }
     }
     table
