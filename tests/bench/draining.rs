@@ -2,10 +2,7 @@
 
 use std::{
     any::Any,
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -60,7 +57,7 @@ pub struct Ready {
     sink: Sink,
     queue: Box<dyn Queue>,
     readings: usize,
-    neighbour_every: Option<Duration>,
+    neighbour: Option<Neighbour>,
 }
 
 /// What a drain took, and how its bodies were compressed.
@@ -93,7 +90,9 @@ pub fn prepare(bench: &Bench, engine: &mut dyn Engine, plan: &Plan<'_>) -> Resul
         sink,
         queue,
         readings: plan.readings,
-        neighbour_every: plan.neighbour_every,
+        neighbour: plan
+            .neighbour_every
+            .map(|every| Neighbour::new(plan.readings, every)),
     })
 }
 
@@ -119,21 +118,23 @@ impl Ready {
         let server_before = self.queue.server_cpu();
         let before = measure::cpu_seconds(process);
         let clock = Clock::system();
-        let neighbour = Neighbour::new(self.readings, self.neighbour_every);
-        let (wall, cpu) = neighbour.beside(self.queue.as_ref(), || {
+        let pass = || {
             self.pass();
             let cpu = measure::cpu_seconds(process) - before;
             (clock.elapsed().as_secs_f64(), cpu)
-        });
-        let readings = self.readings + neighbour.inserted();
-        if readings > self.readings {
+        };
+        let ((wall, cpu), inserted) = match &self.neighbour {
+            Some(neighbour) => neighbour.beside(self.queue.as_ref(), pass),
+            None => (pass(), 0),
+        };
+        if inserted > 0 {
             // What came in last was no part of what was there.
             self.pass();
         }
         // Cleaning up behind a drain is a part of its price.
         self.queue.sweep();
         let server_cpu = self.queue.server_cpu().zip(server_before);
-        let account = self.sink.check(readings);
+        let account = self.sink.check(self.readings + inserted);
         let log = self.service.said();
         assert_eq!(self.queue.count(), 0, "the queue is not empty\n{log}");
         let figures = Figures {
@@ -153,39 +154,33 @@ struct Neighbour {
     /// The first one is the next after those in the queue.
     readings: Vec<Reading>,
     every: Duration,
-    inserted: AtomicUsize,
 }
 
 impl Neighbour {
-    fn new(waiting: usize, every: Option<Duration>) -> Self {
-        let most = if every.is_some() { MOST_INSERTED } else { 0 };
+    fn new(waiting: usize, every: Duration) -> Self {
         Self {
-            readings: readings(waiting + most).skip(waiting).collect(),
-            every: every.unwrap_or_default(),
-            inserted: AtomicUsize::default(),
+            readings: readings(waiting + MOST_INSERTED).skip(waiting).collect(),
+            every,
         }
     }
 
-    fn inserted(&self) -> usize {
-        self.inserted.load(Ordering::Relaxed)
-    }
-
-    fn beside<T>(&self, queue: &dyn Queue, work: impl FnOnce() -> T) -> T {
+    /// Does the work while it puts readings in; also returns how many these were.
+    fn beside<T>(&self, queue: &dyn Queue, work: impl FnOnce() -> T) -> (T, usize) {
         thread::scope(|scope| {
             let (done, is_done) = mpsc::channel::<()>();
-            scope.spawn(move || {
-                for reading in &self.readings {
-                    // Nothing is ever sent: the sender goes with the work.
-                    if is_done.recv_timeout(self.every) != Err(RecvTimeoutError::Timeout) {
-                        break;
-                    }
-                    queue.insert(std::slice::from_ref(reading));
-                    self.inserted.fetch_add(1, Ordering::Relaxed);
-                }
+            let inserting = scope.spawn(move || {
+                // Nothing is ever sent: the sender goes with the work.
+                let goes_on = |_: &&Reading| {
+                    is_done.recv_timeout(self.every) == Err(RecvTimeoutError::Timeout)
+                };
+                let due = self.readings.iter().take_while(goes_on);
+                due.inspect(|reading| queue.insert(std::slice::from_ref(*reading)))
+                    .count()
             });
             let result = work();
             drop(done);
-            result
+            let inserted = inserting.join().expect("another program that works");
+            (result, inserted)
         })
     }
 }
