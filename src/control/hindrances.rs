@@ -4,14 +4,16 @@ use super::{
     status::{Evidence, Verdict},
     words::{self, Blemishes},
 };
-use crate::domain::{
-    link_probe::{BEARABLE_CLOCK_DIFFERENCE, LinkFault},
-    pass::PassEnd,
-    status::{ConfigStatus, HeartbeatStatus, State, UploadTrouble},
-    store::StoreError,
-    timestamp::Timestamp,
+use crate::{
+    domain::{
+        link_probe::{BEARABLE_CLOCK_DIFFERENCE, LinkFault},
+        pass::PassEnd,
+        status::{ConfigStatus, HeartbeatStatus, State, UploadTrouble},
+        store::StoreError,
+        timestamp::Timestamp,
+    },
+    messages::api_client::RefusedCoding,
 };
-use crate::messages::api_client::RefusedCoding;
 
 /// A batch that fails for longer than this needs attention: the first repetitions come after 2, 4, 8 and 16 s.
 const SETBACK_SECONDS: f64 = 30.0;

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::DatabaseWriterParts;
+use super::{DatabaseWriterParts, as_read::are_as_read};
 use crate::{
     domain::{
         batch::ClaimOrder,
@@ -277,8 +277,7 @@ async fn as_they_lie_there(
         if count > 0 && compared > MOST_COMPARED {
             break;
         }
-        let rows = transaction.lock_rows(&built.reading_ids).await?;
-        if RowsDigest::of(&rows) != digest {
+        if !are_as_read(transaction, &built.reading_ids, digest).await? {
             break;
         }
         count += 1;

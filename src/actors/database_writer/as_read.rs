@@ -152,8 +152,18 @@ async fn known_again(
     let Some(mark) = transaction.foreign_mark().await?.filter(|now| now != then) else {
         return Ok(None);
     };
-    let rows = transaction.lock_rows(&noted.ids).await?;
-    Ok((RowsDigest::of(&rows) == digest).then_some(RowVersions::AllAt(mark)))
+    let are_as_read = are_as_read(transaction, &noted.ids, digest).await?;
+    Ok(are_as_read.then_some(RowVersions::AllAt(mark)))
+}
+
+/// Whether the rows with these ids are those of which this is the digest.
+pub(super) async fn are_as_read(
+    transaction: &mut dyn StoreTransaction,
+    ids: &ReadingIds,
+    digest: RowsDigest,
+) -> Result<bool, StoreError> {
+    let rows = transaction.lock_rows(ids).await?;
+    Ok(RowsDigest::of(&rows) == digest)
 }
 
 /// Those readings of the batch that are in the queue; nobody else changes them before the transaction ends.

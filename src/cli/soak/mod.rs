@@ -47,9 +47,13 @@ const MORE_WORK: u64 = 10;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The process has settled down after this time.
 const FIRST_MINUTE: Duration = Duration::from_secs(60);
+/// Its own client keeps a connection for so long, as awc does by default: until then the service has a caller.
+const CONNECTION_KEPT: Duration = Duration::from_secs(15);
 /// All idle connections are closed after this time, and the server of the local API has gone for want of callers, which it
-/// otherwise would have at one look and not at the other. Until its own client gives up a connection there is a caller.
-const QUIET: Duration = DESERTED.saturating_add(Duration::from_secs(15 + 5));
+/// otherwise would have at one look and not at the other.
+const QUIET: Duration = CONNECTION_KEPT
+    .saturating_add(DESERTED)
+    .saturating_add(Duration::from_secs(5));
 const LOOKS_AT_RESOURCES: u32 = 20;
 const BETWEEN_LOOKS_AT_RESOURCES: Duration = Duration::from_millis(250);
 /// A line of progress is printed this often.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meterit_sync::domain::status::State;
+use meterit_sync::domain::{pass::PassReport, status::State};
 
 use crate::helpers::{Plan, Site, answer, on_batch};
 
@@ -19,18 +19,25 @@ async fn a_refused_encoding_falls_back_to_plain_under_the_same_key() {
     assert_eq!(encodings(&site), [Some("gzip".to_owned()), None]);
     assert_eq!(batches[0].key, batches[1].key);
     assert_eq!(batches[1].stored, 5);
-    site.database.insert(5..10).await;
-    assert_eq!(site.pass().await.requests, 1);
-    site.stop_service().await;
-    site.database.insert(10..15).await;
-    site.start_service().await;
-    site.drained().await;
+    let report = five_more_before_a_restart_and_after(&mut site).await;
+    assert_eq!(report.requests, 1);
     assert_eq!(
         encodings(&site)[2..],
         [None, None],
         "remembered, over a restart as well"
     );
     site.finish().await;
+}
+
+/// Returns how the pass before it went.
+async fn five_more_before_a_restart_and_after(site: &mut Site) -> PassReport {
+    site.database.insert(5..10).await;
+    let report = site.pass().await;
+    site.stop_service().await;
+    site.database.insert(10..15).await;
+    site.start_service().await;
+    site.drained().await;
+    report
 }
 
 fn encodings(site: &Site) -> Vec<Option<String>> {
@@ -95,12 +102,8 @@ async fn zstandard_is_used_where_the_server_offers_to_take_it() {
         .start_settled(5)
         .await;
     assert_eq!(site.pass().await.delivered, 5);
-    site.database.insert(5..10).await;
-    assert_eq!(site.pass().await.delivered, 5);
-    site.stop_service().await;
-    site.database.insert(10..15).await;
-    site.start_service().await;
-    site.drained().await;
+    let report = five_more_before_a_restart_and_after(&mut site).await;
+    assert_eq!(report.delivered, 5);
     assert_eq!(encodings(&site), named(&["gzip", "zstd", "zstd"]));
     assert_eq!(site.simulator.ledger().distinct_readings, 15);
     site.finish().await;
@@ -115,12 +118,8 @@ async fn zstandard_that_is_refused_becomes_gzip_under_the_same_key() {
     assert_eq!(site.pass().await.delivered, 5);
     let batches = site.batches();
     assert_eq!(batches[0].key, batches[1].key);
-    site.database.insert(5..10).await;
-    assert_eq!(site.pass().await.requests, 1);
-    site.stop_service().await;
-    site.database.insert(10..15).await;
-    site.start_service().await;
-    site.drained().await;
+    let report = five_more_before_a_restart_and_after(&mut site).await;
+    assert_eq!(report.requests, 1);
     assert_eq!(encodings(&site), named(&["zstd", "gzip", "gzip", "gzip"]));
     assert_eq!(site.simulator.ledger().distinct_readings, 15);
     site.finish().await;
