@@ -19,8 +19,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const TURN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Readers besides the writer.
 const READERS: u32 = 2;
-/// Negative: KiB of pages that the writer keeps.
-const WRITER_CACHE: &str = "-2048";
+/// Negative: KiB of pages that the writer keeps, those that it comes back to; what it goes through once is written early.
+/// Four times as much would spare 3 % of a drain's instructions, and stay in memory for good.
+const WRITER_CACHE: &str = "-512";
 /// Negative: KiB of pages that each reader keeps.
 const READER_CACHE: &str = "-256";
 /// What the write-ahead log may keep of the disk after a burst, in bytes.
@@ -131,6 +132,28 @@ mod tests {
             let row = pool.fetch_one(pragma).await.expect(pragma);
             assert_eq!(row.get::<String, _>(0), expected, "{pragma}");
         }
+    }
+
+    /// `.cargo/config.toml` says what is gained by it.
+    #[tokio::test]
+    async fn the_engine_is_built_without_locks_that_all_threads_share() {
+        let (_folder, pool) = pool().await;
+        let options = pool
+            .fetch_all("SELECT compile_options FROM pragma_compile_options")
+            .await
+            .expect("what SQLite was built with");
+        let options: Vec<String> = options.iter().map(|row| row.get(0)).collect();
+        assert!(!options.is_empty());
+        assert!(
+            !options
+                .iter()
+                .any(|option| option == "ENABLE_MEMORY_MANAGEMENT"),
+            "{options:?}"
+        );
+        assert!(
+            options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"),
+            "{options:?}"
+        );
     }
 
     #[tokio::test]
