@@ -54,7 +54,7 @@ impl WriteOperation for ClaimBatches {
             None => Vec::new(),
         };
         if built.is_empty() {
-            built.extend(claim.build(self, transaction, parts).await?);
+            built = claim.build(self, transaction, parts).await?;
         }
         if let (Some(last), Some(mark)) = (built.last(), mark_ahead) {
             read_on(self, last, mark, parts);
@@ -77,29 +77,47 @@ struct Claim {
 }
 
 impl Claim {
-    /// A batch of what is pending; sets aside what cannot be read. None where nothing is left.
+    /// Batches of what is pending; sets aside what cannot be read. None where nothing is left.
     async fn build(
         &mut self,
         message: &ClaimBatches,
         transaction: &mut dyn StoreTransaction,
         parts: &DatabaseWriterParts,
-    ) -> Result<Option<Built>, StoreError> {
+    ) -> Result<Vec<Built>, StoreError> {
         let mut order = message.order;
+        let most = message.limit.saturating_mul(self.batches_at_once(message));
         loop {
-            let rows = transaction.claimable(order, message.limit).await?;
+            let rows = transaction.claimable(order, most).await?;
             let Some(last) = rows.last().map(|row| row.id) else {
-                return Ok(None);
+                return Ok(Vec::new());
             };
-            let built = build(rows, Manner::now(parts)).await?;
-            if !built.unreadable.is_empty() {
-                self.set_aside(&built.unreadable, transaction, parts)
-                    .await?;
+            let mut batches = Vec::new();
+            let mut rows = rows.into_iter();
+            while rows.len() > 0 {
+                let rows = rows.by_ref().take(message.limit).collect();
+                let built = build(rows, Manner::now(parts)).await?;
+                if !built.unreadable.is_empty() {
+                    self.set_aside(&built.unreadable, transaction, parts)
+                        .await?;
+                }
+                if !built.reading_ids.is_empty() {
+                    batches.push(built);
+                }
             }
-            if !built.reading_ids.is_empty() {
-                return Ok(Some(built));
+            if !batches.is_empty() {
+                return Ok(batches);
             }
             // Rows that were all unreadable have made room for the next ones, or else are passed over.
             order = ClaimOrder::After(last);
+        }
+    }
+
+    /// Where nothing can be built ahead, a transaction is worth several batches: most of what a claim costs is said to a
+    /// server once.
+    fn batches_at_once(&self, message: &ClaimBatches) -> usize {
+        match (self.mark, message.order) {
+            (None, ClaimOrder::Oldest) => message.most.max(1),
+            _ => 1,
         }
     }
 

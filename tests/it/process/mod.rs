@@ -25,6 +25,7 @@ mod neighbours;
 mod observation;
 mod package;
 mod postgres_adoption;
+mod postgres_claims;
 mod postgres_faults;
 mod postgres_site;
 mod proxy;
