@@ -41,7 +41,8 @@ pub struct ClaimBatches {
 /// What a claim brought.
 #[derive(Clone, Debug)]
 pub struct Claimed {
-    /// The batches, the oldest first; none when no such reading is pending.
+    /// The batches, the oldest first; none when no such reading is pending, or when all that was looked at cannot be read: then
+    /// there may be more behind it.
     pub batches: Vec<Batch>,
     /// Rows that cannot be serialised and went to quarantine on the way.
     pub unreadable: u64,

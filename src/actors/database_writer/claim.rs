@@ -77,7 +77,8 @@ struct Claim {
 }
 
 impl Claim {
-    /// Batches of what is pending; sets aside what cannot be read. None where nothing is left.
+    /// Batches of what is pending; sets aside what cannot be read. None where nothing is left, and where rows were set aside
+    /// without any that can be read beside them: however many there are, other programs get their turn in between.
     async fn build(
         &mut self,
         message: &ClaimBatches,
@@ -104,10 +105,10 @@ impl Claim {
                     batches.push(built);
                 }
             }
-            if !batches.is_empty() {
+            if !batches.is_empty() || self.unreadable > 0 {
                 return Ok(batches);
             }
-            // Rows that were all unreadable have made room for the next ones, or else are passed over.
+            // Something keeps them where they are.
             order = ClaimOrder::After(last);
         }
     }

@@ -93,8 +93,22 @@ impl Delivered {
 }
 
 impl DeliveryLine {
+    /// Goes on where rows that cannot be read were all that was found, until there is a batch or nothing is left.
     pub(super) async fn claim(&self, message: ClaimBatches) -> Answer<Claimed> {
-        ask_within(&self.claim, message, WRITE_PATIENCE).await
+        let mut set_aside = 0;
+        loop {
+            let mut claimed = match ask_within(&self.claim, message.clone(), WRITE_PATIENCE).await?
+            {
+                Ok(claimed) => claimed,
+                Err(error) => return Ok(Err(error)),
+            };
+            let is_over = !claimed.batches.is_empty() || claimed.unreadable == 0;
+            set_aside += claimed.unreadable;
+            if is_over {
+                claimed.unreadable = set_aside;
+                return Ok(Ok(claimed));
+            }
+        }
     }
 
     pub(super) async fn begin(&self, message: BeginAttempt) -> Answer<Option<Batch>> {

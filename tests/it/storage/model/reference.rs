@@ -119,7 +119,8 @@ impl Queue {
             .collect()
     }
 
-    /// The queue chooses what to claim among the free readings in question: up to the limit, all where there are no more.
+    /// The queue chooses what to claim among the free readings in question: up to the limit, all where there are no more, and
+    /// none for now where as many as that had to be set aside.
     pub fn claim(
         &mut self,
         owner: Place,
@@ -137,7 +138,7 @@ impl Queue {
                 .iter()
                 .all(|number| free.contains(number) && unreadable(number))
             && chosen.len() <= limit
-            && chosen.is_empty() == (readable == 0)
+            && (!chosen.is_empty() || readable == 0 || aside.len() >= limit)
             && (limit < free.len() || chosen.len() + aside.len() == free.len())
             && (chosen.is_empty() || chosen.len() + aside.len() >= limit.min(free.len()));
         if !fits {
