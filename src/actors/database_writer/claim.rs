@@ -117,7 +117,7 @@ impl Claim {
     /// server once.
     fn batches_at_once(&self, message: &ClaimBatches) -> usize {
         match (self.mark, message.order) {
-            (None, ClaimOrder::Oldest) => message.most.max(1),
+            (None, ClaimOrder::Oldest) => message.most,
             _ => 1,
         }
     }

@@ -97,17 +97,15 @@ impl DeliveryLine {
     pub(super) async fn claim(&self, message: ClaimBatches) -> Answer<Claimed> {
         let mut set_aside = 0;
         loop {
-            let mut claimed = match ask_within(&self.claim, message.clone(), WRITE_PATIENCE).await?
-            {
-                Ok(claimed) => claimed,
-                Err(error) => return Ok(Err(error)),
-            };
-            let is_over = !claimed.batches.is_empty() || claimed.unreadable == 0;
-            set_aside += claimed.unreadable;
-            if is_over {
+            let mut answer = ask_within(&self.claim, message.clone(), WRITE_PATIENCE).await?;
+            if let Ok(claimed) = &mut answer {
+                set_aside += claimed.unreadable;
+                if claimed.batches.is_empty() && claimed.unreadable > 0 {
+                    continue;
+                }
                 claimed.unreadable = set_aside;
-                return Ok(Ok(claimed));
             }
+            return Ok(answer);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Finds the readings that are nobody's yet, while no other instance does.
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use sqlx::{PgConnection, postgres::PgRow};
 
 use super::{cells, presence, queue::Cursors};
@@ -104,16 +104,14 @@ impl PendingRows for Queue<'_> {
         after: ReadingId,
         limit: usize,
     ) -> Result<Vec<RawReading>, StoreError> {
-        let mut rows = sqlx::query(include_str!("queries/claim.sql"))
+        // One by one: as they come off the wire they take several times the memory.
+        sqlx::query(include_str!("queries/claim.sql"))
             .bind(after)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch(&mut *self.0);
-        let mut found = Vec::new();
-        // One by one: as they come off the wire they take several times the memory.
-        while let Some(row) = rows.try_next().await? {
-            found.push(claimed_reading(&row)?);
-        }
-        Ok(found)
+            .fetch(&mut *self.0)
+            .map(|row| claimed_reading(&row?))
+            .try_collect()
+            .await
     }
 }
 

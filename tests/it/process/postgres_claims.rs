@@ -1,9 +1,14 @@
 //! A long queue in PostgreSQL: what claims of several batches owe every one of them.
 
-use super::{postgres_site::PostgresSite, waiting::wait_until};
+use super::{postgres_site::PostgresSite, service::Service, waiting::wait_until};
 
-/// Counts the transactions that insert into a table.
-fn note_writers_of(site: &PostgresSite, table: &str) {
+/// A site with an idle service, which counts the transactions that insert into a table.
+fn counting_writers_of(table: &str) -> (PostgresSite, Service) {
+    let site = PostgresSite::new().set("BATCH_SIZE", "100");
+    let service = site.start();
+    wait_until("an idle service", || {
+        service.get("/status")["state"] == "ok"
+    });
     site.sql(&format!(
         "CREATE TABLE transactions (id XID8 DEFAULT pg_current_xact_id() PRIMARY KEY); \
          CREATE FUNCTION note_transaction() RETURNS trigger LANGUAGE plpgsql AS \
@@ -11,28 +16,14 @@ fn note_writers_of(site: &PostgresSite, table: &str) {
          CREATE TRIGGER note_transaction AFTER INSERT ON {table} FOR EACH STATEMENT \
              EXECUTE FUNCTION note_transaction()"
     ));
-}
-
-/// So many readings, of which those with certain numbers cannot be read.
-fn insert(site: &PostgresSite, readings: u32, unreadable: &str) {
-    site.sql(&format!(
-        "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value) \
-         SELECT 'METER-' || n % 20, timestamp '2026-01-01' + n * interval '1 second', 'active_energy', \
-                CASE WHEN {unreadable} THEN 'NaN' ELSE n + 0.125 END \
-         FROM generate_series(1, {readings}) AS n"
-    ));
+    (site, service)
 }
 
 #[test]
 fn however_many_cannot_be_read_they_leave_in_many_transactions() {
     const UNREADABLE: u32 = 5_000;
-    let site = PostgresSite::new().set("BATCH_SIZE", "100");
-    let service = site.start();
-    wait_until("an idle service", || {
-        service.get("/status")["state"] == "ok"
-    });
-    note_writers_of(&site, "quarantined_readings");
-    insert(&site, UNREADABLE + 10, &format!("n <= {UNREADABLE}"));
+    let (site, service) = counting_writers_of("quarantined_readings");
+    site.insert_partly_unreadable(UNREADABLE + 10, &format!("n <= {UNREADABLE}"));
     site.wait_until_drained(10);
     service.stop();
     site.assert_all_delivered_once(10);
@@ -48,14 +39,9 @@ fn however_many_cannot_be_read_they_leave_in_many_transactions() {
 fn rows_that_cannot_be_read_leave_the_batches_that_are_claimed_with_theirs_alone() {
     const READINGS: u32 = 5_000;
     const BATCHES: u64 = 50;
-    let site = PostgresSite::new().set("BATCH_SIZE", "100");
-    let service = site.start();
-    wait_until("an idle service", || {
-        service.get("/status")["state"] == "ok"
-    });
-    note_writers_of(&site, "upload_manifests");
+    let (site, service) = counting_writers_of("upload_manifests");
     // Single ones, and all of a batch.
-    insert(&site, READINGS, "n % 500 = 7 OR n BETWEEN 2001 AND 2100");
+    site.insert_partly_unreadable(READINGS, "n % 500 = 7 OR n BETWEEN 2001 AND 2100");
     let unreadable = 9 + 100;
     let readable = u64::from(READINGS) - unreadable;
     site.wait_until_drained(readable);

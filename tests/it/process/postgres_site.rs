@@ -104,10 +104,16 @@ impl PostgresSite {
 
     /// Inserts so many readings in one statement, each different from all others of this site.
     pub fn insert(&self, readings: u32) {
+        self.insert_partly_unreadable(readings, "false");
+    }
+
+    /// The same, of which those with certain numbers `n`, from 1 on, cannot be read.
+    pub fn insert_partly_unreadable(&self, readings: u32, unreadable: &str) {
         self.sql(&format!(
             "INSERT INTO meter_readings (meter_external_id, timestamp, data_point, value, unit) \
              SELECT 'METER-' || n % 20, timestamp '2026-01-01' + n * interval '1 second', 'active_energy', \
-                    n + 0.125, 'kWh' FROM generate_series(1, {readings}) AS n"
+                    CASE WHEN {unreadable} THEN 'NaN' ELSE n + 0.125 END, 'kWh' \
+             FROM generate_series(1, {readings}) AS n"
         ));
     }
 

@@ -137,8 +137,8 @@ impl Queue {
             && aside
                 .iter()
                 .all(|number| free.contains(number) && unreadable(number))
-            && chosen.len() <= limit
-            && (!chosen.is_empty() || readable == 0 || aside.len() >= limit)
+            && chosen.len() + aside.len() <= limit
+            && (!chosen.is_empty() || readable == 0 || aside.len() == limit)
             && (limit < free.len() || chosen.len() + aside.len() == free.len())
             && (chosen.is_empty() || chosen.len() + aside.len() >= limit.min(free.len()));
         if !fits {
